@@ -1,0 +1,204 @@
+"""The one configuration: frozen dataclasses <-> plain dict <-> JSON, saved beside every checkpoint.
+
+Every constant that a module needs (sample rate, bins, dilations, thresholds) is derived from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import AmtError
+from .notes import N_KEYS
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the network hears. 48 bins per octave are four per key, each key's four centred on it."""
+
+    kind: str = "hcqt"  # "hcqt", "cqt" (one channel) or "logmel"
+    sample_rate: int = 16_000
+    hop_length: int = 320
+    bins_per_octave: int = 48
+    harmonics: tuple[float, ...] = (0.5, 1.0, 2.0)
+    gamma: float = 2.0  # Hz added to every bin's bandwidth (variable Q): limits bass filters to half a second
+    n_mels: int = 229
+
+    @property
+    def bins_per_key(self) -> int:
+        return self.bins_per_octave // 12
+
+    @property
+    def n_bins(self) -> int:
+        return self.n_mels if self.kind == "logmel" else N_KEYS * self.bins_per_key
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.harmonics) if self.kind == "hcqt" else 1
+
+    @property
+    def frame_seconds(self) -> float:
+        return self.hop_length / self.sample_rate
+
+
+@dataclass(frozen=True)
+class TargetConfig:
+    """``soft``: a triangle that peaks at the true sub-frame time (Kong 2021); ``grid``: one frame, 0 or 1."""
+
+    mode: str = "soft"
+    soft_frames: float = 2.0  # half width of the triangle, in frames
+    ends: str = "sounding"  # which note ends the offset and frame heads learn
+    key_ends: bool = True  # a second offset head learns the key-ups, for scores and DAWs
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A network by name; sizes fill in what is left at ``None`` (see :mod:`amt_utils.models`)."""
+
+    name: str = "residual_hcqt_hppnet"
+    size: str = "base"
+    stem_channels: int | None = None
+    trunk_channels: int | None = None
+    key_channels: int | None = None
+    key_blocks: int | None = None
+    lstm_hidden: int | None = None
+    hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4)
+    residual: bool = True
+    detach_onset: bool = True
+    dropout: float = 0.0
+    norm: str = "batch"
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the named terms, and of the rare positive cells within them."""
+
+    kind: str = "bce"  # "bce", "focal" or "dice"
+    onset: float = 1.0
+    offset: float = 0.5
+    key_offset: float = 0.5
+    frame: float = 1.0
+    velocity: float = 1.0
+    pedal: float = 0.3
+    onset_pos_weight: float = 2.0
+    offset_pos_weight: float = 2.0
+    frame_pos_weight: float = 1.0
+    focal_gamma: float = 2.0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where windows come from. Folders hold same-basename audio and MIDI; ``midi`` is rendered by ``synth``."""
+
+    recordings: tuple[str, ...] = ()
+    recordings_weight: float = 1.0
+    midi: tuple[str, ...] = ()  # folders or a MAESTRO zip, rendered on the fly
+    midi_weight: float = 1.0
+    midi_split: str = "train"
+    pianos: tuple[str, ...] = ()
+    impulse_responses: str | None = None
+    validation: tuple[str, ...] = ()
+    validation_limit: int | None = None  # recordings scored after each epoch; None scores all
+    window_seconds: float = 10.0
+    augment: bool = True
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast. An epoch is ``steps_per_epoch`` optimizer steps; windows are drawn with replacement."""
+
+    batch_size: int = 8
+    accumulate: int = 1
+    steps_per_epoch: int = 500
+    epochs: int = 100
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    total_steps: int | None = None  # where the cosine reaches its floor; None: epochs * steps_per_epoch
+    final_rate: float = 0.02  # of learning_rate
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    precision: str = "auto"  # "32", "bf16-mixed", "16-mixed"; auto takes bf16 where the hardware has it
+    checkpoint_every_steps: int = 100
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class DecodeConfig:
+    """Thresholds on probabilities; tuned on validation recordings and stored in the checkpoint's card."""
+
+    onset_threshold: float = 0.4
+    frame_threshold: float = 0.3
+    offset_threshold: float = 0.3
+    key_offset_threshold: float = 0.3
+    pedal_threshold: float = 0.5
+    min_note_seconds: float = 0.03
+    time_shift: float = 0.0  # seconds added to every decoded time
+    chunk_seconds: float = 40.0
+    overlap_seconds: float = 4.0  # discarded at each inner border
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of it."""
+
+    feature: FeatureConfig = field(default_factory=FeatureConfig)
+    target: TargetConfig = field(default_factory=TargetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings: ready for JSON and for Lightning's hyper-parameters."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
+        """The inverse of :meth:`to_dict`; missing fields take their defaults, unknown ones are an error."""
+        return _build(cls, values, where)
+
+    def replace(self, **changes: dict[str, Any]) -> Config:
+        """``config.replace(train={"epochs": 3})``: a copy with some fields of some sections changed."""
+        sections = {name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changes.items()}
+        return dataclasses.replace(self, **sections)
+
+
+def _build(kind: type, values: dict[str, Any], where: str):
+    if not isinstance(values, dict):
+        raise AmtError(f"{where}: expected an object with fields, found {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise AmtError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(fields)}")
+    built = {}
+    for name, value in values.items():
+        default = fields[name].default_factory if fields[name].default is dataclasses.MISSING else None
+        if dataclasses.is_dataclass(default):
+            value = _build(default, value, f"{where}.{name}")
+        elif isinstance(value, list):
+            value = tuple(value)
+        built[name] = value
+    return kind(**built)
+
+
+def load_config(path: str | os.PathLike) -> Config:
+    """A JSON file -> :class:`Config`. Raises :class:`AmtError` that names the file and the field."""
+    try:
+        return Config.from_dict(json.loads(Path(path).read_text()), where=str(path))
+    except (OSError, ValueError) as error:
+        raise AmtError(f"{path}: cannot read the configuration ({error})") from error
+
+
+def save_config(config: Config, path: str | os.PathLike) -> Path:
+    """:class:`Config` -> an indented JSON file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    return path
