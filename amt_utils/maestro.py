@@ -12,6 +12,7 @@ import csv
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -74,8 +75,8 @@ class Maestro:
             if path.is_file():
                 return path
         raise AmtError(
-            f"{self.root / piece.stem}: no {kind} file ({', '.join(suffixes)}); get it with `python -m amt_utils download`, "
-            "or choose among the pieces that are there"
+            f"{self.root / piece.stem}: no {kind} file ({', '.join(suffixes)}); "
+            "get it with `python -m amt_utils download`, or choose among the pieces that are there"
         )
 
 
@@ -164,9 +165,13 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
                 raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
             for info in wanted:
                 target = folder / info.filename
+                if not target.resolve().is_relative_to(folder.resolve()):
+                    raise AmtError(f"{archive}: {info.filename!r} leads out of the folder; this is not MAESTRO's zip")
                 if not (target.is_file() and target.stat().st_size == info.file_size):
-                    zipped.extract(info, folder)
-    except (zipfile.BadZipFile, OSError) as error:
+                    data = zipped.read(info)  # checked by its CRC before anything is written
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(data)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise AmtError(f"{archive}: cannot be unpacked ({error}); download it again") from error
     return folder / roots.pop()
 
@@ -180,9 +185,7 @@ def read_metadata(source: str | os.PathLike) -> list[Piece]:
     source = Path(source)
     path = next(iter(sorted(source.glob("maestro-v*.csv"))), None) if source.is_dir() else source
     if path is None or not path.is_file():
-        raise AmtError(
-            f"{source}: no metadata here (looked for maestro-v*.csv); get it with `python -m amt_utils download --midi-only`"
-        )
+        raise AmtError(f"{source}: no maestro-v*.csv here; `python -m amt_utils download --midi-only` gets it")
     return parse_metadata(path.read_text(encoding="utf-8"), where=str(path))
 
 
