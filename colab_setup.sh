@@ -74,7 +74,7 @@ choose_python() { # sets PYTHON, and SHARED to 1 where the environment is not ou
 # What is still to be installed, one requirement a line: of requirements.txt, of the extras named as arguments,
 # torch, and "." for the package itself. In a shared environment another version than asked for is left alone.
 list_missing() {
-    "$PYTHON" - "$SHARED" "$TORCH" "$@" <<'PY'
+    "$PYTHON" -P - "$SHARED" "$TORCH" "$@" <<'PY'
 import importlib.metadata as metadata
 import json
 import pathlib
@@ -127,7 +127,7 @@ PY
 
 # name==version of what is installed; with arguments, of these names alone
 list_constraints() {
-    "$PYTHON" - "$@" <<'PY'
+    "$PYTHON" -P - "$@" <<'PY'
 import importlib.metadata as metadata
 import re
 import sys
@@ -171,11 +171,13 @@ set_up() { # the extras given
     choose_python
     listing=$(list_missing "$@") || exit 1
     while IFS= read -r line; do
-        if [ "$line" = . ]; then package=1; elif [ -n "$line" ]; then missing+=("$line"); fi
+        case $line in
+            "") ;;
+            .) package=1 ;;
+            torch=*) say "Installing $line (the largest part) ..." && install "$line" ;; # first: the rest must fit it
+            *) missing+=("$line") ;;
+        esac
     done <<<"$listing"
-    for line in ${missing[@]+"${missing[@]}"}; do # first, since the rest must fit it
-        case $line in torch=*) say "Installing $line (the largest part) ..." && install "$line" ;; esac
-    done
     if [ ${#missing[@]} -gt 0 ]; then
         say "Installing ${#missing[@]} packages: ${missing[*]%%[<>=]*} ..."
         install "${missing[@]}"
