@@ -190,3 +190,90 @@ def average_scores(scores: list[dict[str, float]]) -> dict[str, dict[str, float]
         spread = {"std": float(values.std()), "q25": float(q25), "q75": float(q75)}
         summary[name] = {"mean": float(values.mean()), "median": float(median), **spread, "n": len(values)}
     return summary
+
+
+def register(subparsers) -> None:
+    """Adds ``evaluate`` to the command line."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="transcribe a folder of recordings and score them against their MIDI",
+        description="Transcribes every recording in DIR that has a MIDI file of the same name beside it and prints "
+        "precision, recall and F1 in percent: note (onset within 50 ms), +offset (end within 50 ms or 20 %%), "
+        "+velocity, frame, and the sustain pedal. The MIDI holds key ends and pedals; sounding ends follow from both.",
+    )
+    parser.add_argument("--pairs", metavar="DIR", required=True, help="audio + .mid/.midi of the same basename")
+    parser.add_argument("--ends", choices=(*ENDS, "both"), default="both", help="which note ends to compare")
+    parser.add_argument("--json", metavar="FILE", help="write all scores of all recordings here")
+    parser.add_argument("--picture", metavar="FILE", help="write a bar chart here (.png, .svg or .pdf)")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N recordings, by name")
+    parser.add_argument("--weights", metavar="FILE", help="a checkpoint instead of the weights that come along")
+    parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
+    parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")
+    parser.add_argument(
+        "--shift",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="move the references later by this much first, where the labels are known to be early",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    """The ``evaluate`` command; 0 when every recording was scored, 1 otherwise."""
+    from . import scores as board
+    from .recordings import find_pairs
+
+    if args.limit is not None and args.limit < 1:
+        raise AmtError(f"--limit must be at least 1, not {args.limit}")
+    inventory = find_pairs(args.pairs)
+    for path, reason in inventory.excluded:
+        print(f"left out: {path}: {reason}")
+    for path in inventory.audio_only:
+        print(f"left out: {path}: no {path.stem}.mid beside it")
+    pairs = inventory.pairs[: args.limit]
+    if not pairs:
+        raise AmtError(f"{args.pairs}: no pair of audio and MIDI; they must have the same name, as a.flac and a.mid")
+    systems = []
+    for system in _systems(args):
+        print(f"{getattr(system, 'name', 'network')}: {len(pairs)} recordings", flush=True)
+        systems.append(board.score_folder(pairs, system, reference_shift=args.shift, on_result=_print_result))
+    shown = ENDS[::-1] if args.ends == "both" else (args.ends,)
+    for ends in shown:
+        for scores in systems:
+            print("\n" + board.recordings_table(scores, ends, markdown=args.markdown))
+        if len(systems) > 1:
+            print("\n" + board.systems_table(systems, ends, markdown=args.markdown))
+    if args.json:
+        print(f"\nwrote {board.save_scores(args.json, systems, ends=shown)}")
+    if args.picture:
+        board.save_picture(args.picture, systems[0], ends=shown[0])
+        print(f"wrote {args.picture}")
+    failed = [message for scores in systems for message in scores.failed.values()]
+    for message in failed:
+        print(f"failed: {message}")
+    return 1 if failed else 0
+
+
+def _systems(args) -> list:
+    if args.midi_folder:
+        from .scores import MidiFolder
+
+        systems = [MidiFolder(args.midi_folder)]
+    else:
+        from .transcribe import Transcriber
+
+        systems = [Transcriber(args.weights)]
+    if args.baseline == "nmf":
+        from .nmf import NmfTranscriber
+
+        systems.append(NmfTranscriber())
+    return systems
+
+
+def _print_result(name: str, result: dict | str) -> None:
+    if isinstance(result, str):
+        print(f"  {name}: failed: {result}", flush=True)
+    else:
+        print(f"  {name}: note F1 {100 * result['key']['note_f1']:.1f} in {result['seconds']:.1f} s", flush=True)

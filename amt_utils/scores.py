@@ -1,0 +1,219 @@
+"""Scores of a whole folder: run a system over recordings, then table, JSON and picture. Notebook 05 looks at them.
+
+What the numbers mean is said in :mod:`amt_utils.evaluate`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from .errors import AmtError
+from .evaluate import average_scores, score_performance
+from .midi import read_midi
+from .notes import ENDS, Performance
+from .recordings import MIDI_SUFFIXES, Pair
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# column heading -> measure
+COLUMNS = {
+    "note": "note_f1",
+    "P": "note_precision",
+    "R": "note_recall",
+    "+offset": "note_offset_f1",
+    "+off+vel": "note_offset_velocity_f1",
+    "note+vel": "note_velocity_f1",
+    "frame": "frame_f1",
+    "pedal": "pedal_sustain_f1",
+    "ped+off": "pedal_sustain_offset_f1",
+}
+
+
+class System(Protocol):
+    """Anything that turns a recording into notes: the network, the baseline, a folder of MIDI."""
+
+    def transcribe(self, path: str | os.PathLike) -> Performance: ...
+
+
+class MidiFolder:
+    """Transcriptions made before, by this program or any other: ``<folder>/<audio's stem>.mid``."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise AmtError(f"{self.folder}: no such folder; give the one that holds the transcribed .mid files")
+        self.name = f"MIDI in {self.folder.name}"
+
+    def transcribe(self, path: str | os.PathLike) -> Performance:
+        """The MIDI file of that name. Raises :class:`AmtError` where there is none."""
+        for suffix in MIDI_SUFFIXES:
+            candidate = self.folder / f"{Path(path).stem}{suffix}"
+            if candidate.is_file():
+                return read_midi(candidate)
+        raise AmtError(f"{self.folder / Path(path).stem}.mid: no such transcription; transcribe {path} first")
+
+
+@dataclass
+class FolderScores:
+    """One system's scores.
+
+    Attributes:
+        system: its name.
+        recordings: recording's name -> ``{"key": {...}, "sounding": {...}, "seconds": ...}``.
+        failed: recording's name -> what went wrong; these are in no average.
+    """
+
+    system: str
+    recordings: dict[str, dict] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def average(self, ends: str) -> dict[str, dict[str, float]]:
+        """Measure -> mean, median, std, quartiles over the recordings."""
+        return average_scores([scores[ends] for scores in self.recordings.values()])
+
+    def to_dict(self, ends: Iterable[str] = ENDS) -> dict:
+        """Plain dicts and numbers, for JSON."""
+        by_ends = {
+            e: {"average": self.average(e), "recordings": {n: s[e] for n, s in self.recordings.items()}} for e in ends
+        }
+        seconds = {name: scores["seconds"] for name, scores in self.recordings.items()}
+        return {"system": self.system, "ends": by_ends, "seconds": seconds, "failed": self.failed}
+
+
+def score_folder(
+    pairs: Iterable[Pair],
+    transcriber: System,
+    *,
+    name: str | None = None,
+    reference_shift: float = 0.0,
+    on_result: Callable[[str, dict | str], None] | None = None,
+) -> FolderScores:
+    """Transcribes every recording and scores it, for both notions of a note's end; goes on after one that fails.
+
+    Args:
+        pairs: from :func:`amt_utils.recordings.find_pairs`.
+        transcriber: has ``transcribe(path) -> Performance``.
+        name: what to call it in tables; the transcriber's own ``name`` otherwise.
+        reference_shift: seconds by which every reference is moved later first, for labels known to be early.
+        on_result: called after each recording with its name and its scores, or the error message.
+    """
+    scores = FolderScores(name or getattr(transcriber, "name", type(transcriber).__name__))
+    for pair in pairs:
+        try:
+            reference = read_midi(pair.midi)
+            reference = reference.shifted(reference_shift) if reference_shift else reference
+            began = time.perf_counter()
+            estimate = transcriber.transcribe(pair.audio)
+            row = {"seconds": time.perf_counter() - began}
+            row |= {ends: score_performance(reference, estimate, ends=ends) for ends in ENDS}
+            scores.recordings[pair.name] = row
+        except AmtError as error:
+            scores.failed[pair.name] = str(error)
+        if on_result:
+            on_result(pair.name, scores.recordings.get(pair.name) or scores.failed[pair.name])
+    return scores
+
+
+def recordings_table(scores: FolderScores, ends: str, *, markdown: bool = False) -> str:
+    """F1 in % of every recording, then mean, median and standard deviation; ``-`` where there is nothing to score."""
+    rows = [(name, {m: row[ends].get(m) for m in COLUMNS.values()}) for name, row in scores.recordings.items()]
+    average = scores.average(ends)
+    for statistic in ("mean", "median", "std"):
+        rows.append((statistic, {m: average[m][statistic] if m in average else None for m in COLUMNS.values()}))
+    return _table(f"{scores.system}, {ends} ends", rows, markdown, rule_before=len(scores.recordings))
+
+
+def systems_table(systems: list[FolderScores], ends: str, *, markdown: bool = False) -> str:
+    """One row per system: the mean over recordings, in %."""
+    rows = []
+    for scores in systems:
+        average = scores.average(ends)
+        rows.append((scores.system, {m: average[m]["mean"] if m in average else None for m in COLUMNS.values()}))
+    return _table(f"mean F1, {ends} ends", rows, markdown)
+
+
+def _table(title: str, rows: list[tuple[str, dict]], markdown: bool, rule_before: int | None = None) -> str:
+    names = [name if markdown else shorten(name) for name, _ in rows]
+    width = max(map(len, [title, *names]))
+    cells = [[_percent(values[m]) for m in COLUMNS.values()] for _, values in rows]
+    if markdown:
+        lines = [f"| {title} | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+        return "\n".join(lines + [f"| {n} | " + " | ".join(row) + " |" for n, row in zip(names, cells, strict=True)])
+    lines = [title.ljust(width) + "".join(f"{heading:>9}" for heading in COLUMNS)]
+    rule = "-" * len(lines[0])
+    lines.append(rule)
+    for i, (name, row) in enumerate(zip(names, cells, strict=True)):
+        lines += [rule] if i == rule_before else []
+        lines.append(name.ljust(width) + "".join(f"{cell:>9}" for cell in row))
+    return "\n".join(lines)
+
+
+def shorten(name: str, longest: int = 40) -> str:
+    """The end of a long name, where recordings differ."""
+    return name if len(name) <= longest else "…" + name[-longest + 1 :]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def save_scores(path: str | os.PathLike, systems: list[FolderScores], *, ends: Iterable[str] = ENDS) -> Path:
+    """All scores of all systems as JSON, fractions 0..1; the file appears whole or not at all."""
+    path = Path(path)
+    content = {"measures": "see amt_utils.evaluate", "systems": [s.to_dict(ends) for s in systems]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def plot_scores(scores: FolderScores, *, ends: str = "sounding", ax: Axes | None = None) -> Axes:
+    """Horizontal bars per recording, best note F1 on top: note, note+offset and frame F1, with their means as lines."""
+    names = sorted(scores.recordings, key=lambda n: scores.recordings[n][ends]["note_f1"])
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=_figure_size(len(names)), layout="constrained")[1]
+    # colours of Okabe & Ito with hatches, so that colour is never the only sign
+    looks = (("note", "#0072B2", ""), ("frame", "#E69F00", "///"), ("note_offset", "#009E73", "..."))
+    for i, (measure, colour, hatch) in enumerate(looks):
+        values = np.array([100 * scores.recordings[n][ends][f"{measure}_f1"] for n in names])
+        mean = values.mean() if len(values) else np.nan
+        label = f"{measure.replace('_', '+')}, mean {mean:.1f}"
+        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
+        ax.barh(np.arange(len(names)) + (1 - i) * 0.27, values, height=0.25, label=label, **style)
+        ax.axvline(mean, color=colour, linestyle=("-", "--", ":")[i], linewidth=1)
+    ax.set_yticks(np.arange(len(names)), [shorten(n) for n in names])
+    ax.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="F1 in %", title=f"{scores.system}, {ends} ends")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -2.2 / (4 + len(names))), ncols=3, frameon=False)
+    return ax
+
+
+def save_picture(path: str | os.PathLike, scores: FolderScores, *, ends: str = "sounding") -> Path:
+    """:func:`plot_scores` as a ``.png``, ``.svg`` or ``.pdf`` file."""
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise AmtError(f"{path}: pictures are written as .png, .svg or .pdf, not {path.suffix or 'without suffix'!r}")
+    figure = Figure(figsize=_figure_size(len(scores.recordings)), layout="constrained")
+    plot_scores(scores, ends=ends, ax=figure.subplots())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    figure.savefig(partial, dpi=120)
+    os.replace(partial, path)
+    return path
+
+
+def _figure_size(n_recordings: int) -> tuple[float, float]:
+    return 8.0, 1.5 + 0.42 * n_recordings
