@@ -1,0 +1,200 @@
+"""The ``kaggle`` command line, called so that a nightly run can rely on it.
+
+Kaggle's own tool (checked against version 2.2.4) exits with 0 after many failures and only prints a sentence, and its
+downloads are not compared with anything; a call may also fail because of the network. Every call here goes through
+:meth:`Kaggle.call`, which prints it, repeats it after a pause, and turns the sentences into errors.
+
+The tool finds its credentials itself (``~/.kaggle`` or its environment variables). They are never read, stored or
+printed here; should the tool print one, it is blacked out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import AmtError
+
+SECRET_VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "KAGGLE_API_V1_TOKEN")
+ACTIVE = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
+# sentences printed with exit status 0
+_REFUSALS = ("Kernel push error", "Dataset version creation error", "Dataset creation error", "not valid dataset sources")
+
+
+class QuotaUsedUp(AmtError):
+    """No accelerator hours are left this week."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Hours of GPU time left this week, and when the week ends (text as Kaggle gives it)."""
+
+    remaining_hours: float
+    refresh: str
+
+
+class Kaggle:
+    """Calls of the ``kaggle`` executable.
+
+    Args:
+        executable: its name or path; ``kaggle`` on the PATH unless given.
+        dry_run: print each call and make none of them.
+        attempts: how often a failing call is made before giving up.
+        pause: seconds before the second attempt; twice as long before each further one.
+        say: where lines of text go.
+    """
+
+    def __init__(
+        self,
+        executable: str = "kaggle",
+        *,
+        dry_run: bool = False,
+        attempts: int = 5,
+        pause: float = 20.0,
+        say: Callable[[str], None] = print,
+    ):
+        self.executable, self.dry_run, self.attempts, self.pause, self.say = executable, dry_run, attempts, pause, say
+        if not dry_run and shutil.which(executable) is None:
+            raise AmtError(f"{executable}: not found; install it with `pip install kaggle` and sign in once")
+
+    def call(self, *arguments: str, attempts: int | None = None, quiet: bool = False) -> str:
+        """One call, repeated while it fails; its standard output. Raises :class:`AmtError` with the tool's words."""
+        words = [self.executable, *map(str, arguments)]
+        if self.dry_run or not quiet:
+            self.say("$ " + shlex.join(["kaggle", *words[1:]]))
+        if self.dry_run:
+            return ""
+        pause, attempts = self.pause, attempts or self.attempts
+        for attempt in range(1, attempts + 1):
+            done = subprocess.run(words, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+            output, complaint = _black_out(done.stdout), _black_out(done.stderr)
+            refused = [line for line in output.splitlines() if any(text in line for text in _REFUSALS)]
+            if done.returncode == 0 and not refused:
+                return output
+            reason = (refused or (complaint or output).strip().splitlines() or ["no output"])[-1]
+            if "quota" in reason.lower():
+                raise QuotaUsedUp(f"Kaggle: {reason}")
+            if attempt < attempts:
+                self.say(f"  failed ({reason}); again in {pause:.0f} s")
+                time.sleep(pause)
+                pause *= 2
+        raise AmtError(f"`kaggle {shlex.join(words[1:])}` failed {attempts} times: {reason}")
+
+    def quota(self) -> Quota:
+        """GPU hours left this week."""
+        rows = json.loads(self.call("quota", "--format", "json") or "[]")
+        for row in rows:
+            if row["resource"] == "GPU":
+                return Quota(float(row["remaining"].rstrip("h")), row.get("refreshAt", ""))
+        return Quota(float("inf"), "unknown")
+
+    def dataset_version(self, dataset: str) -> tuple[str, int] | None:
+        """``(status, version number)`` of ``owner/slug``, or None when there is no such data set."""
+        try:
+            answer = self.call("datasets", "status", dataset, "--format", "json", attempts=2, quiet=True)
+        except AmtError as error:
+            # a data set that does not exist is "forbidden" to everybody
+            if re.search(r"\b40[34]\b", str(error)):
+                return None
+            raise
+        if self.dry_run:
+            return None
+        row = json.loads(answer)
+        return row["status"], int(row.get("current_version_number") or 0)
+
+    def publish_dataset(self, folder: Path, message: str, *, poll: float = 15.0, patience: float = 1800.0) -> int:
+        """Upload ``folder`` (with its ``dataset-metadata.json``) and wait until the new version can be mounted.
+
+        Returns:
+            The version number (0 in a dry run).
+        """
+        dataset = json.loads((folder / "dataset-metadata.json").read_text())["id"]
+        before = self.dataset_version(dataset)
+        # without --dir-mode zip the tool silently leaves out every subfolder
+        if before is None:
+            try:
+                self.call("datasets", "create", "-p", str(folder), "--dir-mode", "zip")
+            except AmtError as error:  # an earlier attempt got through although its answer was lost
+                if "already in use" not in str(error):
+                    raise
+        else:
+            self.call("datasets", "version", "-p", str(folder), "-m", message, "--dir-mode", "zip")
+        end = time.monotonic() + patience
+        while not self.dry_run:
+            now = self.dataset_version(dataset)
+            if now and now[0] == "ready" and now[1] > (before[1] if before else 0):
+                return now[1]
+            if now and now[0] == "failed":
+                raise AmtError(f"Kaggle could not process the data set {dataset}; see https://www.kaggle.com/{dataset}")
+            if time.monotonic() > end:
+                raise AmtError(f"the data set {dataset} was not ready after {patience:.0f} s; run the driver again")
+            time.sleep(poll)
+        return 0
+
+    def push_kernel(self, folder: Path, *, accelerator: str, limit_seconds: int) -> None:
+        """Start a session. A push whose answer was lost is recognised by the session it started."""
+        kernel = json.loads((folder / "kernel-metadata.json").read_text())["id"]
+        words = ("kernels", "push", "-p", str(folder), "--accelerator", accelerator, "--timeout", str(limit_seconds))
+        for attempt in range(1, self.attempts + 1):
+            try:
+                self.call(*words, attempts=1)
+                return
+            except QuotaUsedUp:
+                raise
+            except AmtError as error:
+                if attempt == self.attempts:
+                    raise
+                pause = self.pause * 2 ** (attempt - 1)
+                self.say(f"  {error}; again in {pause:.0f} s")
+                time.sleep(pause)
+                if self.kernel_status(kernel) in ACTIVE:
+                    self.say("  the session had started after all")
+                    return
+
+    def kernel_status(self, kernel: str) -> str:
+        """``QUEUED``, ``RUNNING``, ``COMPLETE``, ``ERROR``, ``CANCEL_ACKNOWLEDGED``, … or ``NONE`` before the first."""
+        try:
+            answer = self.call("kernels", "status", kernel, attempts=3, quiet=True)
+        except AmtError as error:
+            if re.search(r"\b40[34]\b|was denied", str(error)):
+                return "NONE"
+            raise
+        found = re.search(r'has status "(?:\w+\.)?(\w+)"', answer)
+        return found.group(1).upper() if found else "NONE"
+
+    def kernel_log(self, kernel: str) -> str:
+        """What the session has printed so far, as plain text; empty when Kaggle has nothing yet."""
+        try:
+            return plain_log(self.call("kernels", "logs", kernel, attempts=1, quiet=True))
+        except AmtError:
+            return ""
+
+    def fetch_output(self, kernel: str, folder: Path) -> None:
+        """Download the session's files into ``folder``; nothing is verified here."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.call("kernels", "output", kernel, "-p", str(folder), "--force")
+
+
+def plain_log(text: str) -> str:
+    """Kaggle's log, a JSON array of ``{stream_name, time, data}``, as the text that was printed."""
+    try:
+        events = json.loads(text)
+        return "".join(event.get("data", "") for event in events)
+    except (ValueError, AttributeError, TypeError):
+        return text
+
+
+def _black_out(text: str) -> str:
+    for name in SECRET_VARIABLES:
+        secret = os.environ.get(name)
+        if secret and len(secret) > 3:
+            text = text.replace(secret, "•••")
+    return text

@@ -1,0 +1,165 @@
+"""Optuna studies that survive kills, torn journals and lost workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+from amt_utils.config import Config, load_config
+from amt_utils.errors import AmtError
+from amt_utils.search import SPACE, apply_values, finished, open_study, publish_journal, revive_lost, run_search
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from amt_utils.config import Config
+from amt_utils.search import run_search
+
+def objective(config, run, report):
+    # what a training does: go on from what is in its folder, report, write
+    run.mkdir(parents=True, exist_ok=True)
+    note = run / "epochs.txt"
+    for epoch in range(len(note.read_text()) if note.exists() else 0, 4):
+        time.sleep(float(sys.argv[3]))
+        with note.open("a") as file:
+            file.write("x")
+        print("epoch", flush=True)
+    return -abs(config.train.learning_rate - 1e-3)
+
+run_search(Config(), sys.argv[1], trials=int(sys.argv[2]), objective=objective, storage=sys.argv[4] or None)
+"""
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def climb(config, run, report):
+    run.mkdir(parents=True, exist_ok=True)
+    score = -abs(config.train.learning_rate - 1e-3)
+    for epoch in range(3):
+        report(epoch, score)
+    return score
+
+
+def start_worker(folder, trials, pause, storage=""):
+    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(Path(__file__).parent.parent))
+    words = [sys.executable, "-c", WORKER, str(folder), str(trials), str(pause), str(storage)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+
+
+def test_the_best_trial_is_a_configuration_that_loads(tmp_path):
+    study = run_search(Config(), tmp_path, trials=6, objective=climb)
+    best = load_config(tmp_path / "best.json")
+    assert best.train.learning_rate == study.best_trial.params["train.learning_rate"]
+    assert best.model.size == study.best_trial.params["model.size"]
+    assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}
+    kept = [p.name for p in tmp_path.glob("trial_*")]
+    assert kept == [f"trial_{study.best_trial.number:04d}"]
+    # a second call has nothing left to do
+    assert len(run_search(Config(), tmp_path, trials=6, objective=climb).trials) == 6
+
+
+def test_every_name_in_the_space_is_a_field():
+    known = Config().to_dict()
+    for name in SPACE:
+        section, field = name.split(".")
+        assert field in known[section]
+    with pytest.raises(AmtError, match=r"train\.speed"):
+        apply_values(Config(), {"train.speed": 1})
+
+
+def test_a_torn_line_does_not_spoil_the_journal(tmp_path):
+    run_search(Config(), tmp_path, trials=2, objective=climb)
+    journal = tmp_path / "study.journal"
+    with journal.open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"kil')
+    study = run_search(Config(), tmp_path, trials=4, objective=climb)
+    assert len(finished(study)) == 4
+    assert len(finished(open_study("amt", journal))) == 4
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_a_killed_trial_goes_on_from_its_own_checkpoint(tmp_path, storage):
+    address = f"sqlite:///{tmp_path}/study.db" if storage == "sqlite" else tmp_path / "study.journal"
+    worker = start_worker(tmp_path, 1, 0.3, address)
+    for _ in range(2):
+        assert worker.stdout.readline() == "epoch\n"
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    first = open_study("amt", address).get_trials()[0]
+    assert first.state.name == "RUNNING"
+    seen = []
+
+    def objective(config, run, report):
+        seen.append((run.name, len((run / "epochs.txt").read_text()), config.train.learning_rate))
+        return 0.0
+
+    study = run_search(Config(), tmp_path, trials=1, objective=objective, storage=address)
+    assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+    name, epochs, rate = seen[0]
+    assert (name, rate) == ("trial_0000", first.params["train.learning_rate"])
+    assert epochs >= 2
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_two_workers_share_one_study(tmp_path, storage):
+    address = f"sqlite:///{tmp_path}/study.db" if storage == "sqlite" else tmp_path / "study.journal"
+    open_study("amt", address)
+    workers = [start_worker(tmp_path, 6, 0.02, address) for _ in range(2)]
+    for worker in workers:
+        worker.communicate(timeout=60)
+        assert worker.returncode == 0
+    done = finished(open_study("amt", address))
+    assert len(done) in (6, 7)  # the other worker may be in the middle of its last trial
+    assert len({t.user_attrs["pid"] for t in done}) == 2
+    assert len({t.params["train.learning_rate"] for t in done}) == len(done)
+
+
+def test_a_living_workers_trial_is_left_alone(tmp_path):
+    worker = start_worker(tmp_path, 1, 30)
+    journal = tmp_path / "study.journal"
+    for _ in range(200):
+        time.sleep(0.1)
+        if journal.exists() and b"process" in journal.read_bytes():
+            break
+    study = open_study("amt", journal)
+    assert revive_lost(study) == []
+    worker.kill()
+    worker.communicate()
+    assert revive_lost(study) == [0]
+
+
+def test_the_journal_is_found_again_on_a_mirror(tmp_path):
+    drive = tmp_path / "drive"
+    run_search(Config(), tmp_path / "a", trials=3, objective=climb, mirrors=[drive])
+    assert (drive / "best.json").exists()
+    study = run_search(Config(), tmp_path / "b", trials=5, objective=climb, mirrors=[drive])
+    assert len(finished(study)) == 5
+    # the first machine's copy is now behind, and takes the two trials over
+    assert len(finished(open_study("amt", tmp_path / "a" / "study.journal", mirrors=[drive]))) == 5
+
+
+def test_a_mirror_of_another_study_is_refused_and_never_overwritten(tmp_path, capsys):
+    drive = tmp_path / "drive"
+    run_search(Config(), tmp_path / "a", trials=2, objective=climb, mirrors=[drive])
+    run_search(Config(), tmp_path / "b", trials=2, objective=climb)
+    before = (drive / "study.journal").read_bytes()
+    publish_journal(tmp_path / "b" / "study.journal", [drive])
+    assert (drive / "study.journal").read_bytes() == before
+    assert "not in" in capsys.readouterr().out
+    with pytest.raises(AmtError, match="another study"):
+        run_search(Config(), tmp_path / "b", trials=3, objective=climb, mirrors=[drive])
+
+
+def test_a_password_in_the_address_is_not_shown(tmp_path):
+    with pytest.raises(AmtError) as error:
+        open_study("amt", f"sqlite://user:hunter2@{tmp_path}/none/x.db")
+    assert "hunter2" not in str(error.value)
