@@ -1,0 +1,75 @@
+"""The browser's files joined: one script, one style sheet, and the page that carries both with its data."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib.resources import files
+
+# in the order in which they build on each other
+_SCRIPTS = ("words", "data", "piano", "player", "notes", "draw", "panel", "chooser", "gestures", "roll")
+
+
+def script() -> str:
+    """The widget's JavaScript, without imports and exports."""
+    folder = files(__package__) / "js"
+    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+
+
+def style() -> str:
+    """The widget's style sheet."""
+    return (files(__package__) / "roll.css").read_text(encoding="utf-8")
+
+
+def build(meta: dict, binaries: dict[str, bytes]) -> str:
+    """The self-contained page: ``meta`` as JSON, each of ``binaries`` as base64 under its name."""
+    # "<" must not open a tag inside a script element, whatever the title says
+    state = json.dumps({"_meta": meta}, ensure_ascii=False).replace("<", "\\u003c")
+    data = "\n".join(
+        f'<script type="text/plain" id="amt{name}">{base64.b64encode(content).decode("ascii")}</script>'
+        for name, content in binaries.items()
+    )
+    title = html.escape(meta["title"] or "Piano roll")
+    language = meta["language"] if meta["language"] != "auto" else "en"
+    return f"""<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+html, body {{ margin: 0; height: 100%; }}
+body {{ background: #fff; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #0b0d12; }} }}
+#amt-root {{ min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }}
+#amt-root .amt-roll {{ flex: 1; }}
+#amt-root .amt-stage {{ flex: 1; height: auto !important; min-height: 300px; }}
+{style()}
+</style>
+</head>
+<body>
+<main id="amt-root"></main>
+<script type="application/json" id="amt-state">{state}</script>
+{data}
+<script>
+(() => {{
+{script()}
+mountPage();
+}})();
+</script>
+</body>
+</html>
+"""
+
+
+def frame(page: str, *, height: int):
+    """The page inside an ``<iframe srcdoc>``, as an ``IPython.display.HTML``."""
+    from IPython.display import HTML
+
+    return HTML(
+        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="Piano roll" '
+        f'style="width:100%;height:{height}px;border:0" allow="autoplay; fullscreen" allowfullscreen></iframe>'
+    )

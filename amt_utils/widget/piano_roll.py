@@ -1,0 +1,241 @@
+"""The piano roll: see, hear and compare a transcription, in a notebook or as one HTML file.
+
+    roll = PianoRoll(performance, audio="recording.flac", reference=truth, activations={"onset": probabilities})
+    roll                                  # in a notebook cell: the live widget
+    roll.observe(print, "selection")      # Python hears what is chosen, and where the playhead is
+    roll.to_html("recording.html")        # the same, self-contained, for anyone
+
+The browser's part is ``js/*.js`` and ``roll.css``: plain files joined in order, no build step, nothing fetched.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from ..errors import AmtError
+from ..notes import Performance, check_notes, check_pedals
+from . import page
+from .compare import Comparison, compare_notes
+from .payload import Sound, pack_image, pack_notes, pack_pedals
+
+_FLAC_UP_TO = 600.0  # seconds; longer recordings reach the live widget as MP3, made slower but ten times smaller
+_END_MARGIN = 0.5  # seconds shown after the last note
+_THEMES, _LANGUAGES = ("auto", "dark", "light"), ("auto", "en", "es")
+_SOUNDS, _MODES = ("recording", "midi", "both", "reference"), ("velocity", "comparison", "reference")
+
+
+class PianoRoll(anywidget.AnyWidget):
+    """A piano roll that plays the recording and the MIDI in step.
+
+    Args:
+        performance: the transcription.
+        audio: the recording, ``(n,)`` samples in [-1, 1] or a path; None shows and plays the MIDI alone.
+        sample_rate: of the samples in Hz; a path knows its own.
+        reference: what was really played; opens the comparison view (hit, wrong end, missed, extra).
+        activations: the network's probabilities behind the notes: ``(T, 88)`` onsets, or a dict of such arrays by
+            name ("onset", "frame", "offset"); other entries of the dict are passed over.
+        frame_seconds: seconds per row of ``activations``.
+        spectrum: compute the recording's constant-Q spectrum to show behind the notes.
+        background: what is shown behind at first: "spectrum", a name in ``activations``, or "" for nothing.
+        ends: which ends are drawn and compared: ``key`` or ``sounding``. By default ``key`` (with what rings on under
+            the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
+        title: shown above, and the saved page's title.
+        height: of the roll in pixels.
+        theme: "auto" follows the notebook or the system, or "dark", "light".
+        language: "auto" follows the browser, or "en", "es".
+
+    What the reader does arrives in these traits (``roll.observe(function, "selection")``):
+
+    Attributes:
+        playhead: seconds; ten times a second while playing.
+        playing: whether it plays.
+        selection: indices of the chosen notes of ``performance.notes``.
+        selected_reference: indices of the chosen (missed) notes of ``reference.notes``.
+        loop: ``[start, end]`` in seconds, or ``[]``.
+        view: ``[start, end]`` of what is visible, in seconds.
+
+    Raises:
+        AmtError: an argument is not as described; the message says which.
+    """
+
+    _esm = page.script() + "\nexport default { render };\n"
+    _css = page.style()
+
+    _meta = traitlets.Dict().tag(sync=True)
+    _notes = traitlets.Bytes().tag(sync=True)
+    _reference = traitlets.Bytes().tag(sync=True)
+    _pedals = traitlets.Bytes().tag(sync=True)
+    _audio = traitlets.Bytes().tag(sync=True)
+    _images = traitlets.Bytes().tag(sync=True)
+
+    playhead = traitlets.Float(0.0).tag(sync=True)
+    playing = traitlets.Bool(False).tag(sync=True)
+    selection = traitlets.List(traitlets.Int()).tag(sync=True)
+    selected_reference = traitlets.List(traitlets.Int()).tag(sync=True)
+    loop = traitlets.List(traitlets.Float()).tag(sync=True)
+    view = traitlets.List(traitlets.Float()).tag(sync=True)
+
+    def __init__(
+        self,
+        performance: Performance,
+        audio: np.ndarray | str | os.PathLike | None = None,
+        *,
+        sample_rate: int = 16_000,
+        reference: Performance | None = None,
+        activations: np.ndarray | dict[str, np.ndarray] | None = None,
+        frame_seconds: float = 0.02,
+        spectrum: bool = True,
+        background: str = "spectrum",
+        ends: str | None = None,
+        title: str = "",
+        height: int = 420,
+        theme: str = "auto",
+        language: str = "auto",
+    ):
+        for name, value, known in (("theme", theme, _THEMES), ("language", language, _LANGUAGES)):
+            if value not in known:
+                raise AmtError(f"{name} must be one of {known}, not {value!r}")
+        for each in filter(None, (performance, reference)):
+            check_notes(each.notes)
+            check_pedals(each.pedals)
+        self.performance, self.reference = performance, reference
+        self.sound = None if audio is None else Sound(audio, sample_rate=sample_rate)
+        self.ends = ends or ("key" if reference is None else "sounding")
+        self.comparison: Comparison | None = None
+        marks, reference_marks = (None, None), (None, None)
+        if reference is not None:
+            self.comparison = compare_notes(reference.with_ends(self.ends), performance.with_ends(self.ends))
+            marks = (self.comparison.status, self.comparison.partner)
+            reference_marks = (self.comparison.reference_status, self.comparison.reference_partner)
+
+        images = self._make_images(activations, frame_seconds, spectrum)
+        meta = {
+            "title": title, "height": int(height), "theme": theme, "language": language, "background": background,
+            "duration": self._duration(), "ends": self.ends,
+            "notes": len(performance.notes), "pedals": len(performance.pedals),
+            "reference": None if reference is None else len(reference.notes),
+            "images": [about for about, _ in images], "audio": None,
+        }  # fmt: skip
+        sound = b""
+        if self.sound is not None:
+            sound, mime = self.sound.encoded(small=self.sound.duration > _FLAC_UP_TO)
+            meta["audio"] = {"mime": mime, "duration": self.sound.duration, "rate": self.sound.rate}
+        super().__init__(
+            _meta=meta,
+            _notes=pack_notes(performance, self.ends, *marks),
+            _reference=b"" if reference is None else pack_notes(reference, self.ends, *reference_marks),
+            _pedals=pack_pedals(performance),
+            _audio=sound,
+            _images=b"".join(data for _, data in images),
+        )
+
+    @property
+    def selected_notes(self) -> np.ndarray:
+        """The chosen notes of the transcription, ``(k,)``, with key ends."""
+        return self.performance.notes[np.array(self.selection, dtype=np.int64)]
+
+    def play(self) -> None:
+        """Start playing, once the reader has touched the widget (browsers keep silent pages silent)."""
+        self._order("play")
+
+    def pause(self) -> None:
+        """Stop playing, keep the place."""
+        self._order("pause")
+
+    def seek(self, seconds: float) -> None:
+        """Move the playhead, and the view with it."""
+        self._order("seek", float(seconds))
+
+    def select(self, indices) -> None:
+        """Choose notes of the transcription by index, e.g. ``np.flatnonzero(notes["velocity"] < 20)``."""
+        self._order("select", [int(i) for i in indices])
+
+    def set_loop(self, start: float | None, end: float | None = None) -> None:
+        """Repeat ``start``..``end`` seconds; ``None`` ends the loop."""
+        self._order("loop", [] if start is None or end is None else [float(start), float(end)])
+
+    def show_range(self, start: float, end: float) -> None:
+        """Zoom to ``start``..``end`` seconds."""
+        self._order("view", [float(start), float(end)])
+
+    def listen_to(self, sound: str) -> None:
+        """"recording", "midi", "both" (recording left, MIDI right) or "reference"."""
+        if sound not in _SOUNDS:
+            raise AmtError(f"sound must be one of {_SOUNDS}, not {sound!r}")
+        self._order("sound", sound)
+
+    def show_mode(self, mode: str) -> None:
+        """"velocity", "comparison" or "reference"; the last two need a reference."""
+        if mode not in _MODES or (mode != "velocity" and self.reference is None):
+            raise AmtError(f"mode must be one of {_MODES} (the last two with a reference), not {mode!r}")
+        self._order("mode", mode)
+
+    def _order(self, kind: str, value=None) -> None:
+        # messages, not traits: what the browser reports must not come back to it as an order
+        self.send({"type": kind, "value": value})
+
+    def to_html(self, path: str | os.PathLike) -> Path:
+        """Write one self-contained HTML file, sound included (MP3), and return its path.
+
+        Raises:
+            AmtError: the file cannot be written.
+        """
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(self.page(), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise AmtError(f"{path}: cannot write the piano roll ({error.strerror}); choose another folder") from error
+        return path
+
+    def page(self) -> str:
+        """The self-contained page as text."""
+        meta, sound = dict(self._meta), self._audio
+        if self.sound is not None and meta["audio"]["mime"] == "audio/flac":
+            sound, mime = self.sound.encoded(small=True)
+            meta["audio"] = {**meta["audio"], "mime": mime}
+        binaries = {"_notes": self._notes, "_reference": self._reference, "_pedals": self._pedals}
+        return page.build(meta, {**binaries, "_audio": sound, "_images": self._images})
+
+    def as_html(self):
+        """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.
+
+        It looks and sounds the same, but Python hears nothing from it.
+        """
+        return page.frame(self.page(), height=self._meta["height"] + 250)
+
+    def _repr_mimebundle_(self, **kwargs):
+        from ..paths import platform
+
+        # Kaggle shows no third-party widgets; AMT_WIDGET=html asks for the same elsewhere
+        if platform() == "kaggle" or os.environ.get("AMT_WIDGET") == "html":
+            return {"text/html": self.as_html().data, "text/plain": repr(self)}, {}
+        return super()._repr_mimebundle_(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"PianoRoll({len(self.performance.notes)} notes, {self._meta.get('duration', 0):.1f} s)"
+
+    def _duration(self) -> float:
+        last = 0.0 if self.sound is None else self.sound.duration
+        for each in filter(None, (self.performance, self.reference)):
+            if len(each.notes):
+                last = max(last, float(each.with_ends("sounding")["offset"].max()) + _END_MARGIN)
+        return max(last, 1.0)
+
+    def _make_images(self, activations, frame_seconds: float, spectrum: bool) -> list[tuple[dict, bytes]]:
+        if activations is None:
+            activations = {}
+        elif not isinstance(activations, dict):
+            activations = {"onset": activations}
+        images = [pack_image("spectrum", *self.sound.spectrum())] if spectrum and self.sound is not None else []
+        for name in ("onset", "frame", "offset"):
+            if name in activations:
+                images.append(pack_image(name, activations[name], frame_seconds))
+        return images
