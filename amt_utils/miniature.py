@@ -2,7 +2,7 @@
 
 Tests, notebooks and a first look at the pipeline need a data set that is small, free and always there. The pieces
 are written by rule in the manner of a few composers, played with rubato, uneven touch and all three pedals, and
-rendered on a piano of exponentially decaying partials. The same call gives the same bytes of MIDI everywhere.
+rendered on :func:`amt_utils.synth.simple_tone_piano`. The same call gives the same bytes of MIDI everywhere.
 Scores measured on it say that the code runs, not how good a model is.
 """
 
@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import numpy as np
 
 from .midi import TempoMap, write_midi
 from .notes import SOFT, SOSTENUTO, SUSTAIN, Performance, make_notes, make_pedals
+from .synth import SAMPLE_RATE, Piano, render, simple_tone_piano
 
 NAME = "maestro-v3.0.0"
 COLUMNS = (
@@ -33,8 +32,7 @@ COLUMNS = (
     "audio_filename",
     "duration",
 )
-_DONE = ".complete-1"  # raise the number when the pieces change
-_RATE = 16_000
+_DONE = ".complete-2"  # raise the number when the pieces change
 _LEAD, _TAIL = 0.6, 1.2  # seconds of room before the first and after the last note
 
 # (composer, title, form, tonic, beats per minute, split, years of the performances)
@@ -82,7 +80,8 @@ def make_miniature(folder: str | os.PathLike, *, sample_rate: int = 44_100, ster
     with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as making:
         partial = Path(making) / NAME
         partial.mkdir()
-        rows = [_make_performance(partial, *item, sample_rate, stereo) for item in _performances()]
+        piano = simple_tone_piano()
+        rows = [_make_performance(partial, *item, piano, sample_rate, stereo) for item in _performances()]
         _write_metadata(partial, rows)
         (partial / _DONE).touch()
         try:
@@ -101,14 +100,17 @@ def _performances():
             yield row, perform(form, tonic=tonic, tempo=tempo * (1 + 0.06 * take), seed=100 * number + take)
 
 
-def _make_performance(root: Path, row: dict, performance: Performance, sample_rate: int, stereo: bool) -> dict:
+def _make_performance(
+    root: Path, row: dict, performance: Performance, piano: Piano, sample_rate: int, stereo: bool
+) -> dict:
     import soundfile
     import soxr
 
     write_midi(root / row["midi_filename"], performance, tempo=TempoMap(480), name="Miniature")
-    audio = _render(performance)
-    if sample_rate != _RATE:
-        audio = soxr.resample(audio, _RATE, sample_rate)
+    audio = render(performance, piano, duration=float(performance.with_ends("sounding")["offset"].max()) + _TAIL)
+    audio += np.random.default_rng(0).normal(0, 10 ** (-80 / 20), len(audio)).astype(np.float32)  # the room's noise
+    if sample_rate != SAMPLE_RATE:
+        audio = soxr.resample(audio, SAMPLE_RATE, sample_rate)
     if stereo:  # the right microphone hears the piano 0.3 ms later and a little softer
         late = round(0.0003 * sample_rate)
         audio = np.stack([audio, 0.9 * np.pad(audio, (late, 0))[: len(audio)]], axis=1)
@@ -279,41 +281,3 @@ _FORMS = {
     "etude": _etude,
     "slow_dance": _slow_dance,
 }
-
-# ---------------------------------------------------------------- the sound
-
-
-def _render(performance: Performance) -> np.ndarray:
-    """Notes and pedals -> (n,) float32 at 16 kHz; partials that decay the faster the higher they are."""
-    notes = performance.with_ends("sounding")
-    n = int((notes["offset"].max() + _TAIL) * _RATE)
-    out = np.random.default_rng(0).normal(0, 10 ** (-75 / 20), n + 8 * _RATE).astype(np.float32)  # the room's noise
-    for onset, offset, pitch, velocity in notes.tolist():
-        mellow, bright = _tone(pitch)
-        loud = velocity / 127
-        start, held = round(onset * _RATE), round((offset - onset) * _RATE)
-        length = min(len(mellow), held + int(0.25 * _RATE))
-        tone = loud**1.7 * ((1 - loud) * mellow[:length] + loud * bright[:length])
-        if length > held:  # the damper takes about 0.1 s
-            tone[held:] *= np.exp(-np.arange(length - held, dtype=np.float32) / (0.05 * _RATE))
-        out[start : start + length] += tone
-    return (0.25 * out[:n]).astype(np.float32)
-
-
-@lru_cache(maxsize=88)
-def _tone(pitch: int, seconds: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
-    """A mellow and a bright tone of one key."""
-    t = np.arange(int(seconds * _RATE), dtype=np.float32) / _RATE
-    frequency = 440 * 2 ** ((pitch - 69) / 12)
-    stiffness = 2e-4 * 2 ** ((pitch - 60) / 12)
-    mellow, bright = np.zeros_like(t), np.zeros_like(t)
-    for k in range(1, 13):
-        partial = k * frequency * math.sqrt(1 + stiffness * k * k)
-        if partial > 0.45 * _RATE:
-            break
-        decay = (0.5 + 0.25 * k) * 2 ** ((pitch - 60) / 18)
-        wave = np.sin(2 * np.pi * partial * t + k) * np.exp(-decay * t)
-        mellow += wave * 0.45**k
-        bright += wave * 0.72**k
-    attack = np.minimum(t / 0.003, 1)
-    return attack * mellow, attack * bright
