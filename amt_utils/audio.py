@@ -7,7 +7,6 @@ the same numbers as the file read whole; an excerpt gives those of the whole to 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import os
@@ -20,6 +19,7 @@ import soxr
 
 from .audio_decoding import check_is_file, check_samples, decode_by_ffmpeg, open_source
 from .errors import AmtError
+from .files import written_whole
 
 SAMPLE_RATE = 16000
 AUDIO_SUFFIXES = (
@@ -105,19 +105,8 @@ def save_audio(path: str | os.PathLike, y: np.ndarray, *, sample_rate: int = SAM
     with soundfile.SoundFile(encoded, "w", sample_rate, n_channels, subtype, None, container) as file:
         for i in range(0, len(y), 65536):  # libvorbis overflows the stack when given minutes at once
             file.write(np.clip(y[i : i + 65536], -1, 1))
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            file.write(encoded.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        reason = error.strerror or error
-        raise AmtError(f"{path}: could not be written ({reason}); free some space or choose another folder") from error
+    with written_whole(path) as partial:
+        partial.write_bytes(encoded.getbuffer())
     return path
 
 

@@ -17,6 +17,7 @@ import mido
 import numpy as np
 
 from .errors import AmtError
+from .files import written_whole
 from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, check_notes, check_pedals, make_notes, make_pedals
 
 PEDAL_CONTROLLERS = (64, 66, 67)  # sustain, sostenuto, soft: index = pedal kind
@@ -64,7 +65,7 @@ class TempoMap:
 def read_midi(path: str | os.PathLike, *, ends: str = "key") -> Performance:
     """A MIDI file -> notes (with ``key`` or ``sounding`` ends) and pedals, in seconds.
 
-    Notes outside the piano's 88 keys are dropped.
+    Notes outside the piano's 88 keys and notes of no length are dropped.
 
     Raises:
         AmtError: the file is missing, is not MIDI, or is cut short.
@@ -93,7 +94,7 @@ def read_midi_and_tempo(path: str | os.PathLike) -> tuple[Performance, TempoMap]
             elif kind == "control_change" and message.control in PEDAL_CONTROLLERS:
                 pedal = PEDAL_CONTROLLERS.index(message.control)
                 pedal_events[pedal].append((tick, (number, message.channel), message.value >= 64))
-            elif kind == "set_tempo":
+            elif kind == "set_tempo" and message.tempo:
                 tempos.append((tick, message.tempo))
             elif kind == "time_signature":
                 metres.append((tick, message.numerator, message.denominator))
@@ -102,7 +103,9 @@ def read_midi_and_tempo(path: str | os.PathLike) -> tuple[Performance, TempoMap]
         for (_, pitch), events in keyboard.items():
             notes += [(on, off, pitch, velocity) for on, off, velocity in _pair(events, tick)]
         end_tick = max(end_tick, tick)
-    tempo = TempoMap(midi.ticks_per_beat, tuple(sorted(tempos)) or ((0, 500_000),), tuple(metres), tuple(keys))
+    # stable: of several at one tick the last in the file holds
+    tempos, metres, keys = (tuple(sorted(events, key=lambda e: e[0])) for events in (tempos, metres, keys))
+    tempo = TempoMap(midi.ticks_per_beat, tempos or ((0, 500_000),), metres, keys)
     columns = np.array([n for n in notes if n[1] > n[0]], dtype=np.int64).reshape(-1, 4).T
     pedals = [(*span, kind) for kind, events in pedal_events.items() for span in _join_pedals(events, end_tick)]
     pedals = np.array(pedals, dtype=np.int64).reshape(-1, 3).T
@@ -122,6 +125,8 @@ def _load(path: str | os.PathLike) -> mido.MidiFile:
         midi = mido.MidiFile(path, clip=True)
     except Exception as error:  # mido raises EOFError, OSError, ValueError, IndexError, KeyError ... on broken files
         raise AmtError(f"{path}: not a readable MIDI file, or cut short ({error or type(error).__name__})") from error
+    if midi.type == 2:
+        raise AmtError(f"{path}: a format 2 file (separate patterns, no common time); export it as format 0 or 1")
     if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 0x8000:
         raise AmtError(f"{path}: SMPTE time division is not supported; export the file with ticks per quarter note")
     return midi
@@ -195,17 +200,14 @@ def write_midi(
         (t, 0, mido.MetaMessage("time_signature", numerator=n, denominator=d)) for t, n, d in tempo.time_signatures
     ]
     meta += [(t, 0, mido.MetaMessage("key_signature", key=key)) for t, key in tempo.key_signatures]
-    midi = mido.MidiFile(type=1, ticks_per_beat=tempo.ticks_per_beat)
+    midi = mido.MidiFile(type=1, ticks_per_beat=tempo.ticks_per_beat, charset="utf-8")
     midi.tracks.append(_to_track(meta, []))
     opening = [mido.MetaMessage("track_name", name=name)]
     opening += [mido.Message("program_change", program=0, channel=c) for c in sorted(set(channels) | {0})]
     midi.tracks.append(_to_track(events, opening))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    midi.save(partial)
-    os.replace(partial, path)
-    return path
+    with written_whole(path) as partial:
+        midi.save(partial)
+    return Path(path)
 
 
 def _spread_over_channels(on: np.ndarray, off: np.ndarray, pitch: np.ndarray) -> list[int]:

@@ -67,6 +67,11 @@ class Performance:
         notes["offset"] = np.minimum(notes["offset"], end - start)
         return Performance(notes[notes["offset"] > notes["onset"]], pedals)
 
+    def around(self, start: float, end: float) -> Performance:
+        """The events that touch ``[start, end)`` seconds, uncut and at their own times."""
+        notes, pedals = (e[(e["offset"] > start) & (e["onset"] < end)] for e in (self.notes, self.pedals))
+        return Performance(notes, pedals)
+
 
 def _cut(events: np.ndarray, start: float, end: float) -> np.ndarray:
     kept = events[(events["offset"] > start) & (events["onset"] < end)].copy()
@@ -84,11 +89,26 @@ def make_notes(onset, offset, pitch, velocity) -> np.ndarray:
 
 
 def make_pedals(onset, offset, kind) -> np.ndarray:
-    """Columns of equal length -> checked, sorted ``(m,)`` pedal events. Seconds, kind 0..2."""
+    """Columns -> checked, sorted ``(m,)`` pedal events. Seconds, kind 0..2.
+
+    Events of one kind that overlap are one: a pedal is down or up.
+    """
     pedals = np.zeros(len(onset), PEDAL)
     for name, column in zip(PEDAL.names, (onset, offset, kind), strict=True):
         pedals[name] = column
-    return check_pedals(pedals[np.lexsort((pedals["kind"], pedals["onset"]))])
+    pedals = check_pedals(pedals[np.lexsort((pedals["kind"], pedals["onset"]))])
+    joined = [_join_overlaps(pedals[pedals["kind"] == one]) for one in np.unique(pedals["kind"])]
+    pedals = np.concatenate([np.zeros(0, PEDAL), *joined])
+    return pedals[np.lexsort((pedals["kind"], pedals["onset"]))]
+
+
+def _join_overlaps(events: np.ndarray) -> np.ndarray:
+    """Sorted events of one pedal -> their union; events that only touch stay apart."""
+    reached = np.maximum.accumulate(events["offset"])
+    first = np.flatnonzero(np.append(True, events["onset"][1:] >= reached[:-1]))
+    joined = events[first]
+    joined["offset"] = np.maximum.reduceat(events["offset"], first)
+    return joined
 
 
 def check_notes(notes: np.ndarray, *, where: str = "notes") -> np.ndarray:
