@@ -11,13 +11,10 @@ by the note F1 that the training reports after each epoch. The best trial is wri
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,7 +24,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from .config import Config, load_config, save_config
+from .config import Config, save_config
 from .errors import AmtError
 
 # section.field: ("log" | "float" | "int", low, high) or ("choice", options)
@@ -126,7 +123,7 @@ def fetch_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
     for mirror in mirrors:
         other = _whole_lines(Path(mirror) / path.name)
         if not (other.startswith(own) or own.startswith(other)):
-            raise AmtError(f"{Path(mirror) / path.name}: the journal of another study; name another --mirror or --folder")
+            raise AmtError(f"{Path(mirror) / path.name}: of another study; name another --mirror or --folder")
         best = max(best, other, key=len)
     if best is not own:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -216,13 +213,13 @@ def _process_mark(pid: int) -> str | None:
 def run_search(
     config: Config,
     folder: str | os.PathLike,
+    objective: Objective,
     *,
     space: dict[str, list] | None = None,
     storage: str | os.PathLike | None = None,
     trials: int = 20,
     seconds: float | None = None,
     mirrors: Iterable[str | os.PathLike] = (),
-    objective: Objective | None = None,
     name: str = "amt",
 ) -> optuna.Study:
     """Run trials until ``trials`` of the study are finished (by whichever worker) or ``seconds`` are over.
@@ -230,15 +227,15 @@ def run_search(
     Args:
         config: what every trial starts from.
         folder: gets the journal, one folder per trial, and ``best.json``.
+        objective: trains one configuration (see :data:`Objective`).
         space: what is searched; :data:`SPACE` unless given.
         storage: a journal file or database address; ``folder/study.journal`` unless given.
         mirrors: folders that get a copy of the journal and ``best.json`` after every trial.
-        objective: trains one configuration; :func:`amt_utils.search.train_once` unless given.
 
     Returns:
         The study.
     """
-    folder, mirrors, objective = Path(folder), [Path(m) for m in mirrors], objective or train_once
+    folder, mirrors = Path(folder), [Path(m) for m in mirrors]
     folder.mkdir(parents=True, exist_ok=True)
     storage = storage or folder / "study.journal"
     space = SPACE if space is None else space
