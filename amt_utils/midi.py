@@ -186,15 +186,16 @@ def write_midi(
     events: list[tuple[int, int, mido.Message]] = []  # tick, order within the tick, message
     for a, b, pitch, velocity, channel in zip(on, off, notes["pitch"], notes["velocity"], channels, strict=True):
         pitch, velocity = int(pitch), int(velocity)
-        events.append((int(a), 2, mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)))
+        events.append((int(a), 3, mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)))
         events.append((int(b), 0, mido.Message("note_off", note=pitch, velocity=64, channel=channel)))
     press, release = tempo.to_ticks(pedals["onset"]), tempo.to_ticks(pedals["offset"])
     for channel in sorted(set(channels) | {0}):
         for a, b, kind in zip(press, release, pedals["kind"], strict=True):
             controller = PEDAL_CONTROLLERS[kind]
-            for tick, value in ((a, 127), (max(b, a + 1), 0)):
+            # on every channel up before down, or the pedal would seem never to have come up
+            for tick, order, value in ((a, 2, 127), (max(b, a + 1), 1, 0)):
                 message = mido.Message("control_change", control=controller, value=value, channel=channel)
-                events.append((int(tick), 1, message))
+                events.append((int(tick), order, message))
     meta = [(t, 0, mido.MetaMessage("set_tempo", tempo=us)) for t, us in tempo.tempos]
     meta += [
         (t, 0, mido.MetaMessage("time_signature", numerator=n, denominator=d)) for t, n, d in tempo.time_signatures
