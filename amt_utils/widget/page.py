@@ -8,7 +8,7 @@ import json
 from importlib.resources import files
 
 # in the order in which they build on each other
-_SCRIPTS = ("words", "data", "piano", "player", "notes", "draw", "panel", "chooser", "gestures", "roll")
+_SCRIPTS = ("words", "data", "piano", "player", "notes", "moving", "draw", "panel", "chooser", "gestures", "roll")
 
 
 def script() -> str:

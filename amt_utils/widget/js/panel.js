@@ -9,6 +9,7 @@ const ICONS = {
   keys: "M3 5h18v14H3zM5 7v10h3.2v-4H7V7zM10.2 17h3.6v-4h-.8V7h-2v6h-.8zM15.8 17H19V7h-2v6h-1.2z",
   full: "M4 4h6v2H6v4H4zM14 4h6v6h-2V6h-4zM4 14h2v4h4v2H4zM18 14h2v6h-6v-2h4z",
   help: "M11 17h2v2h-2zM12 4a5 5 0 015 5c0 3-4 3.5-4 6h-2c0-4 4-4 4-6a3 3 0 00-6 0H7a5 5 0 015-5z",
+  volume: "M3 9h4l5-4v14l-5-4H3zM15 8.5c2 1.5 2 5.500 0 7l1.200 1.300c3-2.300 3-7.300 0-9.600z",
   next: "M9 5l7 7-7 7-1.6-1.6L12.8 12 7.4 6.6z", previous: "M15 5l-7 7 7 7 1.6-1.6L11.2 12l5.4-5.4z",
 };
 
@@ -104,11 +105,11 @@ class Panel {
     });
     this.followButton = this.button("follow", w.follow, () => this.setFollow(!this.following), { "aria-pressed": "true" });
     this.keysButton = this.button("keys", w.keys, () => this.fitKeys(!this.allKeys), { "aria-pressed": "false" });
-    const field = (text, control) => control ? [make("label", { class: "amt-field" }, make("span", {}, text), control)] : [];
+    const field = (text, control) => control ? [make("label", { class: "amt-field" }, text, control)] : [];
     const toolbar = make("div", { class: "amt-toolbar", role: "toolbar", "aria-label": w.roll },
       make("div", { class: "amt-group" }, this.button("start", w.start, () => this.seek(0)), this.playButton, this.loopButton, this.time),
-      ...(this.soundChoice ? [this.soundChoice] : []), ...(this.modeChoice ? [this.modeChoice] : []),
-      make("div", { class: "amt-group" }, ...field(w.speed, this.speed), ...field(w.behind, this.backgroundSelect), ...field(w.volume, this.volume)),
+      ...(this.soundChoice ? [this.soundChoice] : []),
+      make("div", { class: "amt-group" }, this.speed, ...field(make("span", {}, w.behind), this.backgroundSelect), ...field(icon("volume"), this.volume)),
       make("div", { class: "amt-group amt-right" },
         this.button("minus", w.zoomOut, () => this.zoom(1.6)), this.button("plus", w.zoomIn, () => this.zoom(1 / 1.6)),
         this.button("fit", w.fit, () => this.showAll()), this.keysButton, this.followButton,
@@ -130,6 +131,7 @@ class Panel {
       make("strong", {}, w.help),
       make("dl", {}, ...w.helpRows.flatMap(([key, text]) => [make("dt", {}, key), make("dd", {}, text)])));
     this.scores = make("div", { class: "amt-scores" });
+    if (this.modeChoice) this.scores.append(this.modeChoice);
     this.root = make("section", { class: "amt-roll", "aria-label": `${w.roll}${meta.title ? ": " + meta.title : ""}` },
       make("header", { class: "amt-header" },
         make("span", { class: "amt-title" }, meta.title || w.roll),
@@ -148,7 +150,7 @@ class Panel {
     }
     const f1 = (pairs) => (200 * pairs / Math.max(1, notes.n + reference.n)).toFixed(1) + " %";
     for (const [text, value] of [[w.noteF1, f1(found)], [w.endF1, f1(right)]])
-      this.scores.append(make("span", { class: "amt-score" }, text + " ", make("b", {}, value)));
+      this.modeChoice.before(make("span", { class: "amt-score" }, text + " ", make("b", {}, value)));
   }
 
   buildLegend() {
