@@ -61,6 +61,8 @@ class SoundFileSource:
         end = np.inf if n_frames is None else start + n_frames
         length = np.inf if self.n_frames is None else self.n_frames
         end = min(end, length)
+        if start >= end:
+            return
         try:
             if start and file.seekable():
                 at = file.seek(start)
