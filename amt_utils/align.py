@@ -16,21 +16,38 @@ The audio stays as it is: the MIDI is moved onto the audio's clock.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .align_search import (
+    FINE_STEP,
+    SAMPLE_RATE,
+    Map,
+    audio_chroma,
+    chroma_rise,
+    find_line,
+    find_warp,
+    fit_local_lines,
+    fit_robust_line,
+    follow_map,
+    keep_rising,
+    measure_lags,
+    midi_chroma,
+    onset_strength,
+)
 from .errors import AmtError
 from .notes import Performance, make_notes, make_pedals
 
-SAMPLE_RATE = 16_000
-COARSE_HOP, FINE_HOP = 320, 80  # samples: 20 ms, 5 ms
-FINE_STEP = FINE_HOP / SAMPLE_RATE
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 WINDOW_SECONDS = 10.0
-MAX_DRIFT = 0.02
-LATENCY = 0.0  # seconds by which the fine onset strength peaks after a hammer stroke by formula
 WEAK = 0.25  # correlation below which a window says nothing
-MAX_DTW_FRAMES = 4000  # squared, this is the memory of the time warping
+AGREES = 0.03  # seconds of lag that still count as agreement
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Alignment:
         method: ``"linear"`` or ``"dtw"``.
         windows: ``(m, 3)``: middle of each measured window (s, MIDI time), lag found there after the correction (s),
             correlation.
-        reliable: whether most windows agree with the map; if not, MIDI and recording are hardly the same music.
+        reliable: whether 7 of 10 windows agree with the map; if not, MIDI and recording are hardly the same music.
     """
 
     midi_times: np.ndarray
@@ -68,11 +85,8 @@ class Alignment:
         return float(np.median(np.abs(used[:, 1]))) if len(used) else np.inf
 
     def to_audio(self, seconds) -> np.ndarray:
-        """MIDI seconds -> seconds in the recording; beyond the first and last knot the map goes on straight."""
-        x, y, t = self.midi_times, self.audio_times, np.asarray(seconds, dtype=np.float64)
-        before = y[0] + (t - x[0]) * (y[1] - y[0]) / (x[1] - x[0])
-        after = y[-1] + (t - x[-1]) * (y[-1] - y[-2]) / (x[-1] - x[-2])
-        return np.where(t < x[0], before, np.where(t > x[-1], after, np.interp(t, x, y)))
+        """MIDI seconds -> seconds in the recording; beyond the outer knots the map goes on with its mean slope."""
+        return follow_map((self.midi_times, self.audio_times), seconds)
 
     def apply(self, performance: Performance, *, duration: float = np.inf) -> Performance:
         """The performance on the recording's clock; notes that begin before 0 or after ``duration`` are dropped."""
@@ -102,7 +116,7 @@ def align(audio: np.ndarray, performance: Performance) -> Alignment:
 
     Args:
         audio: ``(n,)`` float32 at 16 kHz.
-        performance: what its MIDI says; any tempo within 2 % of the recording's is a line, more is warped.
+        performance: what its MIDI says; clocks that differ by up to 2 % give a line, all else is warped.
 
     Raises:
         AmtError: fewer than four notes, or a recording shorter than a second or silent.
@@ -113,231 +127,131 @@ def align(audio: np.ndarray, performance: Performance) -> Alignment:
         raise AmtError(f"cannot align {len(audio) / SAMPLE_RATE:.2f} s of audio; it is too short or silent")
     strength = onset_strength(audio)
     sound, score = audio_chroma(audio), midi_chroma(performance)
-    line = _find_line(_onsets(sound), _onsets(score))
-    alignment = _refine(strength, performance, line, searches=(0.25, 0.08), linear=True)
-    if alignment.reliable:
-        return alignment
-    warped = _refine(strength, performance, _warp(sound, score), searches=(0.4, 0.15, 0.06), linear=False)
-    return warped if warped.reliable or warped.spread < alignment.spread else alignment
-
-
-def onset_strength(audio: np.ndarray) -> np.ndarray:
-    """``(n,)`` samples -> ``(T,)`` rise of the log-mel spectrum in steps of 5 ms, frame ``t`` at ``t * 0.005`` s."""
-    import librosa
-
-    block, n_fft = 1 << 20, 512
-    mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=40, fmin=60)
-    padded = np.pad(audio, n_fft // 2)
-    bands = []
-    for start in range(0, len(audio), block):  # a multiple of the hop: memory stays small
-        piece = padded[start : start + block + n_fft - FINE_HOP]
-        bands.append(mel @ np.abs(librosa.stft(piece, n_fft=n_fft, hop_length=FINE_HOP, center=False)))
-    spectrum = np.concatenate(bands, axis=1)
-    loud = np.percentile(spectrum.max(axis=0), 95) + 1e-9
-    level = np.log1p(1000 * spectrum / loud)
-    rise = np.zeros(level.shape[1])
-    rise[1:-1] = np.maximum(level[:, 2:] - level[:, :-2], 0).mean(axis=0)
-    return rise
-
-
-def audio_chroma(audio: np.ndarray) -> np.ndarray:
-    """``(n,)`` samples -> ``(12, T)`` energy per pitch class in steps of 20 ms, C first, compressed."""
-    import torch
-
-    from .hcqt import CQT, bin_frequencies
-
-    cqt = CQT(bin_frequencies(352), sample_rate=SAMPLE_RATE, hop_length=COARSE_HOP)
-    block, context = 60 * SAMPLE_RATE, -(-cqt.context_samples // COARSE_HOP) * COARSE_HOP
-    parts = []
-    for start in range(0, len(audio), block):
-        first = max(0, start - context)
-        with torch.inference_mode():
-            piece = torch.from_numpy(np.ascontiguousarray(audio[first : start + block + context], np.float32))
-            frames = cqt(piece[None])[0].numpy()  # (T, 352)
-        begin = (start - first) // COARSE_HOP
-        parts.append(frames[begin : begin + block // COARSE_HOP])
-    keys = np.concatenate(parts).reshape(-1, 88, 4).max(axis=2) ** 0.5
-    chroma = np.zeros((12, len(keys)))
-    for key in range(88):
-        chroma[(key + 21) % 12] += keys[:, key]
-    return chroma
-
-
-def midi_chroma(performance: Performance) -> np.ndarray:
-    """Notes -> ``(12, T)``, the same picture as :func:`audio_chroma`: struck at the velocity, then decaying."""
-    notes, step = performance.with_ends("sounding"), COARSE_HOP / SAMPLE_RATE
-    chroma = np.zeros((12, int(np.ceil(notes["offset"].max() / step)) + 1))
-    for onset, offset, pitch, velocity in notes:
-        a, b = round(onset / step), max(round(offset / step), round(onset / step) + 1)
-        chroma[pitch % 12, a:b] += velocity / 127 * np.exp(-np.arange(b - a) * step / 0.7)
-    return chroma
-
-
-def _onsets(chroma: np.ndarray) -> np.ndarray:
-    """Rise over 40 ms, each frame's mean over the pitch classes taken away: a click in all of them says little."""
-    rise = np.maximum(chroma[:, 2:] - chroma[:, :-2], 0)
-    rise = np.pad(rise - rise.mean(axis=0), ((0, 0), (1, 1)))
-    return rise / (np.linalg.norm(rise) + 1e-9)
-
-
-def _find_line(sound: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Onset chroma of both -> two knots of the line that most stretches of the MIDI agree on."""
-    from scipy.ndimage import gaussian_filter1d
-
-    step = COARSE_HOP / SAMPLE_RATE
-    sound, score = (gaussian_filter1d(x, 2.0, axis=1) for x in (sound, score))
-    length = int(min(score.shape[1], 20.0 / step))
-    n_stretches = int(np.clip(score.shape[1] // (length / 2), 1, 24))
-    starts = np.linspace(0, score.shape[1] - length, n_stretches).astype(int)
-    size = 1 << (sound.shape[1] + length - 1).bit_length()
-    spectrum = np.fft.rfft(sound, size)
-    found = []  # MIDI time, audio time, strength, which stretch
-    for i, start in enumerate(starts):
-        piece = np.conj(np.fft.rfft(score[:, start : start + length], size))
-        match = np.fft.irfft(np.sum(spectrum * piece, axis=0), size)
-        match = np.roll(match, length)[: sound.shape[1] + length]  # from `length` before the recording's start on
-        for _ in range(4):
-            best = int(np.argmax(match))
-            middle = (start + length / 2) * step
-            found.append((middle, middle + (best - length - start) * step, match[best], i))
-            match[max(0, best - 12) : best + 13] = -np.inf
-    midi, audio, strength, stretch = np.array(found).T
-    strength /= strength.max()
-    best_votes, best = -1.0, (midi[0], audio[0], 1.0)
-    for i in range(len(midi)):
-        slopes = [1.0]
-        far = np.abs(midi - midi[i]) > 15
-        slopes += [s for s in (audio[far] - audio[i]) / (midi[far] - midi[i]) if abs(s - 1) <= MAX_DRIFT]
-        for slope in slopes:
-            off = np.abs(audio - audio[i] - slope * (midi - midi[i]))
-            votes = np.zeros(n_stretches)  # each stretch has one vote, and a nearer hit counts for more
-            np.maximum.at(votes, stretch.astype(int), strength * np.maximum(0, 1 - off / 0.15))
-            # of two lines with as many votes the less drifting is the likelier
-            if votes.sum() - abs(slope - 1) > best_votes:
-                best_votes, best = votes.sum() - abs(slope - 1), (midi[i], audio[i], slope)
-    x, y, slope = best
-    knots = np.array([0.0, score.shape[1] * step])
-    return knots, y + slope * (knots - x)
-
-
-def _warp(sound: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chroma of both -> knots of a monotone map, by dynamic time warping on as fine a grid as memory allows."""
-    import librosa
-
-    pool = int(np.ceil(max(sound.shape[1], score.shape[1]) / MAX_DTW_FRAMES))
-    pool = max(pool, 2)
-    features = []
-    for chroma in (sound, score):
-        both = np.concatenate([chroma / (chroma.max() + 1e-9), np.maximum(_onsets(chroma), 0) * 8])
-        n = both.shape[1] // pool
-        pooled = both[:, : n * pool].reshape(len(both), n, pool).mean(axis=2)
-        features.append(pooled / (np.linalg.norm(pooled, axis=0) + 0.05))
-    _, path = librosa.sequence.dtw(features[1], features[0], metric="euclidean")
-    path = path[::-1].astype(np.float64) + 0.5  # (steps, 2): MIDI, audio
-    seconds = path * pool * COARSE_HOP / SAMPLE_RATE
-    grid = np.arange(seconds[0, 0], seconds[-1, 0], 1.0)
-    return _rising(grid, np.interp(grid, *_mean_by_first(seconds)))
-
-
-def _mean_by_first(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, which = np.unique(points[:, 0], return_inverse=True)
-    return x, np.bincount(which, points[:, 1]) / np.bincount(which)
-
-
-def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots whose ``y`` rises by at least a fifth of ``x``'s rise; the others are left out."""
-    kept = [0]
-    for i in range(1, len(x)):
-        if y[i] - y[kept[-1]] >= 0.2 * (x[i] - x[kept[-1]]):
-            kept.append(i)
-    if len(kept) < 2:
-        return x[[0, -1]], y[0] + x[[0, -1]] - x[0]
-    return x[kept], y[kept]
-
-
-def _refine(strength: np.ndarray, performance: Performance, knots, *, searches, linear: bool) -> Alignment:
-    """Measures the lag in windows and bends the map, with a narrower search each time."""
-    for i, search in enumerate(searches):
-        seconds = WINDOW_SECONDS if linear else (6.0, 4.0, 4.0)[i]
-        windows = _measure_lags(strength, performance, knots, search=search, seconds=seconds)
-        used = windows[windows[:, 2] >= WEAK]
-        if not len(used):
+    line = find_line(chroma_rise(sound), chroma_rise(score))
+    seconds = _window_seconds(performance)
+    for search in (0.25, 0.08):
+        windows = _strong(measure_lags(strength, performance, line, search=search, seconds=seconds))
+        if len(windows):
+            line = fit_robust_line(windows[:, 0], follow_map(line, windows[:, 0]) + windows[:, 1], line)
+    straight = _judge(strength, performance, line, "linear")
+    if straight.reliable:
+        return straight
+    curve = find_warp(sound, score)
+    for seconds, search in ((3.0, 0.12), (2.0, 0.08)):
+        windows = _strong(measure_lags(strength, performance, curve, search=search, seconds=seconds))
+        if len(windows) < 2:
             break
-        midi, audio = used[:, 0], _map(knots, used[:, 0]) + used[:, 1]
-        knots = _robust_line(midi, audio, knots) if linear else _rising(midi, _map(knots, midi) + _smooth(used))
-    windows = _measure_lags(strength, performance, knots, search=0.25, seconds=WINDOW_SECONDS)
-    agree = (windows[:, 2] >= WEAK) & (np.abs(windows[:, 1]) <= 0.03)
-    return Alignment(*knots, "linear" if linear else "dtw", windows, bool(agree.mean() >= 0.6))
+        grid = np.arange(curve[0][0], curve[0][-1], 0.5)
+        lag = fit_local_lines(windows[:, 0], windows[:, 1], windows[:, 2] ** 2, grid, width=seconds / 2)
+        curve = keep_rising(grid, follow_map(curve, grid) + lag)
+    warped = _judge(strength, performance, curve, "dtw")
+    return warped if warped.reliable else straight
 
 
-def _map(knots, t: np.ndarray) -> np.ndarray:
-    return Alignment(*knots, "", np.zeros((0, 3)), True).to_audio(t)
+def align_files(audio: str | os.PathLike, midi: str | os.PathLike) -> tuple[Alignment, Performance]:
+    """Two files -> the alignment and the performance on the recording's clock."""
+    from .audio import load_audio
+    from .midi import read_midi
+
+    samples, performance = load_audio(audio, sample_rate=SAMPLE_RATE), read_midi(midi)
+    try:
+        alignment = align(samples, performance)
+    except AmtError as error:
+        raise AmtError(f"{audio} and {midi}: {error}") from error
+    return alignment, alignment.apply(performance, duration=len(samples) / SAMPLE_RATE)
 
 
-def _smooth(windows: np.ndarray) -> np.ndarray:
-    """Lags, each replaced by the median of itself and its neighbours."""
-    lag = np.pad(windows[:, 1], 1, mode="edge")
-    return np.median(np.stack([lag[:-2], lag[1:-1], lag[2:]]), axis=0)
+def _strong(windows: np.ndarray) -> np.ndarray:
+    return windows[windows[:, 2] >= WEAK]
 
 
-def _robust_line(x: np.ndarray, y: np.ndarray, knots) -> tuple[np.ndarray, np.ndarray]:
-    """The line through most points (Theil-Sen, then weighted least squares of what lies near), as two knots."""
-    ends = np.array([knots[0][0], knots[0][-1]])
-    slope = np.diff(_map(knots, ends))[0] / np.diff(ends)[0]
-    if np.ptp(x) > 2 * WINDOW_SECONDS:
-        i, j = np.triu_indices(len(x), 1)
-        far = x[j] - x[i] > np.ptp(x) / 4
-        slope = np.median((y[j] - y[i])[far] / (x[j] - x[i])[far])
-    shift = np.median(y - slope * x)
-    for _ in range(10):
-        residual = y - slope * x - shift
-        scale = max(1.4826 * np.median(np.abs(residual)), 0.002)
-        weight = np.maximum(0, 1 - (residual / (4 * scale)) ** 2) ** 2
-        if np.ptp(x) > 2 * WINDOW_SECONDS:
-            slope, shift = np.polyfit(x, y, 1, w=np.sqrt(weight))
-        else:
-            shift += np.average(residual, weights=weight)
-    return ends, slope * ends + shift
+def _window_seconds(performance: Performance) -> float:
+    """Ten seconds; less for a short piece, so that there are a few windows to tell a drift from."""
+    return float(np.clip(np.ptp(performance.notes["onset"]) / 6, 3.0, WINDOW_SECONDS))
 
 
-def _measure_lags(strength: np.ndarray, performance: Performance, knots, *, search: float, seconds: float):
-    """``(m, 3)``: MIDI time of each window's middle, lag in s (positive: the sound is later), correlation."""
-    onset, weight = performance.notes["onset"], performance.notes["velocity"] / 64
-    reach = int(np.ceil(search / FINE_STEP))
-    margin = reach + int(seconds / FINE_STEP)
-    at = _map(knots, onset)
-    expected = _impulses(at / FINE_STEP + margin, weight, len(strength) + 2 * margin)
-    heard = np.pad(strength, margin)
-    rows = []
-    for middle in np.arange(onset[0], onset[-1] + seconds / 2, seconds / 2):
-        inside = (onset >= middle - seconds / 2) & (onset < middle + seconds / 2)
-        a, b = np.rint((_map(knots, middle + np.array([-0.5, 0.5]) * seconds)) / FINE_STEP).astype(int) + margin
-        if inside.sum() < 4 or a - reach < 0 or b + reach > len(heard):
-            continue
-        pattern, wide = expected[a:b], heard[a - reach : b + reach]
-        pattern = pattern - pattern.mean()
-        views = np.lib.stride_tricks.sliding_window_view(wide, b - a)  # (2 reach + 1, b - a)
-        deviation = views.std(axis=1) * np.linalg.norm(pattern) * np.sqrt(b - a)
-        match = views @ pattern / np.maximum(deviation, 1e-9)
-        k = int(np.argmax(match))
-        lag = float(k - reach)
-        if 0 < k < 2 * reach:
-            left, top, right = match[k - 1 : k + 2]
-            lag += 0.5 * (left - right) / (left - 2 * top + right)
-        elif reach:
-            continue  # the peak lies outside the search
-        rows.append((onset[inside].mean(), lag * FINE_STEP - LATENCY, match[k]))
-    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+def _judge(strength: np.ndarray, performance: Performance, knots: Map, method: str) -> Alignment:
+    """Measures again with a wide search, in which chance agreement is rare, and counts who agrees."""
+    windows = measure_lags(strength, performance, knots, search=0.25, seconds=_window_seconds(performance))
+    agree = (windows[:, 2] >= WEAK) & (np.abs(windows[:, 1]) <= AGREES)
+    # how much of the shorter lies over the other: one's end laid over the other's beginning is no match
+    at, heard = follow_map(knots, performance.notes["onset"]), len(strength) * FINE_STEP
+    overlap = max(np.mean((at >= 0) & (at <= heard)), np.ptp(np.clip(at, 0, heard)) / heard)
+    reliable = len(windows) > 0 and agree.mean() >= 0.7 and overlap >= 0.8
+    return Alignment(*knots, method, windows, bool(reliable))
 
 
-def _impulses(position: np.ndarray, weight: np.ndarray, n: int) -> np.ndarray:
-    """Weights at fractional positions -> ``(n,)``, spread over about 20 ms as the heard rise is."""
-    from scipy.ndimage import gaussian_filter1d
+def plot_alignment(before: np.ndarray, alignment: Alignment, *, ax: Axes | None = None) -> Axes:
+    """Lag of the sound behind the MIDI, window by window, before and after the correction.
 
-    line = np.zeros(n + 1)
-    whole = np.floor(position).astype(int)
-    inside = (whole >= 0) & (whole < n)
-    whole, part, weight = whole[inside], (position - np.floor(position))[inside], weight[inside]
-    np.add.at(line, whole, weight * (1 - part))
-    np.add.at(line, whole + 1, weight * part)
-    return gaussian_filter1d(line[:n], 1.6)
+    Args:
+        before: ``(k,)`` MIDI times in seconds at which to draw what was found; e.g. the notes' onsets.
+        alignment: from :func:`align`.
+    """
+    from .plots import new_axes
+
+    ax = new_axes(ax)
+    used = _strong(alignment.windows)
+    found = alignment.to_audio(before) - before
+    ax.plot(before, found, color="#D55E00", linewidth=1.5, label="the recording's lag behind its MIDI, as found")
+    label = f"left after the correction ({1000 * alignment.spread:.0f} ms in a typical window)"
+    ax.plot(used[:, 0], used[:, 1], "o", color="#0072B2", markersize=4, label=label)
+    ax.axhline(0, color="0.6", linewidth=0.8)
+    ax.set(xlabel="MIDI time in s", ylabel="lag in s", title=alignment.describe())
+    ax.legend(frameon=False)
+    return ax
+
+
+def register(subparsers) -> None:
+    """Adds ``align`` to the command line."""
+    parser = subparsers.add_parser(
+        "align",
+        help="bring a recording's MIDI onto the recording's clock",
+        description="Finds offset and drift between a recording and its MIDI and writes the MIDI corrected. "
+        "The audio is left as it is. PATH is a recording followed by its MIDI, or one folder of such pairs.",
+    )
+    parser.add_argument("path", metavar="PATH", help="a recording, or a folder of same-basename audio and MIDI")
+    parser.add_argument("midi", metavar="MIDI", nargs="?", help="the recording's .mid")
+    parser.add_argument("--out", metavar="PATH", help="the corrected .mid, or a folder for them; else only report")
+    parser.add_argument("--picture", metavar="FILE", help="a picture of the lags (one recording; .png, .svg, .pdf)")
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    """The ``align`` command; 1 where a pair could not be aligned reliably (its MIDI is then not written)."""
+    from .recordings import Pair, find_pairs
+
+    folder = Path(args.path)
+    if args.midi:
+        pairs, out = [Pair(folder.stem, folder, Path(args.midi))], {folder.stem: args.out}
+    else:
+        pairs = find_pairs(folder).pairs
+        if not pairs:
+            raise AmtError(f"{folder}: no audio with a .mid of the same name; or give a recording and its MIDI")
+        out = {pair.name: Path(args.out) / f"{pair.name}.mid" if args.out else None for pair in pairs}
+    if args.picture and len(pairs) > 1:
+        raise AmtError(f"--picture {args.picture}: one recording at a time")
+    return max(_align_and_report(pair, out[pair.name], args.picture) for pair in pairs)
+
+
+def _align_and_report(pair, out, picture) -> int:
+    from .midi import write_midi
+
+    if out and Path(out).exists() and Path(out).samefile(pair.midi):
+        raise AmtError(f"{out}: is the MIDI itself; choose another --out so that the original stays")
+    try:
+        alignment, moved = align_files(pair.audio, pair.midi)
+    except AmtError as error:
+        print(f"{pair.name}: failed: {error}", flush=True)
+        return 1
+    print(f"{pair.name}: {alignment.describe()}", flush=True)
+    if picture:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        ends = alignment.midi_times[[0, -1]]
+        plot_alignment(np.linspace(*ends, 200), alignment, ax=figure.subplots())
+        figure.savefig(picture)
+    if out and alignment.reliable:
+        write_midi(out, moved)
+    return 0 if alignment.reliable else 1
