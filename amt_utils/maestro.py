@@ -100,7 +100,7 @@ def open_maestro(source: str | os.PathLike | None = None, *, audio: bool = False
         return _open(Path(source))
     if os.environ.get("AMT_MINI") == "1":
         return _miniature()
-    for candidate in (data_folder() / NAME, *_kaggle_inputs(), *_shared_zip()):
+    for candidate in (data_folder() / NAME, *kaggle_inputs(), *_shared_zip()):
         if candidate.exists():
             found = _open(candidate)
             if not audio or found.with_audio():
@@ -131,7 +131,7 @@ def _shared_zip() -> list[Path]:
     return [folder / f"{NAME}-midi.zip"] if folder else []
 
 
-def _kaggle_inputs(root: Path = Path("/kaggle/input")) -> list[Path]:
+def kaggle_inputs(root: Path = Path("/kaggle/input")) -> list[Path]:
     """Folders below Kaggle's inputs that hold MAESTRO's metadata; mounts are nested in two ways, so search."""
     if not root.is_dir():
         return []
@@ -163,6 +163,7 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
             roots = {PurePosixPath(i.filename).parts[0] for i in wanted if i.filename.endswith(".csv")}
             if len(roots) != 1:
                 raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
+            wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it says that the rest is there
             for info in wanted:
                 target = folder / info.filename
                 if not target.resolve().is_relative_to(folder.resolve()):
