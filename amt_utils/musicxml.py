@@ -1,0 +1,225 @@
+"""Symbols -> a MusicXML 4.0 file for piano: one part, two staves."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .notation import Bars, Symbol
+from .quantise import TICKS
+from .spelling import Key
+
+_HEADER = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
+    '"http://www.musicxml.org/dtds/partwise.dtd">\n'
+)
+_ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
+_CLEFS = {"treble": ("G", 2), "bass": ("F", 4)}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is written down.
+
+    Attributes:
+        bars, key, tempo: tempo in beats of the metre per minute.
+        voices: (staff 1 or 2, voice 1 or 2, symbols per bar).
+        names: step, alteration and octave of each of the performance's notes.
+        clefs: per staff, the clef of each bar.
+        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"`` or words.
+    """
+
+    bars: Bars
+    key: Key
+    tempo: float
+    voices: Sequence[tuple[int, int, list[list[Symbol]]]]
+    names: Sequence[tuple[str, int, int]]
+    clefs: tuple[list[str], list[str]]
+    marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
+    title: str = ""
+
+
+def note_id(note: int, part: int) -> str:
+    """XML id of the ``part``-th tied piece of a performance's note."""
+    return f"n{note}" if part == 0 else f"n{note}t{part}"
+
+
+def to_musicxml(page: Page) -> str:
+    """A page -> MusicXML text."""
+    root = ET.Element("score-partwise", version="4.0")
+    if page.title:
+        _add(_add(root, "work"), "work-title", page.title)
+    encoding = _add(_add(root, "identification"), "encoding")
+    _add(encoding, "software", "AMT Piano")
+    for element in ("accidental", "beam"):
+        _add(encoding, "supports", element=element, type="yes")
+    part = _add(_add(root, "part-list"), "score-part", id="P1")
+    _add(part, "part-name", "Piano")
+    measures = _add(root, "part", id="P1")
+    marks: dict[int, list[tuple[int, str]]] = {}
+    for tick, mark in page.marks:
+        # a mark on a bar line that ends something belongs to the bar before
+        at = int(page.bars.number(tick - (mark == "pedal stop")))
+        marks.setdefault(min(max(at, 0), page.bars.count - 1), []).append((tick, mark))
+    parts_of: dict[int, int] = {}  # note -> tied pieces written so far
+    for number in range(page.bars.count):
+        _write_bar(measures, page, number, sorted(marks.get(number, [])), parts_of)
+    ET.indent(root)
+    return _HEADER + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add(parent: ET.Element, tag: str, text: object = None, **attributes: str) -> ET.Element:
+    element = ET.SubElement(parent, tag, attributes)
+    if text is not None:
+        element.text = str(text)
+    return element
+
+
+def _write_bar(measures: ET.Element, page: Page, number: int, marks: list, parts_of: dict[int, int]) -> None:
+    bars = page.bars
+    upbeat = number == 0 and bars.pickup
+    measure = _add(measures, "measure", number=str(number + (0 if bars.pickup else 1)))
+    if upbeat:
+        measure.set("implicit", "yes")
+    _write_attributes(measure, page, number)
+    if number == 0:
+        _write_tempo(measure, page)
+    start, end = bars.start(number), bars.start(number + 1)
+    for tick, mark in marks:
+        _write_mark(measure, mark, tick - start)
+    signs = _needed_accidentals(page, number)
+    first = True
+    for staff, voice, per_bar in page.voices:
+        symbols = per_bar[number]
+        if not symbols:
+            continue
+        if not first:
+            _add(_add(measure, "backup"), "duration", end - start)
+        first = False
+        for symbol in symbols:
+            if symbol.hidden:
+                forward = _add(measure, "forward")
+                _add(forward, "duration", symbol.length)
+                continue
+            for i, note in enumerate(symbol.notes or [None]):
+                _write_note(measure, page, symbol, note, i > 0, staff, voice, signs, parts_of)
+    if number == bars.count - 1:
+        _add(_add(measure, "barline", location="right"), "bar-style", "light-heavy")
+
+
+def _write_attributes(measure: ET.Element, page: Page, number: int) -> None:
+    changed = [
+        (staff, clefs[number])
+        for staff, clefs in enumerate(page.clefs, start=1)
+        if number == 0 or clefs[number] != clefs[number - 1]
+    ]
+    if not changed:
+        return
+    attributes = _add(measure, "attributes")
+    if number == 0:
+        _add(attributes, "divisions", TICKS)
+        key = _add(attributes, "key")
+        _add(key, "fifths", page.key.fifths)
+        _add(key, "mode", "minor" if page.key.minor else "major")
+        time = _add(attributes, "time")
+        _add(time, "beats", page.bars.metre.numerator)
+        _add(time, "beat-type", page.bars.metre.denominator)
+        _add(attributes, "staves", 2)
+    for staff, name in changed:
+        clef = _add(attributes, "clef", number=str(staff))
+        _add(clef, "sign", _CLEFS[name][0])
+        _add(clef, "line", _CLEFS[name][1])
+
+
+def _write_tempo(measure: ET.Element, page: Page) -> None:
+    quarters = page.bars.metre.quarters_per_beat
+    unit, dotted = {0.25: ("16th", 0), 0.5: ("eighth", 0), 0.75: ("eighth", 1), 1.5: ("quarter", 1), 2: ("half", 0),
+                    4: ("whole", 0)}.get(quarters, ("quarter", 0))  # fmt: skip
+    direction = _add(measure, "direction", placement="above")
+    metronome = _add(_add(direction, "direction-type"), "metronome", parentheses="no")
+    _add(metronome, "beat-unit", unit)
+    if dotted:
+        _add(metronome, "beat-unit-dot")
+    _add(metronome, "per-minute", round(page.tempo))
+    _add(direction, "staff", 1)
+    _add(direction, "sound", tempo=f"{page.tempo * quarters:.2f}")
+
+
+def _write_mark(measure: ET.Element, mark: str, offset: int) -> None:
+    direction = _add(measure, "direction", placement="below")
+    kind = _add(direction, "direction-type")
+    if mark.startswith("pedal "):
+        _add(kind, "pedal", type=mark.split()[1], line="no", sign="yes")
+    else:
+        _add(kind, "words", mark)
+    if offset:
+        _add(direction, "offset", offset)
+    _add(direction, "staff", 2)
+
+
+def _needed_accidentals(page: Page, number: int) -> dict[tuple[int, int], str]:
+    """(note, tick) -> accidental to print, by the usual rule: it holds for its line until the bar's end."""
+    signature = {step: int(i < page.key.fifths) for i, step in enumerate("FCGDAEB")}
+    signature |= {step: -1 for i, step in enumerate("BEADGCF") if i < -page.key.fifths}
+    signs: dict[tuple[int, int], str] = {}
+    for staff in (1, 2):
+        current: dict[tuple[str, int], int] = {}
+        symbols = [s for own, _, per_bar in page.voices if own == staff for s in per_bar[number]]
+        for symbol in sorted(symbols, key=lambda s: s.tick):
+            for note in symbol.notes:
+                step, alter, octave = page.names[note]
+                line = step, octave
+                if symbol.tie_from:
+                    continue
+                if current.get(line, signature[step]) != alter:
+                    signs[note, symbol.tick] = _ACCIDENTALS[alter]
+                    current[line] = alter
+    return signs
+
+
+def _write_note(measure, page, symbol, note, in_chord, staff, voice, signs, parts_of) -> None:
+    element = _add(measure, "note")
+    if in_chord:
+        _add(element, "chord")
+    if note is None:
+        rest = _add(element, "rest")
+        if symbol.whole_bar:
+            rest.set("measure", "yes")
+    else:
+        part = parts_of.get(note, 0)
+        parts_of[note] = part + 1
+        element.set("id", note_id(note, part))
+        step, alter, octave = page.names[note]
+        pitch = _add(element, "pitch")
+        _add(pitch, "step", step)
+        if alter:
+            _add(pitch, "alter", alter)
+        _add(pitch, "octave", octave)
+    _add(element, "duration", symbol.length)
+    ties = [kind for kind, tied in (("stop", symbol.tie_from), ("start", symbol.tie_to)) if tied]
+    for kind in ties:
+        _add(element, "tie", type=kind)
+    _add(element, "voice", voice + (4 if staff == 2 else 0))
+    if not symbol.whole_bar:
+        _add(element, "type", symbol.kind)
+        for _ in range(symbol.dots):
+            _add(element, "dot")
+    if (note, symbol.tick) in signs:
+        _add(element, "accidental", signs[note, symbol.tick])
+    if symbol.tuplet:
+        modification = _add(element, "time-modification")
+        _add(modification, "actual-notes", 3)
+        _add(modification, "normal-notes", 2)
+    _add(element, "staff", staff)
+    if not in_chord:
+        for level, beam in enumerate(symbol.beams, start=1):
+            _add(element, "beam", beam, number=str(level))
+    bracket = symbol.bracket if not in_chord else ""
+    if ties or bracket:
+        notations = _add(element, "notations")
+        for kind in ties:
+            _add(notations, "tied", type=kind)
+        if bracket:
+            _add(notations, "tuplet", type=bracket, number="1")

@@ -1,0 +1,108 @@
+"""How much of the sheet music is right: pieces with known score, played with jitter and rubato, written down again.
+
+For every note of a piece the written score is asked for
+
+* ``onset``: the right distance from the first full bar line, in quarter notes, up to one shift for the whole piece;
+* ``bar``: moreover the right place in the right bar, which takes metre, downbeat and pick-up;
+* ``length``: the right note value (in quarter notes; ties are added up);
+* ``hand``: the right staff;
+* ``spelling``: the right step, alteration and octave.
+
+A note that was not written, or not at the right onset, has neither onset nor bar right. Shares are of all notes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+
+import numpy as np
+
+from .known_pieces import Piece, known_pieces, perform
+from .quantise import TICKS
+from .score import Score, make_score
+
+MEASURES = ("onset", "bar", "length", "hand", "spelling", "metre", "key")
+LEVELS = {"steady": (0.0, 0.0), "careful": (0.010, 0.03), "human": (0.018, 0.07), "free": (0.028, 0.12)}
+
+
+def check_score(score: Score, piece: Piece, order: np.ndarray) -> dict[str, float]:
+    """Shares of right notes, 0..1, and whether metre and key signature are right.
+
+    Args:
+        score: made from a performance of the piece.
+        piece: the known score.
+        order: ``(n,)`` the piece's note behind each note of the performance (of :func:`known_pieces.perform`).
+    """
+    rows = score.positions
+    truth = [piece.notes[order[note]] for note in rows["note"]]
+    n = len(piece.notes)
+    onset = np.array([float(note.onset) for note in truth])
+    lead = score.page.bars.pickup / TICKS
+    found = rows["tick"] / TICKS - lead
+    shift = _most_common(np.round(found - onset, 3))
+    bar = piece.metre.numerator * 4 / piece.metre.denominator
+    right = {"onset": np.abs(found - onset - shift) < 1e-3}
+    same_metre = score.metre == piece.metre
+    right["bar"] = right["onset"] & same_metre & (abs(shift / bar - round(shift / bar)) < 1e-3)
+    right["length"] = np.abs(rows["length"] / TICKS - [float(note.length) for note in truth]) < 1e-3
+    right["hand"] = rows["staff"] - 1 == [note.hand for note in truth]
+    names = [score.page.names[note] for note in rows["note"]]
+    right["spelling"] = np.array([(t.step, t.alter, t.octave) == tuple(s) for t, s in zip(truth, names, strict=True)])
+    shares = {name: float(np.sum(values)) / n for name, values in right.items()}
+    return shares | {"metre": float(same_metre), "key": float(score.key.fifths == piece.key.fifths)}
+
+
+def _most_common(values: np.ndarray) -> float:
+    if not len(values):
+        return 0.0
+    distinct, counts = np.unique(values, return_counts=True)
+    return float(distinct[counts.argmax()])
+
+
+def check_level(level: str, *, given: bool = False, seed: int = 0, pieces: list[Piece] | None = None) -> dict:
+    """All pieces at one level of humanity -> ``{kind: {measure: share}}``, with ``"all"`` as the mean over pieces.
+
+    Args:
+        level: a key of :data:`LEVELS` (onset jitter in seconds, rubato).
+        given: tell tempo, metre, key and pick-up instead of estimating them.
+        seed: of the performances.
+        pieces: all the known ones when ``None``.
+    """
+    jitter, rubato = LEVELS[level]
+    table = defaultdict(list)
+    for number, piece in enumerate(pieces or known_pieces()):
+        performance, order = perform(piece, jitter=jitter, rubato=rubato, seed=1000 * seed + number)
+        told = {}
+        if given:
+            pickup = float(piece.pickup) / piece.metre.quarters_per_beat
+            told = {"tempo": piece.tempo, "metre": piece.metre, "key": piece.key, "pickup": pickup}
+        shares = check_score(make_score(performance, **told), piece, order)
+        table[piece.kind].append(shares)
+        table["all"].append(shares)
+    return {kind: {m: float(np.mean([row[m] for row in rows])) for m in MEASURES} for kind, rows in table.items()}
+
+
+def register(subparsers) -> None:
+    """Adds the ``score-check`` subcommand."""
+    parser = subparsers.add_parser(
+        "score-check",
+        help="how much of the sheet music is right, on pieces with a known score",
+        description="Plays pieces with a known score with human timing, writes them down again and counts what is right.",
+    )
+    parser.add_argument("--level", choices=[*LEVELS, "every"], default="every", help="jitter and rubato (default: every)")
+    parser.add_argument("--given", action="store_true", help="tell tempo, metre, key and pick-up instead of estimating")
+    parser.add_argument("--seed", type=int, default=0, help="of the performances (default: 0)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints one table per level; returns 0."""
+    for level in LEVELS if arguments.level == "every" else [arguments.level]:
+        jitter, rubato = LEVELS[level]
+        print(f"{level}: onset jitter {1000 * jitter:.0f} ms, rubato {100 * rubato:.0f} %")
+        print(f"  {'':12}" + "".join(f"{m:>9}" for m in MEASURES))
+        table = check_level(level, given=arguments.given, seed=arguments.seed)
+        for kind in sorted(table, key=lambda kind: kind == "all"):
+            print(f"  {kind:12}" + "".join(f"{100 * table[kind][m]:9.1f}" for m in MEASURES))
+    return 0
