@@ -164,7 +164,7 @@ class HCQT(nn.Module):
         harmonics = config.harmonics if config.kind == "hcqt" else (1.0,)
         octaves = np.log2(np.array(harmonics) / min(harmonics))
         if np.allclose(octaves, np.rint(octaves)):
-            self.shifts = [int(round(o)) * config.bins_per_octave for o in octaves]
+            self.shifts = [round(o) * config.bins_per_octave for o in octaves]
             groups = [(min(harmonics), self.n_bins + max(self.shifts))]
         else:
             self.shifts = None

@@ -1,0 +1,253 @@
+"""Training windows, cut on the fly: from recordings by offset, from MIDI by rendering.
+
+A window is a function of the seed and its index alone. A run that is killed and resumed at index ``i`` therefore
+sees exactly what an uninterrupted one would have seen, on any number of workers and machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from .audio import AUDIO_SUFFIXES, audio_duration, load_audio
+from .augment import augment, load_impulse_responses
+from .config import Config
+from .errors import AmtError
+from .midi import read_midi
+from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes, make_pedals
+from .paths import work_folder
+from .synth import Touch, load_piano, render, simple_tone_piano
+from .targets import make_rolls
+
+MIDI_SUFFIXES = (".mid", ".midi")
+RINGING = 12.0  # seconds before a window in which notes may have begun that still sound in it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A recording and its MIDI."""
+
+    audio: Path
+    midi: Path
+    seconds: float
+    performance: Performance
+
+
+def find_pairs(folder: str | os.PathLike) -> list[tuple[Path, Path]]:
+    """Same-basename audio and MIDI below ``folder``, sorted. Raises :class:`AmtError` if there are none."""
+    folder = Path(folder)
+    midis = {p.with_suffix(""): p for p in sorted(folder.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES}
+    audios = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
+    pairs = [(a, midis[a.with_suffix("")]) for a in audios if a.with_suffix("") in midis]
+    if not pairs:
+        raise AmtError(f"{folder}: no audio file has a MIDI file of the same name beside it")
+    return pairs
+
+
+def load_performances(source: str | os.PathLike, *, split: str = "train") -> list[Performance]:
+    """All MIDI of a folder, or one split of a MAESTRO folder or zip; parsed once, then read from a cache.
+
+    Raises:
+        AmtError: nothing there, or a MAESTRO CSV without that split.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise AmtError(f"{source}: no such folder or zip of MIDI files")
+    stamp = f"{source.resolve()}:{source.stat().st_mtime_ns}:{split}"
+    cache = work_folder() / "cache" / f"midi-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
+    if not cache.exists():
+        performances = list(_parse(source, split))
+        if not performances:
+            raise AmtError(f"{source}: no MIDI files for split {split!r}")
+        _save_performances(cache, performances)
+    with np.load(cache) as stored:
+        notes = np.split(stored["notes"], stored["note_ends"][:-1])
+        pedals = np.split(stored["pedals"], stored["pedal_ends"][:-1])
+    return [Performance(n, p) for n, p in zip(notes, pedals, strict=True)]
+
+
+def _save_performances(cache: Path, performances: list[Performance]) -> None:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_suffix(f".{os.getpid()}.npz")
+    np.savez(
+        partial,
+        notes=np.concatenate([p.notes for p in performances]),
+        note_ends=np.cumsum([len(p.notes) for p in performances]),
+        pedals=np.concatenate([p.pedals for p in performances]),
+        pedal_ends=np.cumsum([len(p.pedals) for p in performances]),
+    )
+    os.replace(partial, cache)
+
+
+def _parse(source: Path, split: str) -> Iterator[Performance]:
+    import csv
+    import io
+    import tempfile
+
+    if source.is_dir():
+        tables = sorted(source.rglob("maestro-v*.csv"))
+        if tables:
+            with tables[0].open(newline="", encoding="utf-8") as f:
+                files = [tables[0].parent / r["midi_filename"] for r in csv.DictReader(f) if r["split"] == split]
+        else:
+            files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
+        yield from (read_midi(f) for f in files)
+        return
+    with zipfile.ZipFile(source) as archive, tempfile.TemporaryDirectory() as scratch:
+        table = next((n for n in archive.namelist() if n.endswith(".csv")), None)
+        if table is None:
+            raise AmtError(f"{source}: holds no MAESTRO CSV; unpack it and give the folder instead")
+        rows = csv.DictReader(io.StringIO(archive.read(table).decode("utf-8")))
+        root = str(Path(table).parent)
+        for row in rows:
+            if row["split"] == split:
+                yield read_midi(archive.extract(f"{root}/{row['midi_filename']}", scratch))
+
+
+class WindowDataset(Dataset):
+    """Endless training windows; ``dataset[i]`` depends on the seed and ``i`` alone.
+
+    An item holds ``audio`` ``(n,)``, the rolls of :func:`amt_utils.targets.make_rolls` and ``mask`` ``(T,)``.
+
+    Raises:
+        AmtError: the configuration names no source, or one that is not there.
+    """
+
+    def __init__(self, config: Config):
+        data = config.data
+        self.config, self.seed = config, config.train.seed
+        self.samples = round(data.window_seconds * config.feature.sample_rate)
+        self.n_frames = self.samples // config.feature.hop_length + 1
+        self.pairs = [p for folder in data.recordings for p in _load_pairs(folder)]
+        self.scores = [p for source in data.midi for p in load_performances(source, split=data.midi_split)]
+        if not self.pairs and not self.scores:
+            raise AmtError("data.recordings and data.midi are both empty: name a folder of audio and MIDI to train on")
+        weights = [data.recordings_weight * bool(self.pairs), data.midi_weight * bool(self.scores)]
+        self.recording_share = weights[0] / sum(weights)
+        self.pair_odds = _odds([p.seconds for p in self.pairs])
+        self.score_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.scores])
+        self.pianos = [load_piano(folder) for folder in data.pianos] or [simple_tone_piano()]
+        self.rooms = load_impulse_responses(data.impulse_responses) if data.impulse_responses else []
+
+    def __len__(self) -> int:
+        return 2**31 - 1
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        rng = np.random.default_rng((self.seed, index))
+        make = self._from_recording if rng.random() < self.recording_share else self._from_score
+        audio, performance, start, seconds = make(rng)
+        if self.config.data.augment:
+            audio = augment(audio, rng, rooms=self.rooms)
+        rolls = make_rolls(performance, self.n_frames, self.config, start=start)
+        times = np.arange(self.n_frames) * self.config.feature.frame_seconds
+        item = {name: torch.from_numpy(roll) for name, roll in rolls.items()}
+        item["mask"] = torch.from_numpy((times < seconds).astype(np.float32))
+        item["audio"] = torch.from_numpy(audio)
+        return item
+
+    def _from_recording(self, rng: np.random.Generator):
+        """Window, performance on the window's time axis, its start, and the seconds that are not padding."""
+        rate, window = self.config.feature.sample_rate, self.config.data.window_seconds
+        pair = self.pairs[rng.choice(len(self.pairs), p=self.pair_odds)]
+        ratio = 2.0 ** (rng.uniform(-12, 12) / 1200) if self.config.data.augment else 1.0  # faster: higher and shorter
+        begin = rng.uniform(0, max(0.0, pair.seconds - window * ratio))
+        y = load_audio(pair.audio, sample_rate=rate, start=begin, duration=window * ratio)
+        if ratio != 1.0 and len(y):
+            y = soxr.resample(y, rate * ratio, rate, quality="HQ")
+        seconds = len(y) / rate
+        y = np.pad(y, (0, max(0, self.samples - len(y))))[: self.samples].astype(np.float32)
+        near = pair.performance.around(begin - RINGING, begin + window * ratio + 1)
+        return y, _at_speed(near, begin, ratio), RINGING, seconds
+
+    def _from_score(self, rng: np.random.Generator):
+        window, data = self.config.data.window_seconds, self.config.data
+        score = self.scores[rng.choice(len(self.scores), p=self.score_odds)]
+        speed = rng.uniform(0.8, 1.25) if data.augment else 1.0
+        end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
+        begin = rng.uniform(0, max(0.01, end - window * speed))
+        near = score.around(begin - RINGING, begin + window * speed + 1)
+        near = _at_speed(near, begin, speed)
+        touch = Touch()
+        if data.augment:
+            near = _vary_playing(near, rng)
+            touch = Touch(
+                decibels_per_velocity=rng.uniform(0.2, 0.42),
+                timbre_jitter=rng.uniform(0, 12),
+                release_seconds=rng.uniform(0.025, 0.12),
+                detune_cents=rng.normal(0, 8) if rng.random() < 0.8 else 0.0,
+            )
+        piano = self.pianos[rng.integers(len(self.pianos))]
+        y = render(near, piano, start=RINGING, duration=window, touch=touch, rng=rng)
+        return y, near, RINGING, window
+
+
+def _load_pairs(folder: str) -> list[Pair]:
+    pairs = [Pair(a, m, audio_duration(a), read_midi(m)) for a, m in find_pairs(folder)]
+    return [p for p in pairs if len(p.performance.notes)]
+
+
+def _odds(weights: list[float]) -> np.ndarray:
+    return np.array(weights) / sum(weights) if sum(weights) > 0 else np.array(weights)
+
+
+def _at_speed(performance: Performance, begin: float, speed: float) -> Performance:
+    """Times counted from ``RINGING`` seconds before ``begin``, played ``speed`` times faster."""
+
+    def move(times: np.ndarray) -> np.ndarray:
+        return np.maximum((times - begin) / speed + RINGING, 0.0)
+
+    notes, pedals = performance.notes, performance.pedals
+    on, off = move(notes["onset"]), move(notes["offset"])
+    kept = off > on
+    pressed, released = move(pedals["onset"]), move(pedals["offset"])
+    held = released > pressed
+    return Performance(
+        make_notes(on[kept], off[kept], notes["pitch"][kept], notes["velocity"][kept]),
+        make_pedals(pressed[held], released[held], pedals["kind"][held]),
+    )
+
+
+def _vary_playing(performance: Performance, rng: np.random.Generator) -> Performance:
+    """Transposed, louder or softer, sometimes without pedal or more evenly played."""
+    notes, pedals = performance.notes.copy(), performance.pedals
+    notes["pitch"] += rng.integers(-5, 6)
+    notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
+    velocity = notes["velocity"] * rng.uniform(0.7, 1.25) + rng.uniform(-10, 15) + rng.normal(0, 3, len(notes))
+    notes["velocity"] = np.clip(np.rint(velocity), 8, 127)
+    if rng.random() < 0.1:
+        pedals = pedals[:0]
+    return Performance(notes, pedals)
+
+
+class ResumableSampler(Sampler[int]):
+    """Window indices ``position, position + 1, …`` of one epoch, dealt out to ``replicas`` in turn.
+
+    Its whole state is ``position``, the index of the first window not yet trained on; the trainer moves it on
+    after each step and stores it in the checkpoint.
+    """
+
+    def __init__(self, windows_per_epoch: int, *, rank: int = 0, replicas: int = 1):
+        self.windows_per_epoch, self.rank, self.replicas = windows_per_epoch, rank, replicas
+        self.position = 0
+
+    def __iter__(self) -> Iterator[int]:
+        end = (self.position // self.windows_per_epoch + 1) * self.windows_per_epoch
+        return iter(range(self.position + self.rank, end, self.replicas))
+
+    def __len__(self) -> int:
+        return (self.windows_per_epoch - self.position % self.windows_per_epoch) // self.replicas
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.position = int(state["position"])

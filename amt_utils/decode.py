@@ -1,0 +1,114 @@
+"""Activations -> notes and pedals.
+
+An onset is a local maximum of the onset roll over its threshold, placed between frames from its two neighbours
+(Kong et al., TASLP 2021). The note sounds until an offset peak, the frame roll's fall, or the next strike of its
+key, whichever comes first; the key's own release is the first key-offset peak within. Velocity is read at the onset.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .config import Config
+from .notes import (
+    LOWEST_PITCH,
+    N_KEYS,
+    PEDAL,
+    PEDAL_NAMES,
+    Performance,
+    extend_to_sounding,
+    make_notes,
+    make_pedals,
+)
+
+ROLLS = ("onset", "offset", "key_offset", "frame", "velocity", "pedal")
+SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
+
+
+def decode_performance(activations: dict[str, np.ndarray], config: Config) -> Performance:
+    """Probabilities of :data:`ROLLS`, ``(T, 88)`` and ``pedal`` ``(T, 3)`` -> notes with ``key`` ends, and pedals.
+
+    Each note's key end is chosen such that its sounding end, as it follows from key end and pedals, comes as close
+    as it can to the sounding end that was heard.
+    """
+    pedals = decode_pedals(activations["pedal"], config)
+    notes, sounding = decode_notes(activations, config)
+    if not len(notes):
+        return Performance(notes, pedals)
+    by_key = extend_to_sounding(notes, pedals)["offset"]
+    held_to_the_end = notes.copy()
+    held_to_the_end["offset"] = sounding
+    by_sound = extend_to_sounding(held_to_the_end, pedals)["offset"]
+    worse = np.abs(by_key - sounding) > np.abs(by_sound - sounding) + 0.05
+    notes["offset"] = np.where(worse, sounding, notes["offset"])
+    return Performance(notes, pedals)
+
+
+def decode_notes(activations: dict[str, np.ndarray], config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities -> ``n`` notes with key ends, and their ``(n,)`` sounding ends, in seconds."""
+    decode, seconds = config.decode, config.feature.frame_seconds
+    rows: list[tuple[float, float, int, int]] = []
+    sounding: list[float] = []
+    shortest = decode.min_note_seconds / seconds
+    for key in range(N_KEYS):
+        onset, offset, key_offset, frame, velocity = (
+            np.asarray(activations[name][:, key], np.float32) for name in ROLLS[:5]
+        )
+        strikes, times = find_peaks(onset, decode.onset_threshold)
+        if not len(strikes):
+            continue
+        releases, release_times = find_peaks(offset, decode.offset_threshold)
+        key_ups, key_up_times = find_peaks(key_offset, decode.key_offset_threshold)
+        silent = np.flatnonzero(frame < decode.frame_threshold)
+        following = np.append(times[1:], len(onset))
+        for strike, time, limit in zip(strikes, times, following, strict=True):
+            fall = _first(silent, silent, strike + SETTLED, len(frame))
+            end = min(_first(releases, release_times, strike + SETTLED, limit), fall, limit)
+            end = max(end, time + shortest)
+            key_end = max(_first(key_ups, key_up_times, strike + SETTLED, end), time + shortest)
+            loudness = int(np.clip(np.rint(127 * velocity[strike]), 1, 127))
+            rows.append((time * seconds, min(key_end, end) * seconds, key + LOWEST_PITCH, loudness))
+            sounding.append(end * seconds)
+    if not rows:
+        return make_notes([], [], [], []), np.zeros(0)
+    onset, offset, pitch, velocity = (np.array(column) for column in zip(*rows, strict=True))
+    order = np.lexsort((pitch, onset))
+    shift = max(decode.time_shift, -float(onset.min()))  # no note begins before the recording
+    notes = make_notes(onset[order] + shift, offset[order] + shift, pitch[order], velocity[order])
+    return notes, np.array(sounding)[order] + shift
+
+
+def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them."""
+    before, after = np.append(-1.0, roll[:-1]), np.append(roll[1:], -1.0)
+    frames = np.flatnonzero((roll >= threshold) & (roll > before) & (roll >= after))
+    peak, left, right = roll[frames], np.maximum(before[frames], 0), np.maximum(after[frames], 0)
+    depth = peak - np.minimum(left, right)
+    between = np.where(depth > 1e-6, (right - left) / (2 * np.maximum(depth, 1e-6)), 0.0)
+    return frames, np.maximum(frames + np.clip(between, -0.5, 0.5), 0.0)
+
+
+def _first(frames: np.ndarray, times: np.ndarray, begin: int, otherwise: float) -> float:
+    """The time of the first of ``frames`` (sorted) at or after ``begin``, if it comes before ``otherwise``."""
+    i = np.searchsorted(frames, begin)
+    return float(min(times[i], otherwise)) if i < len(frames) else float(otherwise)
+
+
+def decode_pedals(pedal: np.ndarray, config: Config) -> np.ndarray:
+    """``(T, 3)`` probabilities -> pedal events: spans over the threshold of at least 2 frames."""
+    seconds, threshold = config.feature.frame_seconds, config.decode.pedal_threshold
+    on, off, kinds = [], [], []
+    for kind in range(len(PEDAL_NAMES)):
+        p = np.concatenate([[0.0], np.asarray(pedal[:, kind], np.float64), [0.0]])
+        down = p >= threshold
+        press, release = np.flatnonzero(~down[:-1] & down[1:]), np.flatnonzero(down[:-1] & ~down[1:])
+        crossing = [i + (threshold - p[i]) / (p[i + 1] - p[i]) - 1 for i in (press, release)]
+        long = release - press >= 2
+        begin, end = (np.clip(c[long], 0, None) * seconds for c in crossing)
+        keep = end > begin
+        on.append(begin[keep])
+        off.append(end[keep])
+        kinds.append(np.full(int(keep.sum()), kind))
+    if not sum(map(len, on)):
+        return np.zeros(0, PEDAL)
+    return make_pedals(np.concatenate(on), np.concatenate(off), np.concatenate(kinds))

@@ -1,0 +1,38 @@
+"""Networks by configuration name: ``build_model(config)`` -> audio ``(B, n)`` in, logits out.
+
+Every network returns the same dictionary (:data:`HEADS`), so that training, decoding and evaluation
+do not know which one they hold.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ..config import Config
+from ..errors import AmtError
+from .blocks import HEADS, Transcriptor
+from .hppnet import HPPNet
+from .residual import ResidualHPPNet
+
+__all__ = ["HEADS", "MODELS", "Transcriptor", "build_model", "count_parameters"]
+
+MODELS: dict[str, type[nn.Module]] = {
+    "residual_hcqt_hppnet": ResidualHPPNet,
+    "hppnet": HPPNet,
+}
+
+
+def build_model(config: Config) -> Transcriptor:
+    """Feature module and network that ``config`` names, randomly initialised.
+
+    Raises:
+        AmtError: no network has that name or size.
+    """
+    if config.model.name not in MODELS:
+        raise AmtError(f"model.name {config.model.name!r} is unknown; choose one of {', '.join(MODELS)}")
+    return Transcriptor(config, MODELS[config.model.name](config))
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,143 @@
+"""Residual HCQT-HPPNet, the project's network.
+
+HCQT ``(B, 3, T, 352)`` -> residual 7×7 stem -> harmonic dilated convolution -> 88 keys -> residual blocks over time
+and octaves -> frequency-grouped LSTM -> heads. There are two trunks: one for onsets; one for everything that lasts
+(offset, frame, velocity, pedal). The second hears the first, *detached*: what the duration losses want never pulls
+on the attack.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..config import Config
+from ..errors import AmtError
+from .blocks import (
+    ONSET_PRIOR,
+    ConvNorm,
+    FrequencyGroupedLSTM,
+    HDConv,
+    PedalHead,
+    fold_to_keys,
+    make_head,
+    make_norm,
+    pool_to_keys,
+)
+
+SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 keys), key blocks, LSTM hidden
+    "micro": (4, 8, 8, 1, 8),  # for tests
+    "tiny": (16, 24, 48, 2, 32),
+    "base": (24, 64, 96, 3, 64),
+    "large": (32, 128, 160, 4, 128),
+}
+
+
+class ResidualHPPNet(nn.Module):
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal``."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model = config.model
+        if model.size not in SIZES:
+            raise AmtError(f"model.size {model.size!r} is unknown; choose one of {', '.join(SIZES)}")
+        given = (model.stem_channels, model.trunk_channels, model.key_channels, model.key_blocks, model.lstm_hidden)
+        stem, trunk, key, blocks, hidden = (
+            mine if mine is not None else default for mine, default in zip(given, SIZES[model.size], strict=True)
+        )
+        self.detach_onset = model.detach_onset
+        self.bins_per_key = config.feature.bins_per_key
+        options = {"norm": model.norm, "residual": model.residual}
+        self.onset_stem = ResidualStem(config.feature.n_channels, stem, **options)
+        self.onset_harmonics = HarmonicBlock(stem, trunk, config, **options)
+        self.onset_keys = KeyBlocks(trunk, key, blocks, dropout=model.dropout, **options)
+        self.onset_lstm = FrequencyGroupedLSTM(key, hidden)
+        self.onset_head = make_head(2 * hidden, prior=ONSET_PRIOR)
+        # what lasts is told by energy, not by its shape in fine frequency: each key's own bins, as channels
+        self.duration_stem = ConvNorm(config.feature.n_channels * self.bins_per_key, key, (5, 3), norm=model.norm)
+        self.duration_keys = KeyBlocks(2 * key, key, blocks, dropout=model.dropout, **options)
+        self.duration_lstm = FrequencyGroupedLSTM(key + 1, hidden)
+        self.duration_heads = nn.ModuleDict(
+            {
+                "offset": make_head(2 * hidden, prior=ONSET_PRIOR),
+                "key_offset": make_head(2 * hidden, prior=ONSET_PRIOR),
+                "frame": make_head(2 * hidden, prior=0.05),
+                "velocity": make_head(2 * hidden),
+            }
+        )
+        self.pedal_head = PedalHead(key, hidden)
+
+    def onset_parameters(self):
+        """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
+        return [p for name, p in self.named_parameters() if name.startswith("onset_")]
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
+        harmonic = self.onset_harmonics(self.onset_stem(x))
+        onset_keys = self.onset_keys(pool_to_keys(harmonic, self.bins_per_key))  # (B, key, T, 88)
+        onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
+
+        heard = onset_keys.detach() if self.detach_onset else onset_keys
+        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset).unsqueeze(1)  # (B, 1, T, 88)
+        own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
+        keys = self.duration_keys(torch.cat([own, heard], dim=1))
+        lasting = self.duration_lstm(torch.cat([keys, attack.to(keys.dtype)], dim=1))  # (B, T, 88, 2 hidden)
+        logits = {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
+        return {"onset": onset, **logits, "pedal": self.pedal_head(keys)}
+
+
+class ResidualStem(nn.Module):
+    """7×7 and 3×3 convolutions beside a 1×1 projection of the input."""
+
+    def __init__(self, c_in: int, c_out: int, *, norm: str, residual: bool):
+        super().__init__()
+        self.first = ConvNorm(c_in, c_out, (7, 7), norm=norm)
+        self.second = ConvNorm(c_out, c_out, (3, 3), norm=norm)
+        self.skip = nn.Conv2d(c_in, c_out, 1) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.second(F.relu(self.first(x)))
+        return F.relu(y if self.skip is None else y + self.skip(x))
+
+
+class HarmonicBlock(nn.Module):
+    """HDConv, norm, and the input's projection added."""
+
+    def __init__(self, c_in: int, c_out: int, config: Config, *, norm: str, residual: bool):
+        super().__init__()
+        self.conv = HDConv(
+            c_in, c_out, config.model.hdconv_harmonics, bins_per_octave=config.feature.bins_per_octave
+        )
+        self.norm = make_norm(norm, c_out)
+        self.skip = nn.Conv2d(c_in, c_out, 1) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x))
+        return F.relu(y if self.skip is None else y + self.skip(x))
+
+
+class KeyBlocks(nn.Sequential):
+    """1×1 projection, then blocks of (octave context, time context) with a skip connection, on 88 keys."""
+
+    def __init__(self, c_in: int, c_out: int, n_blocks: int, *, dropout: float, norm: str, residual: bool):
+        super().__init__(
+            ConvNorm(c_in, c_out, (1, 1), norm=norm),
+            nn.ReLU(),
+            *(KeyBlock(c_out, norm=norm, residual=residual) for _ in range(n_blocks)),
+            nn.Dropout(dropout),
+        )
+
+
+class KeyBlock(nn.Module):
+    """1×3 convolution one octave apart, then 5×1 over time, added to the input."""
+
+    def __init__(self, channels: int, *, norm: str, residual: bool):
+        super().__init__()
+        self.octaves = ConvNorm(channels, channels, (1, 3), dilation=(1, 12), norm=norm)
+        self.time = ConvNorm(channels, channels, (5, 1), norm=norm)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.time(F.relu(self.octaves(x)))
+        return F.relu(x + y if self.residual else y)

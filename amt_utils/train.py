@@ -1,0 +1,457 @@
+"""Training that loses nothing: every step is a function of the seed and its number.
+
+The loop runs on Lightning Fabric (devices, precision, several GPUs or machines). Windows, dropout and learning rate
+depend on the step number alone; the checkpoint adds weights, EMA, optimizer and history. A run that is killed and
+resumed therefore repeats at most the steps since its last checkpoint, with the same losses.
+
+A run's folder holds ``config.json``, ``last.pt`` and ``previous.pt`` (with cards), ``best.safetensors`` (EMA, by
+decoded note F1 on the validation recordings), ``steps.csv``, ``epochs.csv`` and ``curves.png``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from . import __version__
+from .checkpoints import load_checkpoint, newest_valid, save_checkpoint, save_weights
+from .config import Config, load_config, save_config
+from .dataset import ResumableSampler, WindowDataset
+from .errors import AmtError
+from .losses import compute_losses, total_loss
+from .models import build_model, count_parameters
+from .validate import validate
+
+SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
+
+
+def train(
+    config: Config,
+    folder: str | os.PathLike,
+    *,
+    resume: bool = False,
+    start_from: str | os.PathLike | None = None,
+    max_seconds: float | None = None,
+    devices: int | str = "auto",
+    num_nodes: int = 1,
+    accelerator: str = "auto",
+    on_epoch=None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Trains until the epochs or the time are used up; returns the last epoch's row, ``step`` and ``finished``.
+
+    Args:
+        config: everything that shapes the run; stored in its folder and in every checkpoint.
+        folder: of the run.
+        resume: go on from the newest valid checkpoint in ``folder`` (a fresh start where there is none).
+        start_from: a checkpoint or weights file whose weights a fresh run begins with.
+        max_seconds: wall time, from the call on.
+        devices, num_nodes, accelerator: as Lightning Fabric's.
+        on_epoch: called with (trainer, row) after each epoch, e.g. to draw in a notebook.
+        progress: show a bar.
+    """
+    trainer = Trainer(config, folder, devices=devices, num_nodes=num_nodes, accelerator=accelerator, progress=progress)
+    return trainer.run(resume=resume, start_from=start_from, max_seconds=max_seconds, on_epoch=on_epoch)
+
+
+class Trainer:
+    """One run's state. Most callers want :func:`train`."""
+
+    def __init__(self, config: Config, folder, *, devices="auto", num_nodes=1, accelerator="auto", progress=True):
+        self.started = time.monotonic()
+        self.config, self.folder, self.progress = config, Path(folder), progress
+        several = devices not in ("auto", 1, "1") or num_nodes > 1
+        self.fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=num_nodes,
+            strategy="ddp" if several else "auto",
+            precision=_choose_precision(config.train.precision),
+        )
+        self.step = 0
+        self.best = -1.0
+        self.history: list[dict[str, Any]] = []
+        self.stop_asked = False
+
+    # -- set up ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, *, resume: bool, start_from=None) -> None:
+        """Launches the processes, builds network, optimizer and data, and loads the state to go on from."""
+        self.fabric.launch()
+        train, rank = self.config.train, self.fabric.global_rank
+        torch.manual_seed(train.seed)
+        model = build_model(self.config)
+        self.parameters = count_parameters(model)
+        model.network.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(_decay_groups(model, train.weight_decay), lr=train.learning_rate)
+        state = self._find_state(resume)
+        if state:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
+        elif start_from:
+            model.load_state_dict(_read_weights(start_from))
+        self.model, self.optimizer = self.fabric.setup(model, optimizer)
+        self.ema = {k: v.detach().clone() for k, v in self._plain().state_dict().items()}
+        if state:
+            self.ema = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
+        self.sampler = ResumableSampler(
+            self.windows_per_step * train.steps_per_epoch, rank=rank, replicas=self.fabric.world_size
+        )
+        self.loader = DataLoader(
+            WindowDataset(self.config),
+            batch_size=train.batch_size,
+            sampler=self.sampler,
+            num_workers=self.config.data.workers,
+            pin_memory=self.fabric.device.type == "cuda",
+            worker_init_fn=_single_thread,
+            multiprocessing_context="fork" if self.config.data.workers else None,
+        )
+        if rank == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_config(self.config, self.folder / "config.json")
+            self._trim_log()
+
+    def _find_state(self, resume: bool) -> dict[str, Any] | None:
+        existing = newest_valid([self.folder], log=self.fabric.print) if self.folder.is_dir() else None
+        if existing and not resume:
+            raise AmtError(f"{self.folder}: holds a run already; add --resume to go on, or name another folder")
+        if not existing:
+            return None
+        state, card = load_checkpoint(existing)
+        theirs, mine = Config.from_dict(card["config"], where=str(existing)), self.config
+        for section in ("feature", "model", "target"):
+            if getattr(theirs, section) != getattr(mine, section):
+                raise AmtError(
+                    f"{existing}: was trained with another {section} configuration "
+                    f"({getattr(theirs, section)}, now {getattr(mine, section)}); start a new folder"
+                )
+        self.fabric.print(f"going on from {existing} at step {state['step']}")
+        return state
+
+    @property
+    def windows_per_step(self) -> int:
+        """Over all devices and accumulated batches: the effective batch."""
+        train = self.config.train
+        return train.batch_size * train.accumulate * self.fabric.world_size
+
+    def _plain(self) -> torch.nn.Module:
+        return getattr(self.model, "module", self.model)
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self, *, resume=False, start_from=None, max_seconds=None, on_epoch=None) -> dict[str, Any]:
+        """Trains; see :func:`train`."""
+        self.prepare(resume=resume, start_from=start_from)
+        deadline = self.started + max_seconds - SAFETY_SECONDS if max_seconds else math.inf
+        earlier = _on_signals(lambda: setattr(self, "stop_asked", True))
+        train = self.config.train
+        row: dict[str, Any] = self.history[-1] if self.history else {}
+        try:
+            while self.step < train.epochs * train.steps_per_epoch:
+                finished_epoch = self._train_epoch(deadline)
+                if not finished_epoch:
+                    break
+                row = self._end_epoch()
+                if on_epoch:
+                    on_epoch(self, row)
+            self.save()
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+        finished = self.step >= train.epochs * train.steps_per_epoch
+        return {**row, "step": self.step, "finished": finished}
+
+    def _train_epoch(self, deadline: float) -> bool:
+        """To the epoch's end (True), or to the deadline or a signal (False)."""
+        train = self.config.train
+        self.model.train()
+        self.sampler.position = self.step * self.windows_per_step
+        remaining = train.steps_per_epoch - self.step % train.steps_per_epoch
+        bar = tqdm(
+            total=train.steps_per_epoch,
+            initial=train.steps_per_epoch - remaining,
+            desc=f"epoch {self.step // train.steps_per_epoch + 1}/{train.epochs}",
+            disable=not self.progress or self.fabric.global_rank > 0,
+            mininterval=2.0,
+        )
+        batches = iter(self.loader)
+        log, last = [], time.monotonic()
+        for _ in range(remaining):
+            terms = self._step(batches)
+            log.append({"step": self.step, **terms, "seconds": round(time.monotonic() - last, 4)})
+            last = time.monotonic()
+            bar.update()
+            bar.set_postfix(loss=f"{terms['loss']:.3f}")
+            stop = self._all_agree_to_stop(deadline)
+            if self.step % train.checkpoint_every_steps == 0 or stop or self.step % train.steps_per_epoch == 0:
+                self._write_log(log)
+                log = []
+                self.save()
+            if stop:
+                break
+        bar.close()
+        return self.step % train.steps_per_epoch == 0
+
+    def _step(self, batches) -> dict[str, float]:
+        train, fabric = self.config.train, self.fabric
+        torch.manual_seed(train.seed * 1_000_003 + self.step)  # dropout: a function of the step
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        sums: dict[str, torch.Tensor] = {}
+        for part in range(train.accumulate):
+            batch = {k: v.to(fabric.device, non_blocking=True) for k, v in next(batches).items()}
+            with fabric.no_backward_sync(self.model, enabled=part + 1 < train.accumulate):
+                terms = compute_losses(self.model(batch["audio"]), batch, self.config.loss)
+                loss = total_loss(terms, self.config.loss)
+                fabric.backward(loss / train.accumulate)
+            for name, value in {"loss": loss, **terms}.items():
+                sums[name] = sums.get(name, 0) + value.detach() / train.accumulate
+        # a step with a non-finite loss or gradient is left out: one bad batch must not end a run
+        norm = fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip_norm, error_if_nonfinite=False)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._update_ema()
+        sums = fabric.all_reduce(sums, reduce_op="mean")
+        return {name: round(float(value), 6) for name, value in sums.items()}
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        decay = min(self.config.train.ema_decay, (1 + self.step) / (10 + self.step))
+        for name, value in self._plain().state_dict().items():
+            if value.is_floating_point():
+                self.ema[name].lerp_(value, 1 - decay)
+            else:
+                self.ema[name].copy_(value)
+
+    def _all_agree_to_stop(self, deadline: float) -> bool:
+        mine = torch.tensor(float(self.stop_asked or time.monotonic() > deadline), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(mine, reduce_op="sum") > 0) if self.fabric.world_size > 1 else bool(mine)
+
+    # -- the end of an epoch --------------------------------------------------------------------------------------
+
+    def _end_epoch(self) -> dict[str, Any]:
+        """Validates the EMA weights, ranks, writes weights, tables and curves."""
+        if self.fabric.global_rank == 0:
+            scores, decode = validate(self.averaged_model(), self.config)
+            config = self.config.replace(decode=decode) if decode else self.config
+            recent = [float(r["loss"]) for r in self._read_log()[-self.config.train.steps_per_epoch :]]
+            row = {
+                "epoch": self.step // self.config.train.steps_per_epoch,
+                "step": self.step,
+                "seconds": round(time.monotonic() - self.started, 1),
+                "loss": sum(recent) / max(1, len(recent)),
+                **scores,
+            }
+            self.history.append(row)
+            if row.get("note_f1", 0.0) > self.best:
+                self.best = row.get("note_f1", 0.0)
+                save_weights(self.folder / "best.safetensors", self.ema, self.card(config))
+            _write_table(self.folder / "epochs.csv", self.history)
+            self._draw()
+            self.save()
+            shown = {k: round(v, 4) for k, v in row.items() if k in ("epoch", "loss", "note_f1", "note_offset_f1")}
+            self.fabric.print(" ".join(f"{k} {v}" for k, v in shown.items()))
+        self.fabric.barrier()
+        return self.history[-1] if self.history else {}
+
+    def averaged_model(self) -> torch.nn.Module:
+        """A copy of the network with the EMA weights, in eval mode."""
+        model = build_model(self.config).to(self.fabric.device)
+        model.load_state_dict(self.ema)
+        return model.eval()
+
+    def card(self, config: Config | None = None) -> dict[str, Any]:
+        """What a checkpoint says of itself."""
+        return {
+            "version": __version__,
+            "commit": _read_commit(),
+            "step": self.step,
+            "parameters": self.parameters,
+            "audio_hours": round(
+                self.step * self.windows_per_step * self.config.data.window_seconds / 3600, 3
+            ),
+            "scores": self.history[-1] if self.history else {},
+            "config": (config or self.config).to_dict(),
+        }
+
+    def save(self) -> None:
+        """``last.pt``, the one before it kept as ``previous.pt``."""
+        if self.fabric.global_rank != 0:
+            return
+        last = self.folder / "last.pt"
+        if last.exists():
+            for suffix in (".json", ".pt"):
+                os.replace(last.with_suffix(suffix), (self.folder / "previous").with_suffix(suffix))
+        state = {
+            "model": self._plain().state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "history": json.dumps(self.history),
+        }
+        save_checkpoint(last, state, self.card())
+
+    # -- tables ---------------------------------------------------------------------------------------------------
+
+    def _write_log(self, rows: list[dict[str, Any]]) -> None:
+        if self.fabric.global_rank == 0 and rows:
+            path = self.folder / "steps.csv"
+            new = not path.exists()
+            with path.open("a", newline="") as f:
+                writer = csv.DictWriter(f, rows[0].keys())
+                if new:
+                    writer.writeheader()
+                writer.writerows(rows)
+
+    def _read_log(self) -> list[dict[str, str]]:
+        path = self.folder / "steps.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="") as f:
+            return list(csv.DictReader(f))
+
+    def _trim_log(self) -> None:
+        """Steps after the checkpoint are about to be repeated."""
+        rows = [r for r in self._read_log() if r["step"] and int(r["step"]) <= self.step]
+        _write_table(self.folder / "steps.csv", rows)
+
+    def _draw(self) -> None:
+        from .curves import plot_curves
+
+        axes = plot_curves(self._read_log(), self.history)
+        axes.figure.savefig(self.folder / "curves.png", dpi=90, bbox_inches="tight")
+
+
+def learning_rate(config: Config, step: int) -> float:
+    """Linear warm-up, then a cosine down to ``final_rate`` of the peak."""
+    train = config.train
+    total = train.total_steps or train.epochs * train.steps_per_epoch
+    if step < train.warmup_steps:
+        return train.learning_rate * (step + 1) / train.warmup_steps
+    along = min(1.0, (step - train.warmup_steps) / max(1, total - train.warmup_steps))
+    return train.learning_rate * (train.final_rate + (1 - train.final_rate) * 0.5 * (1 + math.cos(math.pi * along)))
+
+
+def parse_duration(text: str) -> float:
+    """``DD:HH:MM:SS`` (or fewer parts from the right) -> seconds. Raises :class:`AmtError` otherwise."""
+    try:
+        parts = [float(p) for p in text.split(":")]
+        if not 1 <= len(parts) <= 4 or min(parts) < 0:
+            raise ValueError
+    except ValueError:
+        raise AmtError(f"--max-time {text!r}: expected DD:HH:MM:SS, e.g. 00:11:00:00 for eleven hours") from None
+    return sum(p * unit for p, unit in zip(reversed(parts), (1, 60, 3600, 86400), strict=False))
+
+
+def _choose_precision(name: str) -> str:
+    if name != "auto":
+        return {"32": "32-true"}.get(name, name)
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    # CPUs without AVX-512 bf16 emulate it, slower than fp32
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+def _decay_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    weights = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _read_weights(path) -> dict[str, torch.Tensor]:
+    from .checkpoints import load_weights
+
+    return load_weights(path)[0].state_dict()
+
+
+def _single_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _on_signals(action) -> dict[int, Any]:
+    """SIGTERM and SIGINT ask for a clean stop; returns the handlers they had."""
+    try:
+        return {s: signal.signal(s, lambda *_: action()) for s in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not in the main thread
+        return {}
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as f:
+        writer = csv.DictWriter(f, list(dict.fromkeys(k for r in rows for k in r)))
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
+
+
+def _read_commit() -> str | None:
+    import subprocess
+
+    from .paths import repository_folder
+
+    try:
+        command = ["git", "-C", str(repository_folder()), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def register(subparsers) -> None:
+    """Adds ``train`` to the command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network; stops in time and goes on where it stopped",
+        description="Trains the network that a configuration file describes. Stops cleanly at --max-time or on Ctrl-C "
+        "with a checkpoint; the same command with --resume goes on from there, also on another machine.",
+    )
+    parser.add_argument("--config", required=True, help="JSON file; see `python -m amt_utils train-config`")
+    parser.add_argument("--out", default=None, help="folder of the run (default: checkpoints/<config name>)")
+    parser.add_argument("--max-time", default=None, metavar="DD:HH:MM:SS", help="wall time after which to stop")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest valid checkpoint in --out")
+    parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
+    parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
+    parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
+    parser.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """``python -m amt_utils train``."""
+    from .paths import checkpoints_folder
+
+    config = load_config(args.config)
+    folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
+    result = train(
+        config,
+        folder,
+        resume=args.resume,
+        start_from=args.start_from,
+        max_seconds=parse_duration(args.max_time) if args.max_time else None,
+        devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
+        num_nodes=args.num_nodes,
+        accelerator=args.accelerator,
+    )
+    state = "finished" if result["finished"] else "stopped in time; add --resume to go on"
+    print(f"{folder}: step {result['step']}, {state}")
+    return 0

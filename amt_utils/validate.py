@@ -1,0 +1,107 @@
+"""Scores a network on the validation recordings by decoded notes, and tunes the decoding thresholds on them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from .audio import load_audio
+from .config import Config
+from .dataset import find_pairs
+from .decode import decode_performance
+from .evaluate import average_scores, score_performance
+from .midi import read_midi
+from .notes import Performance
+from .transcribe import Transcriber
+
+ONSET_GRID = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+ENDING_GRID = {
+    "frame_threshold": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
+    "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.1),
+    "pedal_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+}
+
+
+def validation_activations(
+    model: torch.nn.Module, config: Config, *, excerpt_seconds: float | None = None
+) -> list[tuple[str, dict[str, np.ndarray], Performance]]:
+    """(name, activations, reference) of every recording in ``data.validation``, or of its middle excerpt."""
+    transcriber = Transcriber.from_model(model, config)
+    pairs = [p for folder in config.data.validation for p in find_pairs(folder)]
+    if config.data.validation_limit and len(pairs) > config.data.validation_limit:
+        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, config.data.validation_limit).round().astype(int)]
+    results = []
+    for audio_path, midi_path in pairs:
+        audio, reference = load_audio(audio_path, sample_rate=config.feature.sample_rate), read_midi(midi_path)
+        seconds = len(audio) / config.feature.sample_rate
+        if excerpt_seconds and seconds > excerpt_seconds:
+            begin = (seconds - excerpt_seconds) / 2
+            first = int(begin * config.feature.sample_rate)
+            audio = audio[first : first + int(excerpt_seconds * config.feature.sample_rate)]
+            reference = reference.window(first / config.feature.sample_rate, begin + excerpt_seconds)
+        results.append((audio_path.stem, transcriber.activations(audio), reference))
+    return results
+
+
+def validate(model: torch.nn.Module, config: Config) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean scores (``sounding`` ends) with the onset threshold tuned, and the tuned decode fields.
+
+    Without validation recordings both are empty.
+    """
+    held = validation_activations(model, config, excerpt_seconds=40.0) if config.data.validation else []
+    if not held:
+        return {}, {}
+    decode = tune_onset(held, config)
+    tuned = config.replace(decode=decode)
+    scores = [score_performance(reference, decode_performance(a, tuned)) for _, a, reference in held]
+    return {k: v["mean"] for k, v in average_scores(scores).items()}, decode
+
+
+def tune_onset(held: list, config: Config) -> dict[str, float]:
+    """Step one: the onset threshold with the best mean note F1."""
+    def note_f1(threshold: float) -> float:
+        tried = config.replace(decode={"onset_threshold": threshold})
+        scores = [score_notes(reference, decode_performance(a, tried)) for _, a, reference in held]
+        return float(np.mean(scores))
+
+    return {"onset_threshold": max(ONSET_GRID, key=note_f1)}
+
+
+def tune_endings(held: list, config: Config) -> dict[str, float]:
+    """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one."""
+    best = {name: getattr(config.decode, name) for name in ENDING_GRID}
+    references = [Performance(r.with_ends("sounding")) for _, _, r in held]
+
+    def offset_f1(values: dict[str, float]) -> float:
+        tried = config.replace(decode=values)
+        scores = []
+        for (_, activations, _), reference in zip(held, references, strict=True):
+            estimate = decode_performance(activations, tried)
+            estimate = Performance(estimate.with_ends("sounding"))
+            scores.append(score_notes(reference, estimate, offset_ratio=0.2))
+        return float(np.mean(scores))
+
+    for _ in range(2):
+        for name, grid in ENDING_GRID.items():
+            best[name] = max(grid, key=lambda value, name=name: offset_f1({**best, name: value}))
+    return best
+
+
+def score_notes(reference: Performance, estimate: Performance, *, offset_ratio: float | None = None) -> float:
+    """Note F1 alone, quick enough for a search over thresholds."""
+    from .evaluate import match_notes
+
+    matched = len(match_notes(reference.notes, estimate.notes, offset_ratio=offset_ratio))
+    return 2 * matched / max(1, len(reference.notes) + len(estimate.notes))
+
+
+def tune(model: torch.nn.Module, config: Config) -> tuple[Config, dict[str, float]]:
+    """Both steps on whole validation recordings -> configuration with the thresholds, and the mean scores."""
+    held = validation_activations(model, dataclasses.replace(config, data=dataclasses.replace(
+        config.data, validation_limit=None)))  # fmt: skip
+    config = config.replace(decode=tune_onset(held, config))
+    config = config.replace(decode=tune_endings(held, config))
+    scores = [score_performance(reference, decode_performance(a, config)) for _, a, reference in held]
+    return config, {k: v["mean"] for k, v in average_scores(scores).items()}
