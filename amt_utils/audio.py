@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from .audio_decoding import check_is_file, check_samples, decode_by_ffmpeg, open_source
+from .audio_decoding import check_is_file, check_samples, open_source
 from .errors import AmtError
 from .files import written_whole
 
@@ -38,7 +38,7 @@ def load_audio(
     Args:
         path: the file.
         sample_rate: Hz of the result.
-        start: seconds; a seek, except in an MP3 without a length tag.
+        start: seconds; a quick seek in wav, flac, ogg and mp3.
         duration: seconds, cut where the file ends; ``None`` reads to the end.
 
     Raises:
@@ -75,10 +75,7 @@ def stream_audio(
 def audio_duration(path: str | os.PathLike) -> float:
     """Length in seconds, from the header where it has one, otherwise by decoding the file."""
     path = check_is_file(path)
-    source = open_source(path)
-    if source is None:
-        return sum(len(block) for block in decode_by_ffmpeg(path, SAMPLE_RATE)) / SAMPLE_RATE
-    with source:
+    with open_source(path) as source:
         n_frames = source.n_frames
         if n_frames is None:
             n_frames = sum(len(block) for block in source.blocks())
@@ -118,11 +115,7 @@ def _excerpt(path: Path, rate: int, start: float, duration: float | None) -> Ite
         raise AmtError(f"{path}: duration must be seconds > 0, not {duration}")
     path = check_is_file(path)
     n_wanted = math.inf if duration is None else max(1, round(duration * rate))
-    source = open_source(path)
-    if source is None:
-        yield from _cut(decode_by_ffmpeg(path, rate, start, duration), 0, n_wanted, path, start)
-        return
-    with source:
+    with open_source(path) as source:
         # Begin where an input and an output sample coincide, so that an excerpt has the whole file's phase
         common = math.gcd(rate, source.sample_rate)
         out_period, in_period = rate // common, source.sample_rate // common
@@ -145,6 +138,8 @@ def _cut(blocks: Iterator[np.ndarray], skip: int, n_wanted: float, path: Path, s
         given += len(kept)
         if len(kept):
             yield np.clip(kept, -1.0, 1.0)
+        if given == n_wanted:
+            return
     if not given:
         after = f" after {start} s" if start else ""
         raise AmtError(f"{path}: no audio in it{after}; record or export it again")

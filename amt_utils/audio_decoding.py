@@ -24,32 +24,25 @@ _FRAMES_PER_READ = 1 << 18  # the same for every caller: MP3 decoding differs in
 _LOUDEST = 16.0  # float files may pass full scale a little; beyond +24 dB the numbers are in another unit
 
 
-class SoundFileSource:
-    """A recording that libsndfile reads.
+class Source:
+    """An opened recording; a context manager.
 
     Attributes:
         sample_rate: Hz.
         n_frames: length, or ``None`` where only decoding tells.
     """
 
-    def __init__(self, path: Path, file: soundfile.SoundFile):
-        self.path, self._file = path, file
-        self.sample_rate = file.samplerate
-        self.n_frames = file.frames
-        if file.format == "MP3" and not _has_length_tag(path):
-            self.n_frames = None
-            file.close()
-            self._file = _open_through_pipe(path)
-        claimed = re.search(r"^data : (\d+) \(should be (\d+)\)", self._file.extra_info, re.MULTILINE)
-        if claimed and int(claimed[2]) < int(claimed[1]) < 0x7FFFF000:  # recorders write more for "not known yet"
-            have = self.n_frames / self.sample_rate
-            raise self._cut_short(have, have * int(claimed[1]) / max(1, int(claimed[2])))
+    def __init__(self, path: Path, file: soundfile.SoundFile, n_frames: int | None, ffmpeg: _Ffmpeg | None = None):
+        self.path, self.sample_rate, self.n_frames = path, file.samplerate, n_frames
+        self._file, self._ffmpeg = file, ffmpeg
 
-    def __enter__(self) -> SoundFileSource:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *_) -> None:
         self._file.close()
+        if self._ffmpeg:
+            self._ffmpeg.stop()
 
     def blocks(self, start: int = 0, n_frames: int | None = None) -> Iterator[np.ndarray]:
         """Float32 blocks, the mean of the channels, from frame ``start`` on, ``n_frames`` at most.
@@ -58,9 +51,8 @@ class SoundFileSource:
             AmtError: NaN, infinite or absurdly loud samples, or the file ends before its time.
         """
         file, at = self._file, 0
-        end = np.inf if n_frames is None else start + n_frames
         length = np.inf if self.n_frames is None else self.n_frames
-        end = min(end, length)
+        end = length if n_frames is None else min(start + n_frames, length)
         if start >= end:
             return
         try:
@@ -76,57 +68,77 @@ class SoundFileSource:
                 if len(wanted):
                     yield wanted[:, 0] if wanted.shape[1] == 1 else wanted.mean(axis=1, dtype=np.float32)
         except soundfile.SoundFileError as error:
-            raise self._cut_short(at / self.sample_rate, length / self.sample_rate) from error
+            raise _cut_short(self.path, at / self.sample_rate, length / self.sample_rate) from error
         if at < end < np.inf and self.n_frames is not None:
-            raise self._cut_short(at / self.sample_rate, length / self.sample_rate)
-
-    def _cut_short(self, at: float, length: float) -> AmtError:
-        return AmtError(
-            f"{self.path}: damaged or cut short after {at:.2f} of {length:.2f} s; copy or download it again"
-        )
+            raise _cut_short(self.path, at / self.sample_rate, length / self.sample_rate)
+        if at < end and self._ffmpeg and self._ffmpeg.failed():
+            raise AmtError(f"{self.path}: ffmpeg gave up after {at / self.sample_rate:.2f} s ({self._ffmpeg.reason()})")
 
 
-def open_source(path: Path) -> SoundFileSource | None:
-    """The opened recording, or ``None`` where libsndfile does not know the format."""
+def open_source(path: Path) -> Source:
+    """Opened by libsndfile, or by ffmpeg where libsndfile does not know the format.
+
+    Raises:
+        AmtError: neither reads it, or the file is shorter than its header says.
+    """
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, TypeError):  # TypeError: headerless .raw, whose rate nobody knows
-        return None
-    return SoundFileSource(path, file)
+        ffmpeg = _Ffmpeg(path)
+        return Source(path, ffmpeg.open(), None, ffmpeg)
+    if file.format == "MP3" and not _has_length_tag(path):
+        file.close()
+        return Source(path, _open_through_pipe(path), None)
+    claimed = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if claimed and int(claimed[2]) < int(claimed[1]) < 0x7FFFF000:  # recorders write more for "not known yet"
+        have = file.frames / file.samplerate
+        raise _cut_short(path, have, have * int(claimed[1]) / max(1, int(claimed[2])))
+    return Source(path, file, file.frames)
 
 
-def decode_by_ffmpeg(path: Path, sample_rate: int, start: float = 0.0, duration: float | None = None):
-    """Float32 mono blocks at ``sample_rate`` Hz of whatever the ``ffmpeg`` program reads; times in seconds.
+class _Ffmpeg:
+    """The program, decoding one file from its beginning (its seeking is off by up to 23 ms in AAC)."""
 
-    Raises:
-        AmtError: there is no ffmpeg, or it finds no audio.
-    """
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise AmtError(
-            f"{path}: not readable as wav, flac, ogg or mp3; if it is a recording in another format, "
-            "install ffmpeg (https://ffmpeg.org) or convert the file to FLAC"
-        )
-    command = [ffmpeg, "-v", "error", "-nostdin", "-ss", str(start), "-i", str(path.absolute())]
-    command += ["-t", str(duration)] if duration is not None else []
-    command += ["-map", "0:a:0", "-ac", "1", "-ar", str(sample_rate), "-f", "f32le", "-"]
-    with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages)
-        done = 0
+    def __init__(self, path: Path):
+        program = shutil.which("ffmpeg")
+        if program is None:
+            raise AmtError(
+                f"{path}: not readable as wav, flac, ogg or mp3; if it is a recording in another format, "
+                "install ffmpeg (https://ffmpeg.org) or convert the file to FLAC"
+            )
+        self._path, self._messages = path, tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        command = [program, "-v", "error", "-nostdin", "-i", str(path.absolute()), "-map", "0:a:0"]
+        # .au is the simplest of headers; rate and channels stay, since ffmpeg's own mix to mono overloads
+        command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._messages)
+
+    def open(self) -> soundfile.SoundFile:
         try:
-            while data := process.stdout.read(4 << 20):
-                block = np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4")
-                check_samples(block, path, sample_rate, done)
-                done += len(block)
-                yield block
-            if process.wait():
-                messages.seek(0)
-                lines = messages.read().decode(errors="replace").strip().splitlines()
-                raise AmtError(f"{path}: ffmpeg cannot read it as audio ({lines[-1] if lines else 'no message'})")
-        finally:  # also when the reader stops early
-            process.stdout.close()
-            process.kill()
-            process.wait()
+            return soundfile.SoundFile(self._process.stdout.fileno(), closefd=False)
+        except soundfile.SoundFileError as error:
+            self._process.wait()
+            reason = self.reason()
+            self.stop()
+            raise AmtError(f"{self._path}: ffmpeg cannot read it as audio ({reason})") from error
+
+    def failed(self) -> bool:
+        return self._process.wait() != 0
+
+    def reason(self) -> str:
+        self._messages.seek(0)
+        lines = self._messages.read().decode(errors="replace").strip().splitlines()
+        return lines[0] if lines else "no message"
+
+    def stop(self) -> None:
+        self._process.stdout.close()
+        self._process.kill()
+        self._process.wait()
+        self._messages.close()
+
+
+def _cut_short(path: Path, at: float, length: float) -> AmtError:
+    of = f" of {length:.2f}" if length < np.inf else ""
+    return AmtError(f"{path}: damaged or cut short after {at:.2f}{of} s; copy or download it again")
 
 
 def check_samples(block: np.ndarray, path: Path, sample_rate: int, start: int = 0) -> None:
