@@ -26,7 +26,7 @@ from .errors import AmtError
 SECRET_VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "KAGGLE_API_V1_TOKEN")
 ACTIVE = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 # sentences printed with exit status 0
-_REFUSALS = ("Kernel push error", "Dataset version creation error", "Dataset creation error", "not valid dataset sources")
+_REFUSALS = ("push error", "version creation error", "Dataset creation error", "not valid dataset sources")
 
 
 class QuotaUsedUp(AmtError):
