@@ -8,7 +8,7 @@ import json
 from importlib.resources import files
 
 # in the order in which they build on each other
-_SCRIPTS = ("words", "data", "piano", "player", "notes", "moving", "draw", "panel", "chooser", "gestures", "roll")
+_SCRIPTS = ("words", "data", "piano", "player", "notes", "moving", "draw", "panel", "score", "chooser", "gestures", "roll")
 
 
 def script() -> str:
@@ -47,6 +47,7 @@ body {{ background: #fff; }}
 #amt-root {{ min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }}
 #amt-root .amt-roll {{ flex: 1; }}
 #amt-root .amt-stage {{ flex: 1; height: auto !important; min-height: 300px; }}
+#amt-root .amt-sheet-panel {{ max-height: 36vh; }}
 {style()}
 </style>
 </head>

@@ -7,7 +7,9 @@ as base64; ``js/data.js`` reads it back.
 from __future__ import annotations
 
 import io
+import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,3 +189,8 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
         "tiles": tiles,
     }
     return about, b"".join(encoded)
+
+
+def pack_score(score) -> bytes:
+    """A :class:`amt_utils.score.Score` -> its engraved pages as deflated JSON; elements carry their notes' indices."""
+    return zlib.compress(json.dumps(score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)).encode(), 9)

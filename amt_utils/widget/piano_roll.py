@@ -21,7 +21,7 @@ from ..errors import AmtError
 from ..notes import Performance, check_notes, check_pedals
 from . import page
 from .compare import Comparison, compare_notes
-from .payload import Sound, pack_image, pack_notes, pack_pedals
+from .payload import Sound, pack_image, pack_notes, pack_pedals, pack_score
 
 _FLAC_UP_TO = 600.0  # seconds; longer recordings reach the live widget as MP3, made slower but ten times smaller
 _END_MARGIN = 0.5  # seconds shown after the last note
@@ -46,6 +46,7 @@ class PianoRoll(anywidget.AnyWidget):
             the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
         title: shown above, and the saved page's title.
         height: of the roll in pixels.
+        score: sheet music (:func:`amt_utils.score.make_score` of the same performance) to follow under the roll.
         theme: "auto" follows the notebook or the system, or "dark", "light".
         language: "auto" follows the browser, or "en", "es".
 
@@ -72,6 +73,7 @@ class PianoRoll(anywidget.AnyWidget):
     _pedals = traitlets.Bytes().tag(sync=True)
     _audio = traitlets.Bytes().tag(sync=True)
     _images = traitlets.Bytes().tag(sync=True)
+    _score = traitlets.Bytes().tag(sync=True)
 
     playhead = traitlets.Float(0.0).tag(sync=True)
     playing = traitlets.Bool(False).tag(sync=True)
@@ -93,6 +95,7 @@ class PianoRoll(anywidget.AnyWidget):
         background: str = "spectrum",
         ends: str | None = None,
         title: str = "",
+        score=None,
         height: int = 420,
         theme: str = "auto",
         language: str = "auto",
@@ -119,7 +122,7 @@ class PianoRoll(anywidget.AnyWidget):
             "duration": self._duration(), "ends": self.ends,
             "notes": len(performance.notes), "pedals": len(performance.pedals),
             "reference": None if reference is None else len(reference.notes),
-            "images": [about for about, _ in images], "audio": None,
+            "images": [about for about, _ in images], "audio": None, "score": score is not None,
         }  # fmt: skip
         sound = b""
         if self.sound is not None:
@@ -132,6 +135,7 @@ class PianoRoll(anywidget.AnyWidget):
             _pedals=pack_pedals(performance),
             _audio=sound,
             _images=b"".join(data for _, data in images),
+            _score=b"" if score is None else pack_score(score),
         )
 
     @property
@@ -202,14 +206,14 @@ class PianoRoll(anywidget.AnyWidget):
             sound, mime = self.sound.encoded(small=True)
             meta["audio"] = {**meta["audio"], "mime": mime}
         binaries = {"_notes": self._notes, "_reference": self._reference, "_pedals": self._pedals}
-        return page.build(meta, {**binaries, "_audio": sound, "_images": self._images})
+        return page.build(meta, {**binaries, "_audio": sound, "_images": self._images, "_score": self._score})
 
     def as_html(self):
         """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.
 
         It looks and sounds the same, but Python hears nothing from it.
         """
-        return page.frame(self.page(), height=self._meta["height"] + 250)
+        return page.frame(self.page(), height=self._meta["height"] + (630 if self._meta["score"] else 250))
 
     def _repr_mimebundle_(self, **kwargs):
         from ..paths import platform

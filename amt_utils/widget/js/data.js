@@ -90,6 +90,7 @@ function readModel(model) {
     audio: meta.audio && { ...meta.audio, bytes: () => toBytes(model.get("_audio")) },
     images: meta.images,
     imageBytes: () => toBytes(model.get("_images")),
+    score: meta.score ? () => inflateJson(toBytes(model.get("_score"))) : null,
   };
 }
 

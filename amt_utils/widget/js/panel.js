@@ -10,6 +10,7 @@ const ICONS = {
   full: "M4 4h6v2H6v4H4zM14 4h6v6h-2V6h-4zM4 14h2v4h4v2H4zM18 14h2v6h-6v-2h4z",
   help: "M11 17h2v2h-2zM12 4a5 5 0 015 5c0 3-4 3.5-4 6h-2c0-4 4-4 4-6a3 3 0 00-6 0H7a5 5 0 015-5z",
   volume: "M3 9h4l5-4v14l-5-4H3zM15 8.5c2 1.5 2 5.500 0 7l1.200 1.300c3-2.300 3-7.300 0-9.600z",
+  score: "M9 4l11-2v13.500a3.200 2.700 0 11-2-2.500V7l-7 1.300v9.700a3.200 2.700 0 11-2-2.500z",
   next: "M9 5l7 7-7 7-1.6-1.6L12.8 12 7.4 6.6z", previous: "M15 5l-7 7 7 7 1.6-1.6L11.2 12l5.4-5.4z",
 };
 
@@ -105,6 +106,13 @@ class Panel {
     });
     this.followButton = this.button("follow", w.follow, () => this.setFollow(!this.following), { "aria-pressed": "true" });
     this.keysButton = this.button("keys", w.keys, () => this.fitKeys(!this.allKeys), { "aria-pressed": "false" });
+    if (data.score) {
+      this.score = new ScorePanel(data.notes, w, data.score, (i) => {
+        this.chooseOne(data.notes, i, false);
+        this.seek(data.notes.onset[i]);
+      });
+      this.scoreButton = this.button("score", w.score, () => this.toggleScore(), { "aria-pressed": "true" });
+    }
     const field = (text, control) => control ? [make("label", { class: "amt-field" }, text, control)] : [];
     const toolbar = make("div", { class: "amt-toolbar", role: "toolbar", "aria-label": w.roll },
       make("div", { class: "amt-group" }, this.button("start", w.start, () => this.seek(0)), this.playButton, this.loopButton, this.time),
@@ -112,7 +120,7 @@ class Panel {
       make("div", { class: "amt-group" }, this.speed, ...field(make("span", {}, w.behind), this.backgroundSelect), ...field(icon("volume"), this.volume)),
       make("div", { class: "amt-group amt-right" },
         this.button("minus", w.zoomOut, () => this.zoom(1.6)), this.button("plus", w.zoomIn, () => this.zoom(1 / 1.6)),
-        this.button("fit", w.fit, () => this.showAll()), this.keysButton, this.followButton,
+        this.button("fit", w.fit, () => this.showAll()), this.keysButton, this.followButton, ...(this.score ? [this.scoreButton] : []),
         this.button("full", w.fullscreen, () => this.toggleFullscreen()),
         this.button("help", w.help, () => this.toggleHelp())));
     this.canvas = make("canvas", { class: "amt-canvas", "aria-hidden": "true" });
@@ -136,7 +144,7 @@ class Panel {
       make("header", { class: "amt-header" },
         make("span", { class: "amt-title" }, meta.title || w.roll),
         make("span", { class: "amt-about" }, `${w.notes(data.notes.n)} · ${clock(data.duration, 0)}`), this.scores),
-      toolbar, this.stage, this.overview, make("footer", { class: "amt-footer" }, this.inspector, this.legend), this.help);
+      toolbar, this.stage, this.overview, ...(this.score ? [this.score.element] : []), make("footer", { class: "amt-footer" }, this.inspector, this.legend), this.help);
     element.append(this.root);
     if (data.reference) this.showScores();
   }

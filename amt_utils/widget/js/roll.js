@@ -52,7 +52,10 @@ class RollView extends Gestures {
     const themes = new MutationObserver(() => this.applyTheme());
     for (const element of [document.documentElement, document.body])
       themes.observe(element, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "theme", "data-theme"] });
-    const sizes = new ResizeObserver(() => this.redraw());
+    const sizes = new ResizeObserver(() => {
+      if (this.score) this.score.system = null; // its lines lie elsewhere now
+      this.redraw();
+    });
     sizes.observe(this.stage);
     const command = (message) => this.obey(message);
     this.model.on("msg:custom", command);
@@ -234,6 +237,12 @@ class RollView extends Gestures {
     this.redraw();
   }
 
+  toggleScore() {
+    this.score.element.hidden = !this.score.element.hidden;
+    this.scoreButton.setAttribute("aria-pressed", !this.score.element.hidden);
+    this.redraw();
+  }
+
   toggleFullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else this.root.requestFullscreen?.();
@@ -271,6 +280,7 @@ class RollView extends Gestures {
     this.dirty = false;
     this.painter.paintOverlay(view, position, this.state);
     this.painter.paintOverview(view, position);
+    if (this.player.playing || this.state.lit) this.score?.update(position);
     this.showTime(position);
     this.drawMilliseconds = performance.now() - began;
     if (this.player.playing) this.redrawSoon();
@@ -302,7 +312,7 @@ function render({ model, el }) {
 /** A saved page: the same view on a model read from the page itself. */
 function mountPage() {
   const state = JSON.parse(document.getElementById("amt-state").textContent);
-  for (const name of ["_notes", "_reference", "_pedals", "_audio", "_images"])
+  for (const name of ["_notes", "_reference", "_pedals", "_audio", "_images", "_score"])
     state[name] = document.getElementById(`amt${name}`).textContent;
   const model = new PageModel(state);
   window.amtPiano = new RollView(model, document.getElementById("amt-root"));

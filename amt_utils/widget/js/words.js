@@ -4,7 +4,7 @@ const WORDS = {
   en: {
     roll: "Piano roll", play: "Play", pause: "Pause", start: "Back to the start", loop: "Loop",
     recording: "Recording", midi: "MIDI", reference: "Reference", both: "Both",
-    bothHint: "Recording left, MIDI right", sound: "Sound", speed: "Speed", volume: "Volume",
+    score: "Score", bothHint: "Recording left, MIDI right", sound: "Sound", speed: "Speed", volume: "Volume",
     velocity: "Velocity", comparison: "Comparison", colour: "Show", behind: "Behind", nothing: "Nothing",
     spectrum: "Spectrum", onset: "Onsets", frame: "Frames", offset: "Offsets",
     zoomIn: "Zoom in", zoomOut: "Zoom out", fit: "Whole piece", keys: "All 88 keys", follow: "Follow the playhead",
@@ -34,7 +34,7 @@ const WORDS = {
   es: {
     roll: "Rollo de piano", play: "Reproducir", pause: "Pausa", start: "Volver al principio", loop: "Bucle",
     recording: "Grabación", midi: "MIDI", reference: "Referencia", both: "Ambos",
-    bothHint: "Grabación a la izquierda, MIDI a la derecha", sound: "Sonido", speed: "Velocidad", volume: "Volumen",
+    score: "Partitura", bothHint: "Grabación a la izquierda, MIDI a la derecha", sound: "Sonido", speed: "Velocidad", volume: "Volumen",
     velocity: "Intensidad", comparison: "Comparación", colour: "Mostrar", behind: "Fondo", nothing: "Nada",
     spectrum: "Espectro", onset: "Ataques", frame: "Notas", offset: "Finales",
     zoomIn: "Acercar", zoomOut: "Alejar", fit: "Pieza entera", keys: "Las 88 teclas",
