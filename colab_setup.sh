@@ -179,7 +179,7 @@ set_up() { # the extras given
         esac
     done <<<"$listing"
     if [ ${#missing[@]} -gt 0 ]; then
-        say "Installing ${#missing[@]} packages: ${missing[*]%%[<>=]*} ..."
+        say "Installing ${missing[*]%%[<>=]*} ..."
         install "${missing[@]}"
     fi
     if [ $package = 1 ]; then

@@ -106,7 +106,7 @@ class _Ffmpeg:
                 f"{path}: not readable as wav, flac, ogg or mp3; if it is a recording in another format, "
                 "install ffmpeg (https://ffmpeg.org) or convert the file to FLAC"
             )
-        self._path, self._messages = path, tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._path, self._messages = path, tempfile.TemporaryFile()
         command = [program, "-v", "error", "-nostdin", "-i", str(path.absolute()), "-map", "0:a:0"]
         # .au is the simplest of headers; rate and channels stay, since ffmpeg's own mix to mono overloads
         command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
