@@ -115,7 +115,7 @@ class Trainer:
             sampler=self.sampler,
             num_workers=self.config.data.workers,
             pin_memory=self.fabric.device.type == "cuda",
-            worker_init_fn=_single_thread,
+            worker_init_fn=_start_worker,
             multiprocessing_context="fork" if self.config.data.workers else None,
         )
         if rank == 0:
@@ -381,8 +381,10 @@ def _read_weights(path) -> dict[str, torch.Tensor]:
     return load_weights(path)[0].state_dict()
 
 
-def _single_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the trainer decides when to stop, not the keyboard's group signal
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _on_signals(action) -> dict[int, Any]:
