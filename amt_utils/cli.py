@@ -9,7 +9,7 @@ import sys
 from . import __version__
 from .errors import AmtError
 
-MODULES = ("transcribe", "evaluate", "train")
+MODULES = ("transcribe", "evaluate", "train", "validate")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -105,3 +106,32 @@ def tune(model: torch.nn.Module, config: Config) -> tuple[Config, dict[str, floa
     config = config.replace(decode=tune_endings(held, config))
     scores = [score_performance(reference, decode_performance(a, config)) for _, a, reference in held]
     return config, {k: v["mean"] for k, v in average_scores(scores).items()}
+
+
+def register(subparsers) -> None:
+    """Adds ``tune`` to the command line."""
+    parser = subparsers.add_parser(
+        "tune",
+        help="fit the decoding thresholds to validation recordings and write weights to ship",
+        description="Takes weights or a checkpoint, tunes the onset threshold on note F1 and then the frame, offset and "
+        "pedal thresholds on note+offset F1 (sounding ends) over the recordings in DIR, and writes float16 weights "
+        "whose JSON card holds thresholds and scores.",
+    )
+    parser.add_argument("--weights", required=True, help="a .safetensors or .pt file")
+    parser.add_argument("--validation", required=True, metavar="DIR", help="recordings with MIDI of the same name")
+    parser.add_argument("--out", required=True, help="where to write, ending in .safetensors")
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """``python -m amt_utils tune``."""
+    from .checkpoints import load_weights, save_weights
+
+    model, config, card = load_weights(args.weights)
+    config = config.replace(data={"validation": (args.validation,)})
+    config, scores = tune(model, config)
+    config = config.replace(data={"validation": ()})  # folders of one machine mean nothing on another
+    card = {**card, "config": config.to_dict(), "scores": scores, "tuned_on": Path(args.validation).name}
+    path = save_weights(args.out, model.state_dict(), card)
+    print(f"{path}: note {scores['note_f1']:.3f}, +offset {scores['note_offset_f1']:.3f}, {config.decode}")
+    return 0
