@@ -81,20 +81,21 @@ def test_one_bar_is_learnt_by_heart():
     on = np.arange(8) * 0.25 + 0.1
     bar = Performance(make_notes(on, on + 0.22, pitches, [40, 60, 80, 100, 50, 70, 90, 110]))
     audio = render(bar, simple_tone_piano(), duration=2.4)
-    config = MICRO.replace(target={"mode": "grid"})  # soft targets have an entropy of their own below the loss
+    config = MICRO.replace(target={"mode": "grid"})  # soft targets have an entropy of their own
     torch.manual_seed(0)
     model = build_model(config)
     batch = {k: torch.from_numpy(v)[None] for k, v in make_rolls(bar, 121, config).items()}
     batch["mask"] = torch.ones(1, 121)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
-    for _ in range(150):
-        loss = total_loss(compute_losses(model(torch.from_numpy(audio)[None]), batch, config.loss), config.loss)
+    for _ in range(100):
+        terms = compute_losses(model(torch.from_numpy(audio)[None]), batch, config.loss)
+        loss = total_loss(terms, config.loss)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.25 * losses[0]
+        losses.append(float((terms["onset"] + terms["frame"]).detach()))
+    assert losses[-1] < 0.2 * losses[0]
     heard = Transcriber.from_model(model, config, device="cpu").activations(audio)
     assert score_notes(bar, decode_performance(heard, config)) == 1.0
 
