@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .errors import AmtError
+
+if TYPE_CHECKING:  # cards and hashes are read without waiting for torch
+    import torch
 
 FORMAT = 1
 
@@ -31,6 +32,8 @@ def save_checkpoint(path: str | os.PathLike, state: dict[str, Any], card: dict[s
     Raises:
         AmtError: the disk is full or the file read back differs; what was there before is untouched.
     """
+    import torch
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, partial_card = path.with_suffix(".pt.partial"), path.with_suffix(".json.partial")
@@ -53,6 +56,8 @@ def save_checkpoint(path: str | os.PathLike, state: dict[str, Any], card: dict[s
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """A checkpoint -> (state, card). Raises :class:`AmtError` with the reason if it is not whole and ours."""
+    import torch
+
     path = Path(path)
     card = read_card(path)
     if hash_file(path) != card.get("sha256"):

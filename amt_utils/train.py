@@ -4,8 +4,9 @@ The loop runs on Lightning Fabric (devices, precision, several GPUs or machines)
 depend on the step number alone; the checkpoint adds weights, EMA, optimizer and history. A run that is killed and
 resumed therefore repeats at most the steps since its last checkpoint, with the same losses.
 
-A run's folder holds ``config.json``, ``last.pt`` and ``previous.pt`` (with cards), ``best.safetensors`` (EMA, by
-decoded note F1 on the validation recordings), ``steps.csv``, ``epochs.csv`` and ``curves.png``.
+A run's folder holds ``config.json``, the newest two checkpoints ``step_00001200.pt`` (with cards),
+``best.safetensors`` (EMA, by decoded note F1 on the validation recordings), ``steps.csv``, ``epochs.csv`` and
+``curves.png``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from . import __version__
+from .checkpoint_files import prune
 from .checkpoints import load_checkpoint, newest_valid, save_checkpoint, save_weights
 from .config import Config, load_config, save_config
 from .dataset import ResumableSampler, WindowDataset
@@ -95,11 +97,14 @@ class Trainer:
         self.parameters = count_parameters(model)
         model.network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(_decay_groups(model, train.weight_decay), lr=train.learning_rate)
-        state = self._find_state(resume)
+        # the first process decides for all: other machines need not see its folder
+        state = self._find_state(resume) if rank == 0 else None
+        state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
         if state:
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
+            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         elif start_from:
             model.load_state_dict(_read_weights(start_from))
         self.model, self.optimizer = self.fabric.setup(model, optimizer)
@@ -158,14 +163,16 @@ class Trainer:
         earlier = _on_signals(lambda: setattr(self, "stop_asked", True))
         train = self.config.train
         row: dict[str, Any] = self.history[-1] if self.history else {}
+        validated = row.get("step", 0)
         try:
-            while self.step < train.epochs * train.steps_per_epoch:
-                finished_epoch = self._train_epoch(deadline)
-                if not finished_epoch:
+            while True:
+                # also first thing after a resume, when the run was killed between an epoch's end and its validation
+                if self.step % train.steps_per_epoch == 0 and self.step != validated:
+                    row, validated = self._end_epoch(), self.step
+                    if on_epoch:
+                        on_epoch(self, row)
+                if self.step >= train.epochs * train.steps_per_epoch or not self._train_epoch(deadline):
                     break
-                row = self._end_epoch()
-                if on_epoch:
-                    on_epoch(self, row)
             self.save()
         finally:
             for number, handler in earlier.items():
@@ -196,9 +203,7 @@ class Trainer:
             bar.set_postfix(loss=f"{terms['loss']:.3f}")
             stop = self._all_agree_to_stop(deadline)
             if self.step % train.checkpoint_every_steps == 0 or stop or self.step % train.steps_per_epoch == 0:
-                self._write_log(log)
-                log = []
-                self.save()
+                log = self._save_if_possible(log)
             if stop:
                 break
         bar.close()
@@ -218,9 +223,10 @@ class Trainer:
                 fabric.backward(loss / train.accumulate)
             for name, value in {"loss": loss, **terms}.items():
                 sums[name] = sums.get(name, 0) + value.detach() / train.accumulate
-        # a step with a non-finite loss or gradient is left out: one bad batch must not end a run
+        # a step with a non-finite loss or gradient is left out: one bad batch must not end a run. In fp16 the loss
+        # scaler leaves it out itself, and must be asked to, or it would never lower its scale.
         norm = fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip_norm, error_if_nonfinite=False)
-        if torch.isfinite(norm):
+        if torch.isfinite(norm) or getattr(fabric.strategy.precision, "scaler", None) is not None:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -289,13 +295,9 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """``last.pt``, the one before it kept as ``previous.pt``."""
+        """``step_00001200.pt`` and its card; the one before is kept, and older ones go once this one is safe."""
         if self.fabric.global_rank != 0:
             return
-        last = self.folder / "last.pt"
-        if last.exists():
-            for suffix in (".json", ".pt"):
-                os.replace(last.with_suffix(suffix), (self.folder / "previous").with_suffix(suffix))
         state = {
             "model": self._plain().state_dict(),
             "ema": self.ema,
@@ -303,20 +305,36 @@ class Trainer:
             "step": self.step,
             "best": self.best,
             "history": json.dumps(self.history),
+            "precision": self.fabric.strategy.precision.state_dict(),
         }
-        save_checkpoint(last, state, self.card())
+        save_checkpoint(self.folder / f"step_{self.step:08d}.pt", state, self.card())
+        prune(self.folder, keep=2)
+
+    def _save_if_possible(self, log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Log and checkpoint; a full disk is named and tried again next time. Returns the rows not yet written."""
+        try:
+            self._write_log(log)
+            log = []
+            self.save()
+        except (AmtError, OSError) as error:
+            self.fabric.print(f"step {self.step} is not saved, training goes on: {error}")
+        return log
 
     # -- tables ---------------------------------------------------------------------------------------------------
 
     def _write_log(self, rows: list[dict[str, Any]]) -> None:
         if self.fabric.global_rank == 0 and rows:
             path = self.folder / "steps.csv"
-            new = not path.exists()
-            with path.open("a", newline="") as f:
-                writer = csv.DictWriter(f, rows[0].keys())
-                if new:
-                    writer.writeheader()
-                writer.writerows(rows)
+            size = path.stat().st_size if path.exists() else 0
+            try:
+                with path.open("a", newline="") as f:
+                    writer = csv.DictWriter(f, rows[0].keys())
+                    if not size:
+                        writer.writeheader()
+                    writer.writerows(rows)
+            except OSError:
+                os.truncate(path, size)
+                raise
 
     def _read_log(self) -> list[dict[str, str]]:
         path = self.folder / "steps.csv"
