@@ -47,13 +47,13 @@ def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] 
 def filter_randomly(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> np.ndarray:
     """Room and equaliser in one pass through the frequency domain."""
     room = None
-    if len(rooms) and rng.random() < 0.75:
+    if len(rooms) and rng.random() < 0.6:
         room = rooms[rng.integers(len(rooms))]
         room = room[: int(rng.uniform(0.2, 2.5) * SAMPLE_RATE)]
         tail = np.arange(len(room)) / SAMPLE_RATE
         room = room * np.exp(-tail * rng.uniform(0, 4))  # the same room, more or less absorbing
         room = room / (np.sqrt(np.sum(room**2)) + 1e-9)
-        wet = rng.beta(1.2, 2.0)
+        wet = rng.beta(1.2, 3.0)
         room = wet * room
         room[0] += 1 - wet
     size = next_fast_len(len(y) + (len(room) if room is not None else 0), real=True)
