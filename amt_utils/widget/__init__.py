@@ -1,6 +1,7 @@
-"""The piano roll for notebooks and web pages; see :class:`PianoRoll`."""
+"""Widgets for notebooks and web pages: :class:`PianoRoll` to see and hear, :class:`AudioInput` to bring a recording."""
 
+from .audio_input import AudioInput
 from .compare import Comparison, compare_notes
 from .piano_roll import PianoRoll
 
-__all__ = ["Comparison", "PianoRoll", "compare_notes"]
+__all__ = ["AudioInput", "Comparison", "PianoRoll", "compare_notes"]

@@ -8,18 +8,21 @@ import json
 from importlib.resources import files
 
 # in the order in which they build on each other
-_SCRIPTS = ("words", "data", "piano", "player", "notes", "moving", "draw", "panel", "score", "chooser", "gestures", "roll")
+_SCRIPTS = (
+    *("words", "data", "piano", "player", "notes", "moving", "draw"),
+    *("panel", "score", "chooser", "gestures", "roll"),
+)
 
 
-def script() -> str:
-    """The widget's JavaScript, without imports and exports."""
+def script(names: tuple[str, ...] = _SCRIPTS) -> str:
+    """A widget's JavaScript, without imports and exports."""
     folder = files(__package__) / "js"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
-def style() -> str:
-    """The widget's style sheet."""
-    return (files(__package__) / "roll.css").read_text(encoding="utf-8")
+def style(name: str = "roll.css") -> str:
+    """A widget's style sheet."""
+    return (files(__package__) / name).read_text(encoding="utf-8")
 
 
 def build(meta: dict, binaries: dict[str, bytes]) -> str:
@@ -71,6 +74,6 @@ def frame(page: str, *, height: int):
     from IPython.display import HTML
 
     return HTML(
-        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="Piano roll" '
-        f'style="width:100%;height:{height}px;border:0" allow="autoplay; fullscreen" allowfullscreen></iframe>'
+        f'<div><iframe srcdoc="{html.escape(page, quote=True)}" title="Piano roll" '
+        f'style="width:100%;height:{height}px;border:0" allow="autoplay; fullscreen" allowfullscreen></iframe></div>'
     )

@@ -76,7 +76,7 @@ class Sound:
         if samples.ndim != 1 or not len(samples) or not np.all(np.isfinite(samples)):
             raise AmtError(f"audio: expected finite samples of shape (n,), not {samples.shape}; average the channels")
         if sample_rate not in MP3_RATES:
-            raise AmtError(f"audio: sample_rate {sample_rate} is none of {MP3_RATES}; resample, or give the file's path")
+            raise AmtError(f"audio: sample_rate {sample_rate} is none of {MP3_RATES}; resample it or give the path")
         self.path, self.samples, self.rate = None, samples, int(sample_rate)
         self.duration = len(samples) / sample_rate
 
@@ -193,4 +193,5 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
 
 def pack_score(score) -> bytes:
     """A :class:`amt_utils.score.Score` -> its engraved pages as deflated JSON; elements carry their notes' indices."""
-    return zlib.compress(json.dumps(score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)).encode(), 9)
+    pages = score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)
+    return zlib.compress(json.dumps(pages).encode(), 9)

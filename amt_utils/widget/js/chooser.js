@@ -101,7 +101,11 @@ class Chooser extends Panel {
     const list = shown.length ? shown : this.errors;
     const chosen = this.state.selection.length ? [notes, this.state.selection[0]] : [reference, this.state.selectedReference[0]];
     let at = list.findIndex(([, all, i]) => all === chosen[0] && i === chosen[1]);
-    if (at < 0) at = list.findIndex(([t]) => t >= this.player.position()) - (step > 0 ? 1 : 0);
+    if (at < 0) {
+      const here = chosen[1] === undefined ? this.player.position() : chosen[0].onset[chosen[1]];
+      const following = list.findIndex(([t]) => t >= here);
+      at = (following < 0 ? list.length : following) - (step > 0 ? 1 : 0);
+    }
     const [, all, i] = list[(at + step + list.length) % list.length];
     this.chooseOne(all, i);
   }

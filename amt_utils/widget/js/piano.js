@@ -52,7 +52,7 @@ function renderTone(rate, pitch) {
   const samples = new Float32Array(Math.ceil(seconds * rate));
   const reach = Math.min(18, Math.max(1.3, 18 * 2 ** (-(pitch - 21) / 22))); // partials until the spectrum has fallen by e
   for (let n = 1; n <= 48; n++) {
-    const f = n * f0 * Math.sqrt(1 + stiffness * n * n);
+    const f = n * f0 * Math.sqrt((1 + stiffness * n * n) / (1 + stiffness)); // the first partial is in tune
     if (f > 0.45 * rate || f > 10000) break;
     const struck = 0.12 + Math.abs(Math.sin(Math.PI * n / 8.3)); // hammer at an eighth of the string
     const radiated = f * f / (f * f + 90 * 90);
