@@ -22,7 +22,6 @@ BEATS_PER_BAR = 4
 LOUDNESS = {"pp": 25, "p": 45, "mf": 70, "f": 95, "ff": 115}  # written dynamic -> MIDI velocity
 SECTIONS = ("sync", "keys", "repetitions", "chords", "scales", "pedals")
 _PLAYED_SHARE = 0.9  # of the written length, so that a repeated key comes up before it is struck again
-_PEDAL_WORDS = {SOSTENUTO: ("sost. ped.", "release sost. ped."), SOFT: ("una corda", "tre corde")}
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,6 @@ class _Pen:
 
     def press(self, kind: int, begin: float, end: float) -> None:
         self.pedals.append((begin, end, kind))
-        if kind in _PEDAL_WORDS:
-            self.words += list(zip((begin, end), _PEDAL_WORDS[kind], strict=True))
 
     def end_bar(self) -> None:
         self.beat = float(np.ceil(self.beat / BEATS_PER_BAR) * BEATS_PER_BAR)
@@ -212,17 +209,17 @@ def _write_pedals(pen: _Pen) -> None:
         pen.play([root, root + 12, root + 16, root + 19], 1.0)
         pen.play(root + 24, 1.0)
         pen.play(root + 28, 2.0, held=1.0)
-    pen.say("Pedal changes on every beat (half a beat down)")
-    for pitch in (60, 62, 64, 65, 67, 69, 71, 72):
-        pen.press(SUSTAIN, pen.beat + 0.25, pen.beat + 0.75)
-        pen.play([pitch - 12, pitch], 1.0)
-    pen.say("Sostenuto pedal (leave out if there is none): it holds only the first chord")
+    pen.say("Pedal down after the keys, up before the next")
+    for pitch in (60, 64, 65, 67, 69, 72):
+        pen.press(SUSTAIN, pen.beat + 0.5, pen.beat + 1.75)
+        pen.play([pitch - 12, pitch], 2.0, held=1.0)
+    pen.say("Sostenuto (middle) pedal, if there is one")
     pen.press(SOSTENUTO, pen.beat + 0.5, pen.beat + 7.0)
     pen.play([36, 43, 48], 2.0, held=1.0)
     for pitch in (72, 74, 76, 77, 79, 77, 76, 74, 72):
         pen.play(pitch, 0.5)
     pen.end_bar()
-    pen.say("Soft pedal (left)")
+    pen.say("Soft (left) pedal")
     pen.press(SOFT, pen.beat, pen.beat + 8.0)
     for root in (60, 65, 67, 60):
         pen.play([root, root + 4, root + 7], 2.0)

@@ -9,11 +9,12 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from .notes import SUSTAIN
+from .notes import SOFT, SOSTENUTO, SUSTAIN
 from .session_sheet import BEATS_PER_BAR, Sheet
 
 DIVISIONS = 4  # per quarter: all lengths are multiples of a sixteenth
 _BAR = BEATS_PER_BAR * DIVISIONS
+_PEDAL_WORDS = {SOSTENUTO: ("sost. ped.", "up"), SOFT: ("una corda", "tre corde")}
 _BLACK = {1: ("C", 1), 3: ("E", -1), 6: ("F", 1), 8: ("A", -1), 10: ("B", -1)}
 _WHITE = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 
@@ -51,9 +52,9 @@ def to_musicxml(sheet: Sheet, *, title: str = "Session sheet") -> str:
     for beat, name in sheet.dynamics:
         _direct(measures, beat, ("dynamics", name), "below", 1)
     for onset, offset, kind in sheet.pedals:
-        if kind == SUSTAIN:
-            _direct(measures, onset, ("pedal", "start"), "below", 2)
-            _direct(measures, offset, ("pedal", "stop"), "below", 2)
+        name, signs = ("pedal", ("start", "stop")) if kind == SUSTAIN else ("words", _PEDAL_WORDS[kind])
+        for beat, sign in zip((onset, offset), signs, strict=True):
+            _direct(measures, beat, (name, sign), "below", 2)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")
 
 
