@@ -189,11 +189,10 @@ def _fetch_piece(maestro: Maestro, source: Source, piece: Piece, scratch: Path, 
     source.fetch_midi(piece)
     wav = scratch / (piece.stem.replace("/", "_") + ".wav")
     wav = source.fetch_audio(piece, wav, stop=stop, on_bytes=on_bytes)
-    try:
-        convert_audio(wav, target)
-    finally:
-        if wav.parent == scratch:
-            wav.unlink(missing_ok=True)
+    convert_audio(wav, target)
+    if wav.parent == scratch:  # only now: a process killed during the conversion need not fetch it again
+        wav.unlink()
+        wav.with_name(wav.name + ".part").unlink(missing_ok=True)
     return target.stat().st_size
 
 

@@ -50,7 +50,10 @@ class Source(Protocol):
     def fetch_audio(
         self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
     ) -> Path:
-        """A verified recording: ``target``, or a file of the user's that is only read."""
+        """A verified recording: ``target``, or a file of the user's that is only read.
+
+        ``target`` + ``.part`` may stay behind; the caller deletes it once the recording is converted.
+        """
 
 
 class RemoteZip:
@@ -99,7 +102,7 @@ class RemoteZip:
 
     def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
         client = Client(stop=stop, on_bytes=on_bytes)
-        return client.download_member(self.archive, self._member(piece.audio), target)
+        return client.download_member(self.archive, self._member(piece.audio), target, keep_part=True)
 
 
 class LocalZip:
