@@ -151,14 +151,20 @@ def align(audio: np.ndarray, performance: Performance) -> Alignment:
 def align_files(audio: str | os.PathLike, midi: str | os.PathLike) -> tuple[Alignment, Performance]:
     """Two files -> the alignment and the performance on the recording's clock."""
     from .audio import load_audio
+
+    return align_audio(load_audio(audio, sample_rate=SAMPLE_RATE), midi)
+
+
+def align_audio(audio: np.ndarray, midi: str | os.PathLike) -> tuple[Alignment, Performance]:
+    """As :func:`align_files`, with ``(n,)`` samples at 16 kHz already read."""
     from .midi import read_midi
 
-    samples, performance = load_audio(audio, sample_rate=SAMPLE_RATE), read_midi(midi)
+    performance = read_midi(midi)
     try:
-        alignment = align(samples, performance)
+        alignment = align(audio, performance)
     except AmtError as error:
-        raise AmtError(f"{audio} and {midi}: {error}") from error
-    return alignment, alignment.apply(performance, duration=len(samples) / SAMPLE_RATE)
+        raise AmtError(f"{midi}: {error}") from error
+    return alignment, alignment.apply(performance, duration=len(audio) / SAMPLE_RATE)
 
 
 def _strong(windows: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import AmtError
 from .evaluate import average_scores, score_performance
+from .files import written_whole
 from .midi import read_midi
 from .notes import ENDS, Performance
 from .recordings import MIDI_SUFFIXES, Pair
@@ -170,10 +171,8 @@ def save_scores(path: str | os.PathLike, systems: list[FolderScores], *, ends: I
     """All scores of all systems as JSON, fractions 0..1; the file appears whole or not at all."""
     path = Path(path)
     content = {"measures": "see amt_utils.evaluate", "systems": [s.to_dict(ends) for s in systems]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -209,12 +208,10 @@ def save_picture(path: str | os.PathLike, scores: FolderScores, *, ends: str = "
         raise AmtError(f"{path}: pictures are written as .png, .svg or .pdf, not {path.suffix or 'without suffix'!r}")
     figure = Figure(figsize=_figure_size(len(scores.recordings)), layout="constrained")
     plot_scores(scores, ends=ends, ax=figure.subplots())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    figure.savefig(partial, dpi=120)
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=120)
     return path
 
 
 def _figure_size(n_recordings: int) -> tuple[float, float]:
-    return 8.0, 1.5 + 0.42 * n_recordings
+    return 8.0, max(3.5, 1.5 + 0.42 * n_recordings)
