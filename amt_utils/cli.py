@@ -9,7 +9,21 @@ import sys
 from . import __version__
 from .errors import AmtError
 
-MODULES = ("transcribe", "evaluate", "train", "validate")
+MODULES = (
+    "transcribe",
+    "demo",
+    "evaluate",
+    "train",
+    "validate",
+    "search_command",
+    "download",
+    "preprocess",
+    "eda_figures",
+    "align",
+    "session_sheet",
+    "score_check",
+    "benchmark",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

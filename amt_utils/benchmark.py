@@ -1,0 +1,129 @@
+"""``python -m amt_utils benchmark``: how fast, as ratios to real time and to librosa in one run on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .config import Config, FeatureConfig
+from .hcqt import HCQT, LogMel, bin_frequencies
+from .models import build_model, count_parameters
+from .transcribe import Transcriber
+
+SECONDS = 60.0
+
+
+def measure(task: Callable[[], object], *, repeats: int = 3) -> float:
+    """Best wall time of several runs, in seconds; the first, warming run does not count."""
+    task()
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        task()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def feature_rows(audio: np.ndarray) -> list[tuple[str, float]]:
+    """(name, seconds of work per second of audio) of our features and of known ones."""
+    import librosa
+
+    batch, rate = torch.from_numpy(audio)[None], 16_000
+    seconds = len(audio) / rate
+    lowest = bin_frequencies(1)[0]
+    hcqt, cqt, mel = HCQT(), HCQT(FeatureConfig(kind="cqt")), LogMel()
+
+    def librosa_cqt(fmin: float, n_bins: int) -> np.ndarray:
+        return librosa.cqt(audio, sr=rate, hop_length=320, fmin=fmin, n_bins=n_bins, bins_per_octave=48)
+
+    tasks: dict[str, Callable[[], object]] = {
+        "HCQT, 3 channels (ours)": lambda: hcqt(batch),
+        "CQT, 1 channel (ours)": lambda: cqt(batch),
+        "log-mel (ours)": lambda: mel(batch),
+        "librosa.cqt, 1 channel": lambda: librosa_cqt(lowest, 352),
+        "librosa.cqt, 3 harmonics": lambda: [librosa_cqt(lowest * h, n) for h, n in ((0.5, 352), (1, 352), (2, 340))],
+    }
+    try:
+        from nnAudio.features.cqt import CQT1992v2
+
+        theirs = CQT1992v2(sr=rate, hop_length=320, fmin=lowest, n_bins=340, bins_per_octave=48, verbose=False)
+        tasks["nnAudio CQT1992v2, 1 channel"] = lambda: theirs(batch)
+    except ImportError:
+        pass
+    with torch.inference_mode():
+        return [(name, measure(task) / seconds) for name, task in tasks.items()]
+
+
+def training_memory(config: Config, *, batch: int = 8, seconds: float = 10.0) -> int | None:
+    """Peak bytes of one mixed-precision training step on the GPU; ``None`` without one."""
+    if not torch.cuda.is_available():
+        return None
+    torch.cuda.reset_peak_memory_stats()
+    _training_step(config, batch, seconds, "cuda")
+    return torch.cuda.max_memory_allocated()
+
+
+def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 10.0) -> int:
+    """Bytes that autograd keeps for the backward pass of one bf16 step, plus weights, gradients and Adam's moments.
+
+    Measured on any machine by counting what autograd saves for a short window; it grows linearly with the window.
+    """
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    share = 0.2  # of the window
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        model = _training_step(config, 1, seconds * share, "cpu")
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return int(sum(kept.values()) / share * batch + 4 * weights)
+
+
+def _training_step(config: Config, batch: int, seconds: float, device: str) -> torch.nn.Module:
+    model = build_model(config).to(device)
+    audio = torch.randn(batch, int(seconds * config.feature.sample_rate), device=device) * 0.1
+    with torch.autocast(device, dtype=torch.bfloat16):
+        loss = sum(v.float().square().mean() for v in model(audio).values())
+    loss.backward()
+    return model
+
+
+def register(subparsers) -> None:
+    """Adds ``benchmark`` to the command line."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="speed of features, networks and transcription on this machine",
+        description="Seconds of work per second of audio, beside librosa (and nnAudio where installed), and the memory of "
+        "a training step. Ratios of one run on one machine; best of three.",
+    )
+    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
+    parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """``python -m amt_utils benchmark``."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    audio = (0.1 * np.random.default_rng(0).standard_normal(int(SECONDS * 16_000))).astype(np.float32)
+    print(f"{torch.get_num_threads()} threads, {SECONDS:.0f} s of audio; seconds of work per second of audio")
+    rows = feature_rows(audio)
+    base = dict(rows)["librosa.cqt, 1 channel"]
+    transcriber = Transcriber(args.weights)
+    name = f"transcription, {args.weights or 'default'} ({count_parameters(transcriber.model) / 1e6:.2f} M)"
+    rows.append((name, measure(lambda: transcriber.transcribe(audio), repeats=2) / SECONDS))
+    for label, cost in rows:
+        print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
+    for size in ("tiny", "base"):
+        config = Config().replace(model={"size": size})
+        measured = training_memory(config)
+        need = measured or saved_activation_bytes(config)
+        how = "measured on this GPU" if measured else "counted from what autograd saves"
+        print(f"  training step, {size}, batch 8 x 10 s, bf16: {need / 2**30:.1f} GiB ({how})")
+    return 0
