@@ -14,7 +14,7 @@ from helpers_browser import open_browser, open_page, run_jupyterlab, why_no_brow
 from amt_utils.notes import Performance, make_notes, make_pedals
 from amt_utils.widget import PianoRoll, page
 
-pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "-")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "-")]
 RATE = 16_000
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import traitlets
 
 from ..errors import AmtError
+from ..files import written_whole
 from ..notes import Performance, check_notes, check_pedals
 from . import page
 from .compare import Comparison, compare_notes
@@ -189,15 +190,9 @@ class PianoRoll(anywidget.AnyWidget):
         Raises:
             AmtError: the file cannot be written.
         """
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial:
             partial.write_text(self.page(), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise AmtError(f"{path}: cannot write the piano roll ({error.strerror}); choose another folder") from error
-        return path
+        return Path(path)
 
     def page(self) -> str:
         """The self-contained page as text."""
