@@ -8,49 +8,59 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from .audio import AUDIO_SUFFIXES, audio_duration, load_audio
+from .audio import load_audio
 from .augment import augment, load_impulse_responses
 from .config import Config
 from .errors import AmtError
+from .files import written_whole
 from .midi import read_midi
 from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes, make_pedals
 from .paths import work_folder
+from .recordings import MIDI_SUFFIXES
 from .synth import Touch, load_piano, render, simple_tone_piano
 from .targets import make_rolls
 
-MIDI_SUFFIXES = (".mid", ".midi")
+if TYPE_CHECKING:
+    from .preprocess import Item
+
 RINGING = 12.0  # seconds before a window in which notes may have begun that still sound in it
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A recording and its MIDI."""
+    """A recording and what was played."""
 
     audio: Path
-    midi: Path
     seconds: float
     performance: Performance
 
 
-def find_pairs(folder: str | os.PathLike) -> list[tuple[Path, Path]]:
-    """Same-basename audio and MIDI below ``folder``, sorted. Raises :class:`AmtError` if there are none."""
-    folder = Path(folder)
-    midis = {p.with_suffix(""): p for p in sorted(folder.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES}
-    audios = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
-    pairs = [(a, midis[a.with_suffix("")]) for a in audios if a.with_suffix("") in midis]
-    if not pairs:
-        raise AmtError(f"{folder}: no audio file has a MIDI file of the same name beside it")
-    return pairs
+def find_items(folder: str | os.PathLike, split: str) -> list[Item]:
+    """Recordings of ``split`` in a MAESTRO or processed folder; all of a plain folder of pairs.
+
+    Raises:
+        AmtError: there are none.
+    """
+    from .preprocess import find_items as find_all
+
+    items = find_all(folder)
+    chosen = [i for i in items if i.split == split]
+    # a plain folder knows no splits: what it is named for in the configuration is what it is for
+    if not chosen and {i.split for i in items} == {"train"}:
+        chosen = items
+    if not chosen:
+        raise AmtError(f"{folder}: no recording of the split {split!r} is there")
+    return chosen
 
 
 def load_performances(source: str | os.PathLike, *, split: str = "train") -> list[Performance]:
@@ -76,41 +86,28 @@ def load_performances(source: str | os.PathLike, *, split: str = "train") -> lis
 
 
 def _save_performances(cache: Path, performances: list[Performance]) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_suffix(f".{os.getpid()}.npz")
-    np.savez(
-        partial,
-        notes=np.concatenate([p.notes for p in performances]),
-        note_ends=np.cumsum([len(p.notes) for p in performances]),
-        pedals=np.concatenate([p.pedals for p in performances]),
-        pedal_ends=np.cumsum([len(p.pedals) for p in performances]),
-    )
-    os.replace(partial, cache)
+    with written_whole(cache) as partial:
+        np.savez(
+            partial,
+            notes=np.concatenate([p.notes for p in performances]),
+            note_ends=np.cumsum([len(p.notes) for p in performances]),
+            pedals=np.concatenate([p.pedals for p in performances]),
+            pedal_ends=np.cumsum([len(p.pedals) for p in performances]),
+        )
 
 
 def _parse(source: Path, split: str) -> Iterator[Performance]:
-    import csv
-    import io
-    import tempfile
+    from .maestro import find_root, open_maestro
 
-    if source.is_dir():
-        tables = sorted(source.rglob("maestro-v*.csv"))
-        if tables:
-            with tables[0].open(newline="", encoding="utf-8") as f:
-                files = [tables[0].parent / r["midi_filename"] for r in csv.DictReader(f) if r["split"] == split]
-        else:
-            files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
-        yield from (read_midi(f) for f in files)
-        return
-    with zipfile.ZipFile(source) as archive, tempfile.TemporaryDirectory() as scratch:
-        table = next((n for n in archive.namelist() if n.endswith(".csv")), None)
-        if table is None:
-            raise AmtError(f"{source}: holds no MAESTRO CSV; unpack it and give the folder instead")
-        rows = csv.DictReader(io.StringIO(archive.read(table).decode("utf-8")))
-        root = str(Path(table).parent)
-        for row in rows:
-            if row["split"] == split:
-                yield read_midi(archive.extract(f"{root}/{row['midi_filename']}", scratch))
+    try:
+        maestro = open_maestro(find_root(source) if source.is_dir() else source)
+    except AmtError:
+        if not source.is_dir():
+            raise
+        files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
+    else:
+        files = [maestro.midi_path(piece) for piece in maestro.pieces if piece.split == split]
+    yield from (read_midi(f) for f in files)
 
 
 class WindowDataset(Dataset):
@@ -191,7 +188,7 @@ class WindowDataset(Dataset):
 
 
 def _load_pairs(folder: str) -> list[Pair]:
-    pairs = [Pair(a, m, audio_duration(a), read_midi(m)) for a, m in find_pairs(folder)]
+    pairs = [Pair(i.audio, i.seconds, read_midi(i.midi)) for i in find_items(folder, "train")]
     return [p for p in pairs if len(p.performance.notes)]
 
 

@@ -10,7 +10,7 @@ import torch
 
 from .audio import load_audio
 from .config import Config
-from .dataset import find_pairs
+from .dataset import find_items
 from .decode import decode_performance
 from .evaluate import average_scores, score_performance
 from .midi import read_midi
@@ -30,7 +30,7 @@ def validation_activations(
 ) -> list[tuple[str, dict[str, np.ndarray], Performance]]:
     """(name, activations, reference) of every recording in ``data.validation``, or of its middle excerpt."""
     transcriber = Transcriber.from_model(model, config)
-    pairs = [p for folder in config.data.validation for p in find_pairs(folder)]
+    pairs = [(i.audio, i.midi) for folder in config.data.validation for i in find_items(folder, "validation")]
     if config.data.validation_limit and len(pairs) > config.data.validation_limit:
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, config.data.validation_limit).round().astype(int)]
     results = []
