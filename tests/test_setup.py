@@ -145,7 +145,7 @@ def test_the_second_run_is_quick_and_installs_nothing(machine):
     before = len(machine.pip_calls)
     start = time.monotonic()
     ran = machine.run()
-    assert time.monotonic() - start < 5  # half a second on a machine with nothing else to do
+    assert time.monotonic() - start < 10  # half a second on a machine with nothing else to do
     assert ran.returncode == 0 and len(machine.pip_calls) == before
     assert ran.stdout.startswith("Ready")
 
