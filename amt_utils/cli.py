@@ -10,7 +10,7 @@ from . import __version__
 from .errors import AmtError
 
 MODULES = (
-    "transcribe",
+    "transcribe_command",
     "demo",
     "evaluate",
     "train",

@@ -7,7 +7,7 @@ the centres are joined, so that the joined activations equal those of one long p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,22 +64,33 @@ class Transcriber:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model, self.config = model.to(self.device).eval(), config
 
-    def transcribe(self, audio: str | os.PathLike | np.ndarray, *, decode: dict | None = None) -> Performance:
+    def transcribe(
+        self,
+        audio: str | os.PathLike | np.ndarray,
+        *,
+        decode: dict | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Performance:
         """A file (any length) or a float32 array at the model's rate -> notes with key ends, and pedals.
 
         Args:
             audio: what to transcribe.
             decode: fields of :class:`amt_utils.config.DecodeConfig` to change.
+            on_progress: called with the seconds of audio that each chunk adds.
         """
         config = self.config.replace(decode=decode) if decode else self.config
-        return decode_performance(self.activations(audio), config)
+        return decode_performance(self.activations(audio, on_progress=on_progress), config)
 
-    def activations(self, audio: str | os.PathLike | np.ndarray) -> dict[str, np.ndarray]:
+    def activations(
+        self, audio: str | os.PathLike | np.ndarray, *, on_progress: Callable[[float], None] | None = None
+    ) -> dict[str, np.ndarray]:
         """Probabilities, float16: :data:`amt_utils.decode.ROLLS`, each ``(T, 88)``, ``pedal`` ``(T, 3)``."""
         parts: dict[str, list[np.ndarray]] = {name: [] for name in ROLLS}
         for chunk in self.stream_activations(audio):
             for name in ROLLS:
                 parts[name].append(chunk[name])
+            if on_progress:
+                on_progress(len(chunk["onset"]) * self.config.feature.frame_seconds)
         joined = {}
         for name in ROLLS:  # one at a time: a long recording must not be held twice
             joined[name] = np.concatenate(parts.pop(name))
@@ -130,49 +141,3 @@ def transcribe_file(
         return transcriber.transcribe(path)
     rate = transcriber.config.feature.sample_rate
     return transcriber.transcribe(load_audio(path, sample_rate=rate, start=start, duration=duration))
-
-
-def register(subparsers) -> None:
-    """Adds ``transcribe`` to the command line."""
-    parser = subparsers.add_parser(
-        "transcribe",
-        help="recordings to MIDI (and sheet music, piano roll)",
-        description="Transcribes piano recordings (wav, flac, ogg, mp3, and what ffmpeg reads) and writes "
-        "DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names it at the "
-        "end and exits with 1.",
-    )
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings")
-    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
-    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
-    parser.set_defaults(run=run_command)
-
-
-def run_command(args) -> int:
-    """``python -m amt_utils transcribe``: one line per file; 1 if any failed."""
-    import sys
-    import time
-
-    from .audio import audio_duration
-    from .midi import write_midi
-
-    transcriber = Transcriber(args.weights, device=args.device)
-    failed = []
-    for name in args.audio:
-        path = Path(name)
-        begun = time.perf_counter()
-        try:
-            performance = transcriber.transcribe(path)
-            target = write_midi(Path(args.out) / f"{path.stem}.mid", performance)
-            seconds = time.perf_counter() - begun
-            length = audio_duration(path)
-            print(
-                f"{path}: {len(performance.notes)} notes, {len(performance.pedals)} pedal presses, "
-                f"{seconds:.1f} s for {length:.1f} s of audio ({seconds / max(length, 1e-9):.3f} x real time) -> {target}"
-            )
-        except AmtError as error:
-            failed.append(path)
-            print(f"error: {error}", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(args.audio)} failed: {', '.join(map(str, failed))}", file=sys.stderr)
-    return 1 if failed else 0

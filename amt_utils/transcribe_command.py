@@ -1,0 +1,95 @@
+"""``python -m amt_utils transcribe``: recordings to MIDI, sheet music and piano rolls."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .audio import AUDIO_SUFFIXES, audio_duration
+from .errors import AmtError
+from .midi import write_midi
+from .transcribe import Transcriber
+
+LONG = 120.0  # seconds of audio from which on a progress bar is shown
+
+
+def register(subparsers) -> None:
+    """Adds ``transcribe`` to the command line."""
+    parser = subparsers.add_parser(
+        "transcribe",
+        help="recordings to MIDI, and sheet music and piano roll if wanted",
+        description="Transcribes piano recordings (wav, flac, ogg, mp3, and what ffmpeg reads; a folder means all in it) "
+        "and writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
+        "it at the end and exits with 1.",
+    )
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, or folders of them")
+    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
+    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
+    parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages and .pdf; "
+                        "the MIDI's bars then fall on the score's")  # fmt: skip
+    parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
+    score = parser.add_argument_group("sheet music", "what is not given is estimated")
+    score.add_argument("--tempo", type=float, metavar="BPM", help="beats per minute")
+    score.add_argument("--metre", metavar="N/D", help="e.g. 3/4 or 6/8")
+    score.add_argument("--key", metavar="NAME", help="e.g. Eb or F#m")
+    score.add_argument("--pickup", type=float, metavar="BEATS", help="beats before the first full bar")
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """One line per file; 1 if any failed."""
+    transcriber = Transcriber(args.weights, device=args.device)
+    failed: list[str] = []
+    names: set[str] = set()
+    files = _expand(args.audio)
+    for path in files:
+        name = path.stem if path.stem not in names else path.name  # a.wav and a.flac: a.mid and a.flac.mid
+        names.add(name)
+        try:
+            print(_transcribe_one(path, Path(args.out) / name, transcriber, args), flush=True)
+        except AmtError as error:
+            failed.append(str(path))
+            print(f"error: {error}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(files)} failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _expand(names: list[str]) -> list[Path]:
+    files = []
+    for path in map(Path, names):
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise AmtError(f"{path}: holds no audio files")
+        files += inside
+    return files
+
+
+def _transcribe_one(path: Path, target: Path, transcriber: Transcriber, args) -> str:
+    begun, length = time.perf_counter(), audio_duration(path)
+    with tqdm(total=round(length), unit="s", desc=path.name, leave=False, disable=length < LONG or None) as bar:
+        performance = transcriber.transcribe(path, on_progress=bar.update)
+    seconds = time.perf_counter() - begun
+    score = None
+    if args.score:
+        from .score import make_score
+
+        score = make_score(
+            performance, tempo=args.tempo, metre=args.metre, key=args.key, pickup=args.pickup, title=path.stem
+        )
+        score.save_musicxml(f"{target}.musicxml")
+        score.save_svg(f"{target}.svg")
+        score.save_pdf(f"{target}.pdf")
+    written = write_midi(f"{target}.mid", performance, tempo=score.tempo_map if score else None)
+    if args.roll:
+        from .widget import PianoRoll
+
+        PianoRoll(performance, path, title=path.stem, score=score).to_html(f"{target}.html")
+    return (
+        f"{path}: {len(performance.notes)} notes, {len(performance.pedals)} pedal presses, "
+        f"{seconds:.1f} s for {length:.1f} s of audio ({seconds / max(length, 1e-9):.3f} x real time) -> {written}"
+    )
