@@ -21,6 +21,8 @@ NETWORKS = [
     ("residual_hcqt_hppnet", "tiny", "hcqt"),
     ("hppnet", "tiny", "cqt"),
     ("hppnet", "sp", "cqt"),
+    ("onsets_frames", "tiny", "logmel"),
+    ("unet", "tiny", "hcqt"),
 ]
 
 
@@ -48,6 +50,8 @@ def test_shapes(name, size, kind, samples):
         ("residual_hcqt_hppnet", "large", 2e6, 6e6),
         ("hppnet", "base", 0.7e6, 1.1e6),
         ("hppnet", "sp", 1.0e6, 1.6e6),
+        ("onsets_frames", "base", 20e6, 60e6),
+        ("unet", "base", 0.5e6, 2e6),
     ],
 )
 def test_parameter_counts(name, size, low, high):

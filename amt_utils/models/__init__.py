@@ -12,13 +12,17 @@ from ..config import Config
 from ..errors import AmtError
 from .blocks import HEADS, Transcriptor
 from .hppnet import HPPNet
+from .onsets_frames import OnsetsFrames
 from .residual import ResidualHPPNet
+from .unet import UNet
 
 __all__ = ["HEADS", "MODELS", "Transcriptor", "build_model", "count_parameters"]
 
 MODELS: dict[str, type[nn.Module]] = {
     "residual_hcqt_hppnet": ResidualHPPNet,
     "hppnet": HPPNet,
+    "onsets_frames": OnsetsFrames,
+    "unet": UNet,
 }
 
 

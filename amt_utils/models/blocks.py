@@ -104,8 +104,13 @@ def make_head(c_in: int, *, prior: float | None = None) -> nn.Linear:
     """A linear layer to one logit per key that starts at probability ``prior``."""
     head = nn.Linear(c_in, 1)
     if prior is not None:
-        nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
+        set_prior(head, prior)
     return head
+
+
+def set_prior(head: nn.Linear, prior: float) -> None:
+    """Starts a layer of logits at probability ``prior``."""
+    nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
 
 
 def pool_to_keys(x: Tensor, bins_per_key: int) -> Tensor:

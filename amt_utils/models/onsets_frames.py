@@ -1,0 +1,72 @@
+"""Onsets and Frames (Hawthorne et al., ISMIR 2018; sizes of the 2019 MAESTRO paper) on log-mel.
+
+A convolution stack and a BiLSTM per head; the frame head hears the onset and offset heads, detached. The key-offset
+and pedal heads are ours, so that it can be trained and scored like the others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Config
+from ..errors import AmtError
+from ..notes import N_KEYS
+from .blocks import HEADS, ONSET_PRIOR, PedalHead, set_prior
+
+SIZES = {"tiny": 8, "base": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
+
+
+class OnsetsFrames(nn.Module):
+    """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.models.HEADS` and ``pedal``."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        if config.model.size not in SIZES:
+            raise AmtError(f"onsets_frames: model.size {config.model.size!r} is unknown; choose {', '.join(SIZES)}")
+        width = SIZES[config.model.size]
+        bins, channels, out = config.feature.n_bins, config.feature.n_channels, 16 * width
+        self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in HEADS})
+        hidden = out // 2
+        self.lstms = nn.ModuleDict(
+            {name: nn.LSTM(out, hidden, batch_first=True, bidirectional=True) for name in HEADS if name != "frame"}
+        )
+        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in HEADS})
+        self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, batch_first=True, bidirectional=True)
+        self.frame_head = nn.Linear(2 * hidden, N_KEYS)
+        for name in ("onset", "offset", "key_offset"):
+            set_prior(self.heads[name], ONSET_PRIOR)
+        self.pedal_head = PedalHead(out, hidden)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        heard = {name: stack(x) for name, stack in self.stacks.items()}  # (B, T, out)
+        logits = {name: self.heads[name](lstm(heard[name])[0]) for name, lstm in self.lstms.items()}
+        activation = self.heads["frame"](heard["frame"])
+        known = [torch.sigmoid(logits[name]).detach() for name in ("onset", "offset")]
+        joined = torch.cat([torch.sigmoid(activation), *known], dim=-1)
+        logits["frame"] = self.frame_head(self.frame_lstm(joined)[0])
+        return {**logits, "pedal": self.pedal_head(heard["frame"].transpose(1, 2).unsqueeze(-1))}
+
+
+class ConvStack(nn.Module):
+    """3×3 convolutions, two halvings of frequency, one linear layer per frame: ``(B, C, T, F)`` -> ``(B, T, out)``."""
+
+    def __init__(self, c_in: int, bins: int, width: int, out: int):
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            *_conv(c_in, width),
+            *_conv(width, width),
+            nn.MaxPool2d((1, 2)),
+            nn.Dropout(0.25),
+            *_conv(width, 2 * width),
+            nn.MaxPool2d((1, 2)),
+            nn.Dropout(0.25),
+        )
+        self.linear = nn.Sequential(nn.Linear(2 * width * (bins // 4), out), nn.Dropout(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.convolutions(x).transpose(1, 2).flatten(2))
+
+
+def _conv(c_in: int, c_out: int) -> list[nn.Module]:
+    return [nn.Conv2d(c_in, c_out, 3, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
