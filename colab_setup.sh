@@ -8,7 +8,6 @@
 # On Colab, on Kaggle, in an active virtual or conda environment, or with AMT_PYTHON naming an interpreter, only
 # what is missing is installed there, under constraints taken from what is there: torch, numpy and the rest stay
 # as they are. Anywhere else a virtual environment is made in .venv. Running it again is quick and changes nothing.
-# Without an Nvidia card, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves gigabytes of torch.
 set -euo pipefail
 
 TORCH="torch==2.13.0"

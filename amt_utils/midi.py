@@ -211,6 +211,24 @@ def write_midi(
     return Path(path)
 
 
+def to_pretty_midi(performance: Performance):
+    """The same notes and pedals as a ``pretty_midi.PrettyMIDI``, for tools that speak it."""
+    import pretty_midi
+
+    piano = pretty_midi.Instrument(program=0, name="Piano")
+    piano.notes = [
+        pretty_midi.Note(int(n["velocity"]), int(n["pitch"]), float(n["onset"]), float(n["offset"]))
+        for n in check_notes(performance.notes)
+    ]
+    for pedal in check_pedals(performance.pedals):
+        controller = PEDAL_CONTROLLERS[pedal["kind"]]
+        for value, time in ((127, pedal["onset"]), (0, pedal["offset"])):
+            piano.control_changes.append(pretty_midi.ControlChange(controller, value, float(time)))
+    midi = pretty_midi.PrettyMIDI(resolution=960)
+    midi.instruments.append(piano)
+    return midi
+
+
 def _spread_over_channels(on: np.ndarray, off: np.ndarray, pitch: np.ndarray) -> list[int]:
     """A channel per note, such that no two notes of one key overlap on a channel while channels last."""
     busy_until: dict[tuple[int, int], int] = {}
