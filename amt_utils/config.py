@@ -14,6 +14,9 @@ from typing import Any
 
 from .errors import AmtError
 from .notes import N_KEYS
+from .paths import package_folder
+
+_CONFIGS = package_folder() / "configs"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,10 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where windows come from. Folders hold same-basename audio and MIDI; ``midi`` is rendered by ``synth``."""
+    """Where windows come from. Folders hold same-basename audio and MIDI; ``midi`` is rendered by ``synth``.
+
+    ``"maestro"`` stands for wherever this machine has it, ``"miniature"`` for the generated one.
+    """
 
     recordings: tuple[str, ...] = ()
     recordings_weight: float = 1.0
@@ -188,12 +194,45 @@ def _build(kind: type, values: dict[str, Any], where: str):
     return kind(**built)
 
 
+def config_names() -> list[str]:
+    """The configurations that come with the package."""
+    return sorted(p.stem for p in _CONFIGS.glob("*.json"))
+
+
 def load_config(path: str | os.PathLike) -> Config:
-    """A JSON file -> :class:`Config`. Raises :class:`AmtError` that names the file and the field."""
+    """A JSON file, or the name of one in the package (``"tiny"``) -> :class:`Config`.
+
+    Raises:
+        AmtError: names the file and the field.
+    """
+    path = Path(path)
+    if not path.exists() and (_CONFIGS / f"{path}.json").exists():
+        path = _CONFIGS / f"{path}.json"
     try:
-        return Config.from_dict(json.loads(Path(path).read_text()), where=str(path))
+        return Config.from_dict(json.loads(path.read_text()), where=str(path))
     except (OSError, ValueError) as error:
-        raise AmtError(f"{path}: cannot read the configuration ({error})") from error
+        known = ", ".join(config_names())
+        raise AmtError(f"{path}: cannot read the configuration ({error}); shipped ones: {known}") from error
+
+
+def change_config(config: Config, settings: list[str]) -> Config:
+    """``["train.epochs=3", "model.size=base"]`` -> the configuration with these fields changed.
+
+    Raises:
+        AmtError: a setting is not of that form, or names no field.
+    """
+    values = config.to_dict()
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, field_name = name.partition(".")
+        if not (equals and dot and section in values):
+            raise AmtError(f"{setting!r}: expected section.field=value; sections: {', '.join(values)}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text  # a bare word is a string
+        values[section][field_name] = value
+    return Config.from_dict(values, where="settings")
 
 
 def save_config(config: Config, path: str | os.PathLike) -> Path:

@@ -45,6 +45,15 @@ class Pair:
     performance: Performance
 
 
+def find_source(name: str | os.PathLike, *, audio: bool = False) -> Path:
+    """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
+    from .maestro import open_maestro
+
+    if str(name) in ("maestro", "miniature"):
+        return open_maestro(None if str(name) == "maestro" else "miniature", audio=audio).root
+    return Path(name)
+
+
 def find_items(folder: str | os.PathLike, split: str) -> list[Item]:
     """Recordings of ``split`` in a MAESTRO or processed folder; all of a plain folder of pairs.
 
@@ -53,7 +62,7 @@ def find_items(folder: str | os.PathLike, split: str) -> list[Item]:
     """
     from .preprocess import find_items as find_all
 
-    items = find_all(folder)
+    items = find_all(find_source(folder, audio=True))
     chosen = [i for i in items if i.split == split]
     # a plain folder knows no splits: what it is named for in the configuration is what it is for
     if not chosen and {i.split for i in items} == {"train"}:
@@ -69,7 +78,7 @@ def load_performances(source: str | os.PathLike, *, split: str = "train") -> lis
     Raises:
         AmtError: nothing there, or a MAESTRO CSV without that split.
     """
-    source = Path(source)
+    source = find_source(source)
     if not source.exists():
         raise AmtError(f"{source}: no such folder or zip of MIDI files")
     stamp = f"{source.resolve()}:{source.stat().st_mtime_ns}:{split}"

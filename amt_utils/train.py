@@ -28,7 +28,7 @@ from tqdm.auto import tqdm
 from . import __version__
 from .checkpoint_files import prune
 from .checkpoints import load_checkpoint, newest_valid, save_checkpoint, save_weights
-from .config import Config, load_config, save_config
+from .config import Config, change_config, config_names, load_config, save_config
 from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
 from .losses import compute_losses, total_loss
@@ -445,7 +445,12 @@ def register(subparsers) -> None:
         description="Trains the network that a configuration file describes. Stops cleanly at --max-time or on Ctrl-C "
         "with a checkpoint; the same command with --resume goes on from there, also on another machine.",
     )
-    parser.add_argument("--config", required=True, help="JSON file; see `python -m amt_utils train-config`")
+    parser.add_argument(
+        "--config", required=True, help=f"a JSON file, or one that comes with the package: {', '.join(config_names())}"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a field, e.g. train.epochs=3"
+    )
     parser.add_argument("--out", default=None, help="folder of the run (default: checkpoints/<config name>)")
     parser.add_argument("--max-time", default=None, metavar="DD:HH:MM:SS", help="wall time after which to stop")
     parser.add_argument("--resume", action="store_true", help="go on from the newest valid checkpoint in --out")
@@ -460,7 +465,7 @@ def run_command(args) -> int:
     """``python -m amt_utils train``."""
     from .paths import checkpoints_folder
 
-    config = load_config(args.config)
+    config = change_config(load_config(args.config), args.set)
     folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
     result = train(
         config,

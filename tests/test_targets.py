@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from amt_utils.config import Config
+from amt_utils.config import Config, change_config, config_names, load_config
 from amt_utils.decode import decode_performance, find_peaks
 from amt_utils.errors import AmtError
 from amt_utils.evaluate import score_performance
@@ -108,3 +108,15 @@ def test_configuration_round_trip_and_unknown_field():
     with pytest.raises(AmtError, match="colour"):
         Config.from_dict({"model": {"colour": 1}})
     assert dataclasses.replace(config.model, size="base") == Config().model
+
+
+def test_shipped_configurations_build_and_fields_can_be_set():
+    for name in config_names():
+        assert load_config(name).data.recordings == ("maestro",)
+    changed = change_config(load_config("tiny"), ["train.epochs=3", "model.size=base", 'data.midi=["maestro"]'])
+    assert (changed.train.epochs, changed.model.size, changed.data.midi) == (3, "base", ("maestro",))
+    for wrong in ("epochs=3", "train.epochs", "train.colour=1", "piano.size=2"):
+        with pytest.raises(AmtError):
+            change_config(Config(), [wrong])
+    with pytest.raises(AmtError, match="shipped ones"):
+        load_config("nowhere")
