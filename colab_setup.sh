@@ -188,7 +188,7 @@ set_up() { # the extras given
 }
 
 main() {
-    local self
+    local self style=0
     self=$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null) || self=${BASH_SOURCE[0]}
     cd "$(dirname -- "$self")"
     case ${1:-} in
@@ -203,9 +203,10 @@ main() {
         test)
             set_up test
             say "ruff ..."
-            "$PYTHON" -m ruff check .
+            "$PYTHON" -m ruff check . || style=$?
             say "pytest ..."
-            exec "$PYTHON" -m pytest "${@:2}"
+            "$PYTHON" -m pytest "${@:2}" || exit $?
+            [ "$style" = 0 ] || fail "every test passed, but ruff has something to say (see above)"
             ;;
         *) fail "does not know '$1'; use it plain, with demo, or with test" ;;
     esac

@@ -57,7 +57,8 @@ case "$1 $2" in
         [ -z "$FAKE_NO_VENV" ] || {{ echo "ensurepip is not available"; exit 1; }}
         {mkdir} -p .venv/bin && {cp} "$0" .venv/bin/python; exit ;;
     "-m virtualenv") exit 1 ;;
-    "-m amt_utils"|"-m ruff"|"-m pytest") echo "RAN $*"; exit "${{FAKE_EXIT:-0}}" ;;
+    "-m amt_utils"|"-m pytest") echo "RAN $*"; exit "${{FAKE_EXIT:-0}}" ;;
+    "-m ruff") echo "RAN $*"; exit "${{FAKE_RUFF_EXIT:-0}}" ;;
 esac
 [ "$1" != --version ] || {{ echo "Python 3.12.3"; exit; }}
 if [ -n "$FAKE_OLD" ]; then exit 1; fi
@@ -236,6 +237,8 @@ def test_demo_and_test_hand_on_arguments_and_exit_codes(machine):
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
     assert set(extras) <= {word for call in machine.installed() for word in call}
     assert machine.run("test", FAKE_EXIT="3").returncode == 3
+    ran = machine.run("test", FAKE_RUFF_EXIT="1")
+    assert ran.returncode != 0 and "RAN -m pytest" in ran.stdout and "but ruff has something to say" in ran.stderr
     ran = machine.run("dmeo")
     assert ran.returncode != 0 and "does not know 'dmeo'" in ran.stderr
 
