@@ -172,6 +172,8 @@ def preprocess(
     """
     from tqdm.auto import tqdm
 
+    from .download import describe_bytes
+
     config, folder = config or Config(), Path(folder)
     if features not in FEATURES or dtype not in DTYPES:
         raise AmtError(f"features must be one of {FEATURES} and dtype one of {DTYPES}, not {features!r}, {dtype!r}")
@@ -184,7 +186,8 @@ def preprocess(
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if need.total > free:
-        raise AmtError(f"{folder}: needs {need.total / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; leave features out")
+        short = f"needs {describe_bytes(need.total)}, {describe_bytes(free)} are free"
+        raise AmtError(f"{folder}: {short}; leave features out, take --dtype uint8, or process a part")
     if dry_run:
         return folder
     with written_whole(folder / "processed.json") as partial:  # first, so that a resumed run knows the settings

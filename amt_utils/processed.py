@@ -122,13 +122,13 @@ class Windows(Dataset):
         frames = min(self.n_frames, -(-(recording.samples - first) // feature.hop_length))
         item["mask"] = (torch.arange(self.n_frames) < frames).float()
         if self.read == "audio":
-            item["audio"] = torch.from_numpy(_read_audio(recording.audio, first, self.n_samples))
+            item["audio"] = torch.from_numpy(read_audio(recording.audio, first, self.n_samples))
         else:
             begin = first // feature.hop_length
-            item["features"] = torch.from_numpy(self._read_features(recording.features, begin))
+            item["features"] = torch.from_numpy(self.read_features(recording.features, begin))
         return item
 
-    def _read_features(self, path: Path, begin: int) -> np.ndarray:
+    def read_features(self, path: Path, begin: int) -> np.ndarray:
         """``(C, n_frames, bins)`` float32."""
         stored = np.load(path, mmap_mode="r")[begin : begin + self.n_frames]
         values = restore(stored)
@@ -141,7 +141,7 @@ def make_loader(windows: Windows, *, batch_size: int = 8, workers: int = 0, shuf
     return DataLoader(windows, batch_size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
 
 
-def _read_audio(path: Path, first: int, n: int) -> np.ndarray:
+def read_audio(path: Path, first: int, n: int) -> np.ndarray:
     """``n`` samples from ``first``, zeros after the end; only these are decoded."""
     with soundfile.SoundFile(path) as file:
         file.seek(first)
