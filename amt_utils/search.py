@@ -15,17 +15,18 @@ import math
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .config import Config, save_config
 from .errors import AmtError
+from .journal import SafeJournal, fetch_journal, publish_journal
 
 # section.field: ("log" | "float" | "int", low, high) or ("choice", options)
 SPACE: dict[str, list] = {
@@ -42,43 +43,6 @@ RETRIES = 3  # how often a trial whose worker was lost is taken up again
 LOST_AFTER = timedelta(hours=13)  # a trial begun longer ago on another machine is lost: no free session lasts longer
 # a trial: configuration, folder for its checkpoints, report(epoch, note F1) which may raise TrialPruned -> note F1
 Objective = Callable[[Config, Path, Callable[[int, float], None]], float]
-
-
-class SafeJournal(JournalFileBackend):
-    """Optuna's journal, except that a line cut short by a kill is removed before the next one is appended.
-
-    Optuna itself would append to it, after which nobody can read the file again.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        # a worker killed while it held the lock blocks the others for ten seconds
-        self._own_lock = JournalFileOpenLock(str(path), grace_period=10)
-        super().__init__(str(path), lock_obj=self._own_lock)
-
-    def append_logs(self, logs: list[dict]) -> None:
-        self._own_lock.acquire()
-        try:
-            cut_partial_line(Path(self._file_path))
-        finally:
-            self._own_lock.release()
-        super().append_logs(logs)
-
-
-def cut_partial_line(path: Path) -> None:
-    """Truncate ``path`` after its last newline."""
-    with open(path, "rb+") as file:
-        size = end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65_536)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            file.truncate(end)
 
 
 def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str | os.PathLike] = ()) -> optuna.Study:
@@ -115,33 +79,6 @@ def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str |
         raise AmtError(f"--storage {_hide_password(text)}: its driver is missing ({error}); install it") from error
     except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise AmtError(f"--storage {_hide_password(text)}: cannot be opened ({type(error).__name__})") from error
-
-
-def fetch_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
-    """Replace ``path`` by the longest mirrored copy that begins with it."""
-    best = own = _whole_lines(path)
-    for mirror in mirrors:
-        other = _whole_lines(Path(mirror) / path.name)
-        if not (other.startswith(own) or own.startswith(other)):
-            raise AmtError(f"{Path(mirror) / path.name}: of another study; name another --mirror or --folder")
-        best = max(best, other, key=len)
-    if best is not own:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, best)
-
-
-def publish_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
-    """Copy the journal's whole lines to the mirrors; a mirror that cannot be written is named and left."""
-    content = _whole_lines(path)
-    for mirror in mirrors:
-        try:
-            Path(mirror).mkdir(parents=True, exist_ok=True)
-            if content.startswith(_whole_lines(Path(mirror) / path.name)):  # never over another machine's trials
-                _write_atomically(Path(mirror) / path.name, content)
-            else:
-                print(f"{mirror}: holds trials that are not in {path}; nothing was copied there")
-        except OSError as error:
-            print(f"{mirror}: the journal was not copied ({error}); the local one is safe")
 
 
 def apply_values(config: Config, values: dict[str, object]) -> Config:
@@ -239,6 +176,7 @@ def run_search(
     folder.mkdir(parents=True, exist_ok=True)
     storage = storage or folder / "study.journal"
     space = SPACE if space is None else space
+    deadline = time.monotonic() + (math.inf if seconds is None else seconds)
     study = open_study(name, storage, mirrors=mirrors)
     revive_lost(study)
 
@@ -253,8 +191,15 @@ def run_search(
                 trial.report(score, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
+            if time.monotonic() > deadline:
+                raise KeyboardInterrupt
 
-        return objective(apply_values(config, suggest(trial, space)), run, report)
+        try:
+            return objective(apply_values(config, suggest(trial, space)), run, report)
+        except KeyboardInterrupt:  # Ctrl-C, or the time is over: the trial goes on another time
+            attributes = {"run": trial.user_attrs.get("run", trial.number)}
+            study.enqueue_trial(trial.params, user_attrs=attributes)
+            raise
 
     def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
         best = _best_number(study)
@@ -271,7 +216,10 @@ def run_search(
             study.stop()
 
     if len(finished(study)) < trials:
-        study.optimize(run_trial, timeout=seconds, callbacks=[after_trial], catch=(FloatingPointError,))
+        try:
+            study.optimize(run_trial, timeout=seconds, callbacks=[after_trial], catch=(FloatingPointError,))
+        except KeyboardInterrupt:
+            print("stopped; the trial under way goes on when the search is started again")
     return study
 
 
@@ -295,17 +243,6 @@ def write_best(study: optuna.Study, config: Config, path: Path) -> Config | None
     best = apply_values(config, study.best_trial.params)
     save_config(best, path)
     return best
-
-
-def _whole_lines(path: Path) -> bytes:
-    content = path.read_bytes() if path.exists() else b""
-    return content[: content.rfind(b"\n") + 1]
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 def _hide_password(address: str) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from amt_utils.config import Config, load_config
+from amt_utils.config import Config, load_config, save_config
 from amt_utils.errors import AmtError
-from amt_utils.search import SPACE, apply_values, finished, open_study, publish_journal, revive_lost, run_search
+from amt_utils.journal import publish_journal
+from amt_utils.search import SPACE, apply_values, finished, open_study, revive_lost, run_search
 
 WORKER = """
 import sys, time
@@ -31,7 +32,7 @@ def objective(config, run, report):
         print("epoch", flush=True)
     return -abs(config.train.learning_rate - 1e-3)
 
-run_search(Config(), sys.argv[1], trials=int(sys.argv[2]), objective=objective, storage=sys.argv[4] or None)
+run_search(Config(), sys.argv[1], objective, trials=int(sys.argv[2]), storage=sys.argv[4] or None)
 """
 
 
@@ -55,7 +56,7 @@ def start_worker(folder, trials, pause, storage=""):
 
 
 def test_the_best_trial_is_a_configuration_that_loads(tmp_path):
-    study = run_search(Config(), tmp_path, trials=6, objective=climb)
+    study = run_search(Config(), tmp_path, climb, trials=6)
     best = load_config(tmp_path / "best.json")
     assert best.train.learning_rate == study.best_trial.params["train.learning_rate"]
     assert best.model.size == study.best_trial.params["model.size"]
@@ -63,7 +64,7 @@ def test_the_best_trial_is_a_configuration_that_loads(tmp_path):
     kept = [p.name for p in tmp_path.glob("trial_*")]
     assert kept == [f"trial_{study.best_trial.number:04d}"]
     # a second call has nothing left to do
-    assert len(run_search(Config(), tmp_path, trials=6, objective=climb).trials) == 6
+    assert len(run_search(Config(), tmp_path, climb, trials=6).trials) == 6
 
 
 def test_every_name_in_the_space_is_a_field():
@@ -76,11 +77,11 @@ def test_every_name_in_the_space_is_a_field():
 
 
 def test_a_torn_line_does_not_spoil_the_journal(tmp_path):
-    run_search(Config(), tmp_path, trials=2, objective=climb)
+    run_search(Config(), tmp_path, climb, trials=2)
     journal = tmp_path / "study.journal"
     with journal.open("ab") as file:
         file.write(b'{"op_code":4,"worker_id":"kil')
-    study = run_search(Config(), tmp_path, trials=4, objective=climb)
+    study = run_search(Config(), tmp_path, climb, trials=4)
     assert len(finished(study)) == 4
     assert len(finished(open_study("amt", journal))) == 4
 
@@ -102,7 +103,7 @@ def test_a_killed_trial_goes_on_from_its_own_checkpoint(tmp_path, storage):
         seen.append((run.name, len((run / "epochs.txt").read_text()), config.train.learning_rate))
         return 0.0
 
-    study = run_search(Config(), tmp_path, trials=1, objective=objective, storage=address)
+    study = run_search(Config(), tmp_path, objective, trials=1, storage=address)
     assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
     name, epochs, rate = seen[0]
     assert (name, rate) == ("trial_0000", first.params["train.learning_rate"])
@@ -139,9 +140,9 @@ def test_a_living_workers_trial_is_left_alone(tmp_path):
 
 def test_the_journal_is_found_again_on_a_mirror(tmp_path):
     drive = tmp_path / "drive"
-    run_search(Config(), tmp_path / "a", trials=3, objective=climb, mirrors=[drive])
+    run_search(Config(), tmp_path / "a", climb, trials=3, mirrors=[drive])
     assert (drive / "best.json").exists()
-    study = run_search(Config(), tmp_path / "b", trials=5, objective=climb, mirrors=[drive])
+    study = run_search(Config(), tmp_path / "b", climb, trials=5, mirrors=[drive])
     assert len(finished(study)) == 5
     # the first machine's copy is now behind, and takes the two trials over
     assert len(finished(open_study("amt", tmp_path / "a" / "study.journal", mirrors=[drive]))) == 5
@@ -149,17 +150,85 @@ def test_the_journal_is_found_again_on_a_mirror(tmp_path):
 
 def test_a_mirror_of_another_study_is_refused_and_never_overwritten(tmp_path, capsys):
     drive = tmp_path / "drive"
-    run_search(Config(), tmp_path / "a", trials=2, objective=climb, mirrors=[drive])
-    run_search(Config(), tmp_path / "b", trials=2, objective=climb)
+    run_search(Config(), tmp_path / "a", climb, trials=2, mirrors=[drive])
+    run_search(Config(), tmp_path / "b", climb, trials=2)
     before = (drive / "study.journal").read_bytes()
     publish_journal(tmp_path / "b" / "study.journal", [drive])
     assert (drive / "study.journal").read_bytes() == before
     assert "not in" in capsys.readouterr().out
     with pytest.raises(AmtError, match="another study"):
-        run_search(Config(), tmp_path / "b", trials=3, objective=climb, mirrors=[drive])
+        run_search(Config(), tmp_path / "b", climb, trials=3, mirrors=[drive])
 
 
 def test_a_password_in_the_address_is_not_shown(tmp_path):
     with pytest.raises(AmtError) as error:
         open_study("amt", f"sqlite://user:hunter2@{tmp_path}/none/x.db")
     assert "hunter2" not in str(error.value)
+
+
+def test_training_is_what_trials_do(tmp_path):
+    """One real trial stopped by the clock in its first epoch, taken up again from its checkpoint, and completed."""
+    from helpers_resume import make_config, make_data
+
+    from amt_utils.search_command import train_once
+
+    make_data(tmp_path / "data")
+    config = make_config(tmp_path / "data").replace(train={"steps_per_epoch": 2, "epochs": 2})
+    space = {"train.learning_rate": ["log", 1e-4, 1e-2]}
+    folder = tmp_path / "search"
+    study = run_search(config, folder, train_once, space=space, trials=1, seconds=0.01)
+    assert finished(study) == []
+    assert list((folder / "trial_0000").glob("step_*.pt"))
+    study = run_search(config, folder, train_once, space=space, trials=1)
+    assert len(finished(study)) == 1
+    assert list(study.best_trial.intermediate_values) == [1, 2]
+    best = load_config(folder / "best.json")
+    assert best.train.learning_rate == study.trials[0].params["train.learning_rate"]
+    from amt_utils.search_command import plot_search
+
+    axes = plot_search(study)
+    assert axes[0].get_xlabel() == "trial" and axes[1].get_xlabel() == "train.learning_rate"
+
+
+def test_thresholds_are_found_where_they_were_hidden(tmp_path):
+    """Activations of which only those over 0.62 are notes, and whose frames end at 0.4."""
+    import numpy as np
+
+    from amt_utils.decode import decode_performance
+    from amt_utils.threshold_search import score_thresholds, search_thresholds
+
+    rng = np.random.default_rng(0)
+    config = Config()
+    rolls = {name: np.zeros((400, 88), np.float32) for name in ("onset", "offset", "key_offset", "frame", "velocity")}
+    rolls["pedal"] = np.zeros((400, 3), np.float32)
+    for i, frame in enumerate(range(10, 380, 12)):
+        key = int(rng.integers(88))
+        rolls["onset"][frame, key] = 0.75 if i % 2 else 0.55
+        rolls["frame"][frame : frame + 8, key] = 0.9
+        rolls["frame"][frame + 8 : frame + 30, key] = np.maximum(rolls["frame"][frame + 8 : frame + 30, key], 0.35)
+    truth = config.replace(decode={"onset_threshold": 0.62, "frame_threshold": 0.4})
+    held = [("made", rolls, decode_performance(rolls, truth))]
+    best, studies = search_thresholds(held, config, tmp_path, trials=25)
+    assert 0.55 < best["onset_threshold"] <= 0.75
+    assert studies["onset"].best_value == 1.0
+    assert score_thresholds(held, config, with_ends=True) < studies["endings"].best_value
+    again, studies = search_thresholds(held, config, tmp_path, trials=25)
+    assert again == best and len(studies["onset"].trials) == 25
+
+
+def test_the_commands_configuration_is_checked_before_anything_is_trained(tmp_path):
+    import argparse
+
+    from amt_utils import search_command
+
+    parser = argparse.ArgumentParser()
+    search_command.register(parser.add_subparsers())
+    config = save_config(Config(), tmp_path / "c.json")
+    (tmp_path / "space.json").write_text("[1]")
+    words = ["search", "--config", str(config), "--folder", str(tmp_path / "s")]
+    args = parser.parse_args([*words, "--space", str(tmp_path / "space.json")])
+    with pytest.raises(AmtError, match="expected an object"):
+        args.run(args)
+    args = parser.parse_args(words)
+    with pytest.raises(AmtError, match="validation is empty"):
+        args.run(args)
