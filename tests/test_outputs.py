@@ -1,4 +1,4 @@
-"""The demo's steps: what is written, what is offered, and that one bad file does not stop a folder."""
+"""The files of a transcription: what is written, what is offered, and that one bad file does not stop a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from amt_utils import demo
+from amt_utils import outputs
 from amt_utils.audio import load_audio, save_audio
 from amt_utils.config import Config
 from amt_utils.errors import AmtError
@@ -43,7 +43,7 @@ def perfect(monkeypatch, played):
 
 
 def test_everything_is_written(recording, played, tmp_path):
-    heard = demo.transcribe_recording(recording, transcriber=PerfectEar(), metre="3/4")
+    heard = outputs.transcribe_recording(recording, transcriber=PerfectEar(), metre="3/4")
     assert heard.title == "My waltz" and "3/4" in heard.summary and str(len(played.notes)) in heard.summary
     files = heard.save(tmp_path / "out", ["midi", "musicxml", "html"])
     assert [path.name for path in files] == ["my_waltz.mid", "my_waltz.musicxml", "my_waltz.html"]
@@ -57,17 +57,17 @@ def test_everything_is_written(recording, played, tmp_path):
 
 def test_links_carry_the_files(tmp_path):
     (tmp_path / "a&b.mid").write_bytes(b"MThd")
-    text = demo.offer_downloads([tmp_path / "a&b.mid"]).data
+    text = outputs.offer_downloads([tmp_path / "a&b.mid"]).data
     assert base64.b64decode(re.search(r"base64,([^\"]+)", text).group(1)) == b"MThd"
     assert 'download="a&amp;b.mid"' in text
 
 
 def test_a_folder_goes_on_after_a_bad_file(recording, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"this is no sound")
-    rows = demo.transcribe_folder(tmp_path, tmp_path / "out", transcriber=PerfectEar())
+    rows = outputs.transcribe_folder(tmp_path, tmp_path / "out", transcriber=PerfectEar())
     assert [row["file"] for row in rows] == ["broken.wav", "my_waltz.flac"]
     assert "broken.wav" in rows[0]["error"] and rows[1]["error"] == "" and rows[1]["notes"] > 10
     assert (tmp_path / "out" / "my_waltz.mid").is_file()
     (tmp_path / "empty").mkdir()
     with pytest.raises(AmtError, match="no recordings"):
-        demo.transcribe_folder(tmp_path / "empty", tmp_path, transcriber=PerfectEar())
+        outputs.transcribe_folder(tmp_path / "empty", tmp_path, transcriber=PerfectEar())
