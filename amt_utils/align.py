@@ -187,19 +187,16 @@ def _judge(strength: np.ndarray, performance: Performance, knots: Map, method: s
     return Alignment(*knots, method, windows, bool(reliable))
 
 
-def plot_alignment(before: np.ndarray, alignment: Alignment, *, ax: Axes | None = None) -> Axes:
-    """Lag of the sound behind the MIDI, window by window, before and after the correction.
-
-    Args:
-        before: ``(k,)`` MIDI times in seconds at which to draw what was found; e.g. the notes' onsets.
-        alignment: from :func:`align`.
-    """
+def plot_alignment(alignment: Alignment, *, ax: Axes | None = None) -> Axes:
+    """Lag of the sound behind the MIDI as it was found (line), and what the correction leaves of it (dots)."""
     from .plots import new_axes
 
     ax = new_axes(ax)
     used = _strong(alignment.windows)
-    found = alignment.to_audio(before) - before
-    ax.plot(before, found, color="#D55E00", linewidth=1.5, label="the recording's lag behind its MIDI, as found")
+    span = used[:, 0] if len(used) else alignment.midi_times
+    seconds = np.linspace(span.min(), span.max(), 200)
+    found = alignment.to_audio(seconds) - seconds
+    ax.plot(seconds, found, color="#D55E00", linewidth=1.5, label="the recording's lag behind its MIDI, as found")
     label = f"left after the correction ({1000 * alignment.spread:.0f} ms in a typical window)"
     ax.plot(used[:, 0], used[:, 1], "o", color="#0072B2", markersize=4, label=label)
     ax.axhline(0, color="0.6", linewidth=0.8)
@@ -255,8 +252,7 @@ def _align_and_report(pair, out, picture) -> int:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(9, 4), layout="constrained")
-        ends = alignment.midi_times[[0, -1]]
-        plot_alignment(np.linspace(*ends, 200), alignment, ax=figure.subplots())
+        plot_alignment(alignment, ax=figure.subplots())
         figure.savefig(picture)
     if out and alignment.reliable:
         write_midi(out, moved)

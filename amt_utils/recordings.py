@@ -165,7 +165,7 @@ def _write_pair(pair: Pair, out: Path) -> Prepared:
 
     audio = load_audio(pair.audio, sample_rate=SAMPLE_RATE)
     alignment, performance = align_audio(audio, pair.midi)
-    for stale in (out / f"{pair.name}.mid", out / f"{pair.name}.flac"):
+    for stale in (out / f"{pair.name}.mid", out / f"{pair.name}.flac", out / "drafts" / f"{pair.name}.mid"):
         stale.unlink(missing_ok=True)  # of an earlier run: an unreliable pair must not stay in the set
     if not alignment.reliable:
         return Prepared(pair.name, "excluded", alignment.describe())

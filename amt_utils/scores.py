@@ -194,7 +194,7 @@ def plot_scores(scores: FolderScores, *, ends: str = "sounding", ax: Axes | None
         ax.axvline(mean, color=colour, linestyle=("-", "--", ":")[i], linewidth=1)
     ax.set_yticks(np.arange(len(names)), [shorten(n) for n in names])
     ax.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="F1 in %", title=f"{scores.system}, {ends} ends")
-    below = -0.6 / (0.42 * max(1, len(names)))  # clear of the axis label, in heights of the axes
+    below = -0.6 / max(2.0, 0.42 * len(names))  # clear of the axis label, in heights of the axes
     ax.legend(loc="upper right", bbox_to_anchor=(1, below), ncols=3, frameon=False)
     return ax
 

@@ -77,6 +77,7 @@ def test_a_corrected_draft_becomes_a_pair(home, tmp_path, played):
     write_midi(home / "phone.mid", performance)  # the missing note put back
     rows = prepare_recordings(home, tmp_path / "set", transcriber=pretender)
     assert {row.name: row.status for row in rows}["phone"] == "pair"
+    assert not (tmp_path / "set" / "drafts" / "phone.mid").exists()
     pairs = {pair.name: pair for pair in find_pairs(tmp_path / "set").pairs}
     assert score_performance(performance, read_midi(pairs["phone"].midi), ends="key")["note_offset_f1"] == 1
 
