@@ -72,7 +72,7 @@ def rank_bars(times: np.ndarray, event_time: np.ndarray, terms: np.ndarray) -> l
         event_time: ``(k,)`` seconds of the events.
         terms: ``(k, 6)`` what makes their accents (see ``beats.Events``).
     """
-    table = _beat_table(times, event_time, terms)
+    table = beat_table(times, event_time, terms)
     likeness = _likeness(table)
     ranking = []
     for length in BAR_LENGTHS:
@@ -82,8 +82,8 @@ def rank_bars(times: np.ndarray, event_time: np.ndarray, terms: np.ndarray) -> l
     return sorted(ranking, reverse=True)
 
 
-def _beat_table(times: np.ndarray, event_time: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """``(n, 7)``: the six terms of the event on each beat, 0 where there is none, and 1 where there is one."""
+def beat_table(times: np.ndarray, event_time: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """``(n, 7)``: the six terms of each beat's event, 0 where there is none, and whether there is one."""
     n = len(times)
     table = np.zeros((n, terms.shape[1] + 1))
     if n < 2:

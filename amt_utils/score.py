@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .beats import BeatModel, Beats, find_beats
+from .beats import Beats, find_beats
 from .errors import AmtError
 from .events import find_events
 from .hands import LEFT, RIGHT, assign_hands
@@ -25,6 +25,7 @@ from .notation import Bars, write_voice
 from .notes import SOFT, SUSTAIN, Performance, check_notes
 from .quantise import quantise, ticks_per_beat
 from .spelling import Key, estimate_key, spell
+from .tracking import BeatModel
 from .voices import separate_voices, write_lengths
 
 POSITION = np.dtype(

@@ -2,13 +2,15 @@
 
 For every note of a piece the written score is asked for
 
+* ``rhythm``: the right distance from other notes, but for one factor in the whole piece (quarters written as eighths);
 * ``onset``: the right distance from the first full bar line, in quarter notes, up to one shift for the whole piece;
 * ``bar``: moreover the right place in the right bar, which takes metre, downbeat and pick-up;
 * ``length``: the right note value (in quarter notes; ties are added up);
 * ``hand``: the right staff;
 * ``spelling``: the right step, alteration and octave.
 
-A note that was not written, or not at the right onset, has neither onset nor bar right. Shares are of all notes.
+``metre`` and ``key`` are whole pieces with the right time and key signature. Shares are of all notes of a piece, also
+of those that were not written; the table gives means over pieces.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from .known_pieces import Piece, known_pieces, perform
 from .quantise import TICKS
 from .score import Score, make_score
 
-MEASURES = ("onset", "bar", "length", "hand", "spelling", "metre", "key")
+MEASURES = ("rhythm", "onset", "bar", "length", "hand", "spelling", "metre", "key")
+_FACTORS = (1, 2, 1 / 2, 3 / 2, 2 / 3, 3, 1 / 3)
 LEVELS = {"steady": (0.0, 0.0), "careful": (0.010, 0.03), "human": (0.018, 0.07), "free": (0.028, 0.12)}
 
 
@@ -40,9 +43,11 @@ def check_score(score: Score, piece: Piece, order: np.ndarray) -> dict[str, floa
     onset = np.array([float(note.onset) for note in truth])
     lead = score.page.bars.pickup / TICKS
     found = rows["tick"] / TICKS - lead
+    fits = [np.abs(f * found - onset - _most_common(np.round(f * found - onset, 3))) < 2e-3 for f in _FACTORS]
     shift = _most_common(np.round(found - onset, 3))
     bar = piece.metre.numerator * 4 / piece.metre.denominator
-    right = {"onset": np.abs(found - onset - shift) < 1e-3}
+    right = {"rhythm": max(fits, key=np.sum) if len(fits[0]) else fits[0]}
+    right |= {"onset": np.abs(found - onset - shift) < 1e-3}
     same_metre = score.metre == piece.metre
     right["bar"] = right["onset"] & same_metre & (abs(shift / bar - round(shift / bar)) < 1e-3)
     right["length"] = np.abs(rows["length"] / TICKS - [float(note.length) for note in truth]) < 1e-3
