@@ -40,7 +40,7 @@ def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] 
         y = saturate(y, rng)
     if rng.random() < 0.8:
         y = add_noise(y, rng)
-    level = 10 ** (rng.uniform(-14, 8) / 20)
+    level = 10 ** (rng.uniform(-8, 6) / 20)
     return np.clip(y * level, -1, 1).astype(np.float32)
 
 
