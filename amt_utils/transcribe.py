@@ -63,6 +63,7 @@ class Transcriber:
     def _set(self, model: torch.nn.Module, config: Config, device: str | None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model, self.config = model.to(self.device).eval(), config
+        self.model.network.to(memory_format=torch.channels_last)  # a quarter faster on CPU
 
     def transcribe(
         self,
