@@ -17,6 +17,7 @@ MODULES = (
     "validate",
     "search_command",
     "download",
+    "tidy",
     "preprocess",
     "eda_figures",
     "align",
