@@ -20,6 +20,7 @@ MODULES = (
     "tidy",
     "preprocess",
     "eda_figures",
+    "recordings",
     "align",
     "session_sheet",
     "score_check",
