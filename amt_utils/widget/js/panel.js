@@ -164,6 +164,7 @@ class Panel {
   buildLegend() {
     const w = this.words, { notes, reference } = this.data;
     this.legend.replaceChildren();
+    this.root.dataset.mode = this.view.mode;
     if (this.view.mode !== "comparison") {
       const ramp = make("span", { class: "amt-ramp", style: `background:linear-gradient(90deg,${this.painter.ramp.join(",")})` });
       this.legend.append(w.soft, ramp, w.loud,
