@@ -185,4 +185,7 @@ def _plausibility(events: Events, track: Track) -> float:
         "unsteady": change.mean() if len(change) > 1 else 0.0,
         "density": np.log(len(events.time) / len(times)),
     }
-    return float(sum(_PULSE_WEIGHTS[name] * value for name, value in evidence.items()))
+    score = float(sum(_PULSE_WEIGHTS[name] * value for name, value in evidence.items()))
+    # the weights were fitted on 45 s of music; a few bars say less, and then the usual tempi are the better bet
+    trust = min(1.0, float(np.sqrt((times[-1] - times[0]) / 45)))
+    return trust * score - (1 - trust) * (3 * octaves**2 + 4 * evidence["slow"])
