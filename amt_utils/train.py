@@ -11,7 +11,6 @@ A run's folder holds ``config.json``, the newest two checkpoints ``step_00001200
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -28,11 +27,12 @@ from tqdm.auto import tqdm
 from . import __version__
 from .checkpoint_files import prune
 from .checkpoints import load_checkpoint, newest_valid, save_checkpoint, save_weights
-from .config import Config, change_config, config_names, load_config, save_config
+from .config import Config, save_config
 from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
 from .losses import compute_losses, total_loss
 from .models import build_model, count_parameters
+from .run_log import RunLog
 from .validate import validate
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
@@ -84,6 +84,7 @@ class Trainer:
         self.step = 0
         self.best = -1.0
         self.history: list[dict[str, Any]] = []
+        self.log = RunLog(self.folder)
         self.stop_asked = False
 
     # -- set up ---------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class Trainer:
         if rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_config(self.config, self.folder / "config.json")
-            self._trim_log()
+            self.log.trim(self.step)
 
     def _find_state(self, resume: bool) -> dict[str, Any] | None:
         existing = newest_valid([self.folder], log=self.fabric.print) if self.folder.is_dir() else None
@@ -254,7 +255,7 @@ class Trainer:
         if self.fabric.global_rank == 0:
             scores, decode = validate(self.averaged_model(), self.config)
             config = self.config.replace(decode=decode) if decode else self.config
-            recent = [float(r["loss"]) for r in self._read_log()[-self.config.train.steps_per_epoch :]]
+            recent = [float(r["loss"]) for r in self.log.read_steps()[-self.config.train.steps_per_epoch :]]
             row = {
                 "epoch": self.step // self.config.train.steps_per_epoch,
                 "step": self.step,
@@ -266,8 +267,7 @@ class Trainer:
             if row.get("note_f1", 0.0) > self.best:
                 self.best = row.get("note_f1", 0.0)
                 save_weights(self.folder / "best.safetensors", self.ema, self.card(config))
-            _write_table(self.folder / "epochs.csv", self.history)
-            self._draw()
+            self.log.write_epochs(self.history)
             self.save()
             shown = {k: round(v, 4) for k, v in row.items() if k in ("epoch", "loss", "note_f1", "note_offset_f1")}
             self.fabric.print(" ".join(f"{k} {v}" for k, v in shown.items()))
@@ -313,46 +313,13 @@ class Trainer:
     def _save_if_possible(self, log: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Log and checkpoint; a full disk is named and tried again next time. Returns the rows not yet written."""
         try:
-            self._write_log(log)
+            if self.fabric.global_rank == 0:
+                self.log.append(log)
             log = []
             self.save()
         except (AmtError, OSError) as error:
             self.fabric.print(f"step {self.step} is not saved, training goes on: {error}")
         return log
-
-    # -- tables ---------------------------------------------------------------------------------------------------
-
-    def _write_log(self, rows: list[dict[str, Any]]) -> None:
-        if self.fabric.global_rank == 0 and rows:
-            path = self.folder / "steps.csv"
-            size = path.stat().st_size if path.exists() else 0
-            try:
-                with path.open("a", newline="") as f:
-                    writer = csv.DictWriter(f, rows[0].keys())
-                    if not size:
-                        writer.writeheader()
-                    writer.writerows(rows)
-            except OSError:
-                os.truncate(path, size)
-                raise
-
-    def _read_log(self) -> list[dict[str, str]]:
-        path = self.folder / "steps.csv"
-        if not path.exists():
-            return []
-        with path.open(newline="") as f:
-            return list(csv.DictReader(f))
-
-    def _trim_log(self) -> None:
-        """Steps after the checkpoint are about to be repeated."""
-        rows = [r for r in self._read_log() if r["step"] and int(r["step"]) <= self.step]
-        _write_table(self.folder / "steps.csv", rows)
-
-    def _draw(self) -> None:
-        from .curves import plot_curves
-
-        axes = plot_curves(self._read_log(), self.history)
-        axes.figure.savefig(self.folder / "curves.png", dpi=90, bbox_inches="tight")
 
 
 def learning_rate(config: Config, step: int) -> float:
@@ -363,17 +330,6 @@ def learning_rate(config: Config, step: int) -> float:
         return train.learning_rate * (step + 1) / train.warmup_steps
     along = min(1.0, (step - train.warmup_steps) / max(1, total - train.warmup_steps))
     return train.learning_rate * (train.final_rate + (1 - train.final_rate) * 0.5 * (1 + math.cos(math.pi * along)))
-
-
-def parse_duration(text: str) -> float:
-    """``DD:HH:MM:SS`` (or fewer parts from the right) -> seconds. Raises :class:`AmtError` otherwise."""
-    try:
-        parts = [float(p) for p in text.split(":")]
-        if not 1 <= len(parts) <= 4 or min(parts) < 0:
-            raise ValueError
-    except ValueError:
-        raise AmtError(f"--max-time {text!r}: expected DD:HH:MM:SS, e.g. 00:11:00:00 for eleven hours") from None
-    return sum(p * unit for p, unit in zip(reversed(parts), (1, 60, 3600, 86400), strict=False))
 
 
 def _choose_precision(name: str) -> str:
@@ -413,18 +369,6 @@ def _on_signals(action) -> dict[int, Any]:
         return {}
 
 
-def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(dict.fromkeys(k for r in rows for k in r)))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
-
-
 def _read_commit() -> str | None:
     import subprocess
 
@@ -435,48 +379,3 @@ def _read_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def register(subparsers) -> None:
-    """Adds ``train`` to the command line."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network; stops in time and goes on where it stopped",
-        description="Trains the network that a configuration file describes. Stops cleanly at --max-time or on Ctrl-C "
-        "with a checkpoint; the same command with --resume goes on from there, also on another machine.",
-    )
-    parser.add_argument(
-        "--config", required=True, help=f"a JSON file, or one that comes with the package: {', '.join(config_names())}"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a field, e.g. train.epochs=3"
-    )
-    parser.add_argument("--out", default=None, help="folder of the run (default: checkpoints/<config name>)")
-    parser.add_argument("--max-time", default=None, metavar="DD:HH:MM:SS", help="wall time after which to stop")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest valid checkpoint in --out")
-    parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
-    parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
-    parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
-    parser.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
-    parser.set_defaults(run=run_command)
-
-
-def run_command(args) -> int:
-    """``python -m amt_utils train``."""
-    from .paths import checkpoints_folder
-
-    config = change_config(load_config(args.config), args.set)
-    folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
-    result = train(
-        config,
-        folder,
-        resume=args.resume,
-        start_from=args.start_from,
-        max_seconds=parse_duration(args.max_time) if args.max_time else None,
-        devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
-        num_nodes=args.num_nodes,
-        accelerator=args.accelerator,
-    )
-    state = "finished" if result["finished"] else "stopped in time; add --resume to go on"
-    print(f"{folder}: step {result['step']}, {state}")
-    return 0
