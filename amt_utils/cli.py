@@ -13,7 +13,7 @@ MODULES = (
     "transcribe_command",
     "demo",
     "evaluate",
-    "train",
+    "train_command",
     "validate",
     "search_command",
     "download",

@@ -1,4 +1,4 @@
-"""What notebook 04 shows of a training: a size that fits the GPU, where the time goes, and each epoch seen and heard."""
+"""What notebook 04 shows of a training: a size that fits the GPU, where the time goes, epochs seen and heard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from .config import Config, load_config
 from .curves import plot_curves
-from .train import Trainer, train
+from .train import Trainer
 
 RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
 USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
@@ -128,7 +128,7 @@ class LiveView:
 
         figure = Figure(figsize=(10, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1)
-        plot_curves(trainer.read_log(), trainer.history, ax=top)
+        plot_curves(trainer.log.read_steps(), trainer.history, ax=top)
         found, wanted = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
         bottom.barh(
             found["pitch"], found["offset"] - found["onset"], left=found["onset"], height=0.8, color="#56B4E9",
@@ -218,7 +218,7 @@ def compare_switches(config: Config, folder: str | os.PathLike, *, switches: dic
         run = Path(folder) / name.replace(" ", "_").replace(",", "")
         trainer = Trainer(config.replace(**changes), run, devices=1, progress=progress)
         trainer.run(resume=True)
-        results[name] = {"steps": trainer.read_log(), "epochs": trainer.history}
+        results[name] = {"steps": trainer.log.read_steps(), "epochs": trainer.history}
     return results
 
 
@@ -236,8 +236,3 @@ def plot_comparison(results: dict, *, axes=None):
     right.legend(fontsize=8)
     return left, right
 
-
-__all__ = [
-    "DATA", "SWITCHES", "LiveView", "choose_size", "compare_switches", "fit_to_memory", "gpu_memory_gb",
-    "make_notebook_config", "measure_window_bytes", "plot_comparison", "plot_times", "time_parts", "train",
-]  # fmt: skip

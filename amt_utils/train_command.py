@@ -1,0 +1,65 @@
+"""``python -m amt_utils train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .config import change_config, config_names, load_config
+from .errors import AmtError
+
+
+def parse_duration(text: str) -> float:
+    """``DD:HH:MM:SS`` (or fewer parts from the right) -> seconds. Raises :class:`AmtError` otherwise."""
+    try:
+        parts = [float(p) for p in text.split(":")]
+        if not 1 <= len(parts) <= 4 or min(parts) < 0:
+            raise ValueError
+    except ValueError:
+        raise AmtError(f"--max-time {text!r}: expected DD:HH:MM:SS, e.g. 00:11:00:00 for eleven hours") from None
+    return sum(p * unit for p, unit in zip(reversed(parts), (1, 60, 3600, 86400), strict=False))
+
+
+def register(subparsers) -> None:
+    """Adds ``train`` to the command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network; stops in time and goes on where it stopped",
+        description="Trains the network that a configuration file describes. Stops cleanly at --max-time or on Ctrl-C "
+        "with a checkpoint; the same command with --resume goes on from there, also on another machine.",
+    )
+    parser.add_argument(
+        "--config", required=True, help=f"a JSON file, or one that comes with the package: {', '.join(config_names())}"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a field, e.g. train.epochs=3"
+    )
+    parser.add_argument("--out", default=None, help="folder of the run (default: checkpoints/<config name>)")
+    parser.add_argument("--max-time", default=None, metavar="DD:HH:MM:SS", help="wall time after which to stop")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest valid checkpoint in --out")
+    parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
+    parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
+    parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
+    parser.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """``python -m amt_utils train``."""
+    from .paths import checkpoints_folder
+    from .train import train
+
+    config = change_config(load_config(args.config), args.set)
+    folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
+    result = train(
+        config,
+        folder,
+        resume=args.resume,
+        start_from=args.start_from,
+        max_seconds=parse_duration(args.max_time) if args.max_time else None,
+        devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
+        num_nodes=args.num_nodes,
+        accelerator=args.accelerator,
+    )
+    state = "finished" if result["finished"] else "stopped in time; add --resume to go on"
+    print(f"{folder}: step {result['step']}, {state}")
+    return 0
