@@ -18,10 +18,10 @@ from .notes import Performance
 from .transcribe import Transcriber
 
 ONSET_GRID = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-ENDING_GRID = {
-    "frame_threshold": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
-    "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.1),
-    "pedal_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+ENDING_GRID = {  # in the order in which they are tuned
+    "pedal_threshold": (0.4, 0.5, 0.6, 0.7, 0.8),
+    "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
+    "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
 }
 
 
@@ -84,9 +84,8 @@ def tune_endings(held: list, config: Config) -> dict[str, float]:
             scores.append(score_notes(reference, estimate, offset_ratio=0.2))
         return float(np.mean(scores))
 
-    for _ in range(2):
-        for name, grid in ENDING_GRID.items():
-            best[name] = max(grid, key=lambda value, name=name: offset_f1({**best, name: value}))
+    for name, grid in ENDING_GRID.items():
+        best[name] = max(grid, key=lambda value, name=name: offset_f1({**best, name: value}))
     return best
 
 
