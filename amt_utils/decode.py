@@ -73,9 +73,14 @@ def decode_notes(activations: dict[str, np.ndarray], config: Config) -> tuple[np
         return make_notes([], [], [], []), np.zeros(0)
     onset, offset, pitch, velocity = (np.array(column) for column in zip(*rows, strict=True))
     order = np.lexsort((pitch, onset))
-    shift = max(decode.time_shift, -float(onset.min()))  # no note begins before the recording
-    notes = make_notes(onset[order] + shift, offset[order] + shift, pitch[order], velocity[order])
-    return notes, np.array(sounding)[order] + shift
+    # no note begins before the recording, and none is left without length
+    onset, offset, heard = (
+        np.maximum(times[order] + decode.time_shift, low)
+        for times, low in ((onset, 0.0), (offset, decode.min_note_seconds), (np.array(sounding), decode.min_note_seconds))
+    )
+    order_again = np.lexsort((pitch[order], onset))
+    notes = make_notes(onset, offset, pitch[order], velocity[order])
+    return notes, heard[order_again]
 
 
 def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

@@ -120,3 +120,12 @@ def test_shipped_configurations_build_and_fields_can_be_set():
             change_config(Config(), [wrong])
     with pytest.raises(AmtError, match="shipped ones"):
         load_config("nowhere")
+
+
+def test_time_shift_moves_every_note_but_none_before_the_beginning():
+    played = Performance(make_notes([0.0, 0.01, 1.0], [0.05, 0.5, 1.5], [60, 64, 67], [50, 60, 70]))
+    rolls = make_rolls(played, 100, Config())
+    plain = decode_performance(rolls, Config()).notes
+    moved = decode_performance(rolls, Config().replace(decode={"time_shift": -0.02})).notes
+    assert moved["onset"] == pytest.approx(np.maximum(plain["onset"] - 0.02, 0), abs=1e-9)
+    assert moved["offset"] == pytest.approx(np.maximum(plain["offset"] - 0.02, 0.03), abs=1e-9)
