@@ -18,7 +18,7 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = {".cfg", ".css", ".html", ".ipynb", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 LARGEST = 1_000_000
-EXPECTED_ABSENT = {"google"}  # google.colab exists on Colab alone
+OPTIONAL = {"google", "nnAudio"}  # google.colab exists on Colab alone; nnAudio is only compared with
 
 
 def tracked_files():
@@ -82,7 +82,7 @@ def test_every_import_is_a_requirement_and_every_requirement_is_imported():
         for path in (REPOSITORY / folder).rglob("*.py"):
             for module in imported_modules(path):
                 imports.setdefault(module, str(path.relative_to(REPOSITORY)))
-    for module in [*sys.stdlib_module_names, "amt_utils", "kaggle_kernel", *EXPECTED_ABSENT]:
+    for module in [*sys.stdlib_module_names, "amt_utils", "kaggle_kernel", *OPTIONAL]:
         imports.pop(module, None)
     distributions = importlib.metadata.packages_distributions()
     required = {normal(requirement.name) for requirement in requirements()}
