@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import AmtError
 from .midi import TempoMap, write_midi
 from .notes import SOFT, SOSTENUTO, SUSTAIN, Performance, make_notes, make_pedals
 from .synth import SAMPLE_RATE, Piano, render, simple_tone_piano
@@ -84,6 +86,10 @@ def make_miniature(folder: str | os.PathLike, *, sample_rate: int = 44_100, ster
         rows = [_make_performance(partial, *item, piano, sample_rate, stereo) for item in _performances()]
         _write_metadata(partial, rows)
         (partial / _DONE).touch()
+        if root.is_dir() and not (root / _DONE).is_file():
+            if not any(root.glob(".complete-*")):
+                raise AmtError(f"{root}: holds something else; choose another folder for the miniature")
+            shutil.rmtree(root)  # an earlier version's
         try:
             partial.rename(root)
         except OSError:  # another process was faster

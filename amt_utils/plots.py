@@ -151,6 +151,8 @@ def _label_hertz(ax, frequencies: np.ndarray) -> None:
     evenly = np.allclose(np.diff(frequencies), frequencies[1] - frequencies[0])
     wanted = list(range(0, int(frequencies[-1]) + 1, 1000)) if evenly else wanted
     ticks = np.interp(wanted, frequencies, np.arange(len(frequencies)))
+    apart = np.diff(ticks, prepend=-np.inf) > len(frequencies) / 25  # labels that would overlap are left out
+    wanted, ticks = np.array(wanted)[apart], ticks[apart]
     ax.set_yticks(ticks, [f"{h / 1000:g} kHz" if h >= 1000 else f"{h} Hz" for h in wanted])
 
 
@@ -178,7 +180,7 @@ def overlay_labels(rolls: dict[str, np.ndarray], *, frame_seconds: float, start:
 
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     half = frame_seconds / 2
-    for name, colour in (("onset", SKY), ("offset", ORANGE)):
+    for name, colour in (("offset", ORANGE), ("onset", SKY)):  # a key struck again is both: the onset on top
         roll = np.asarray(rolls[name], dtype=np.float32)
         picture = np.zeros((*roll.T.shape, 4), np.float32)
         picture[...] = to_rgba(colour)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .config import Config
 from .errors import AmtError
-from .notes import Performance
+from .notes import LOWEST_PITCH, Performance
 from .stored_features import feature_config, restore, stack_channels
 
 
@@ -149,3 +149,32 @@ def read_audio(path: Path, first: int, n: int) -> np.ndarray:
         got = file.read(min(n, file.frames - first), dtype="float32")
     out[: len(got)] = got
     return out
+
+
+def plot_window(windows: Windows, index: int, *, seconds: float | None = None, ax=None):
+    """A window's labels over its CQT, to see that they lie where the sound is; zoomed to the keys that are played.
+
+    Args:
+        windows: of audio or of features; the CQT is computed where it is not stored.
+        index: which window.
+        seconds: show only so much of it, from its beginning.
+    """
+    from .plots import overlay_labels, plot_spectrogram
+    from .stored_features import make_computer
+
+    recording, first = windows.places[index]
+    rate, frame = windows.config.feature.sample_rate, windows.config.feature.frame_seconds
+    compute = make_computer(windows.config, "cqt")
+    values = next(compute(read_audio(recording.audio, first, windows.n_samples)))[: windows.n_frames]
+    count = windows.n_frames if seconds is None else min(windows.n_frames, round(seconds / frame))
+    rolls = {name: roll[:count].numpy() for name, roll in windows[index].items() if roll.ndim == 2}
+    ax = plot_spectrogram(
+        values[:count], frame_seconds=frame, start=first / rate, lowest_pitch=LOWEST_PITCH,
+        bins_per_key=windows.config.feature.bins_per_key, limits=(0.3, 0.85), ax=ax,
+    )  # fmt: skip
+    overlay_labels(rolls, frame_seconds=frame, start=first / rate, ax=ax)
+    played = np.flatnonzero(rolls["frame"].any(axis=0))
+    if len(played):
+        ax.set_ylim(LOWEST_PITCH + played[0] - 2.5, LOWEST_PITCH + played[-1] + 2.5)
+    ax.set_title(f"{windows.config.target.mode} labels", loc="right", fontsize=10)
+    return ax

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from amt_utils.errors import AmtError
 from amt_utils.midi import read_midi
 from amt_utils.miniature import COLUMNS, NAME, make_miniature
 from amt_utils.notes import PEDAL_NAMES
@@ -71,3 +72,17 @@ def test_second_call_finds_the_first_and_another_folder_gets_the_same_notes(root
     for row in rows:
         digests = {hashlib.sha256((r / row["midi_filename"]).read_bytes()).hexdigest() for r in (root, other)}
         assert len(digests) == 1
+
+
+def test_an_earlier_version_is_replaced_and_real_data_is_not(root, tmp_path):
+    old = tmp_path / "old" / NAME
+    old.mkdir(parents=True)
+    (old / ".complete-0").touch()
+    (old / "left_over.wav").touch()
+    assert not (make_miniature(tmp_path / "old") / "left_over.wav").exists()
+    mine = tmp_path / "mine" / NAME
+    mine.mkdir(parents=True)
+    (mine / "precious.wav").touch()
+    with pytest.raises(AmtError, match="holds something else"):
+        make_miniature(tmp_path / "mine")
+    assert (mine / "precious.wav").exists()
