@@ -24,6 +24,7 @@ MODULES = (
     "align",
     "session_sheet",
     "score_check",
+    "render_command",
     "benchmark",
 )
 

@@ -120,3 +120,20 @@ def test_a_sampled_piano_plays_in_tune():
     frequencies = np.fft.rfftfreq(8 * len(y), 1 / RATE)
     near = (frequencies > 420) & (frequencies < 460)
     assert abs(1200 * np.log2(frequencies[near][np.argmax(spectrum[near])] / 440)) < 15
+
+
+def test_render_command_writes_pairs_that_fit(tmp_path, monkeypatch):
+    from amt_utils.audio import load_audio
+    from amt_utils.cli import main
+    from amt_utils.midi import read_midi
+    from amt_utils.miniature import make_miniature
+
+    monkeypatch.setenv("AMT_WORK", str(tmp_path))
+    source = make_miniature(tmp_path / "mini", sample_rate=RATE, stereo=False)
+    assert main(["render", str(source), "--out", str(tmp_path / "out"), "--count", "2", "--seconds", "3"]) == 0
+    files = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert files == ["0000.flac", "0000.mid", "0001.flac", "0001.mid"]
+    first = read_midi(tmp_path / "out" / "0000.mid").notes["onset"][0]
+    audio = load_audio(tmp_path / "out" / "0000.flac")
+    assert np.argmax(np.abs(audio) > 0.05 * np.abs(audio).max()) / RATE == pytest.approx(first, abs=0.02)
+    assert main(["render", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
