@@ -16,6 +16,7 @@ from .audio import AUDIO_SUFFIXES
 from .errors import AmtError
 from .notes import Performance
 
+LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
 KINDS = ("midi", "musicxml", "pdf", "html")
 _MIME = {".mid": "audio/midi", ".musicxml": "application/vnd.recordare.musicxml+xml", ".pdf": "application/pdf",
          ".html": "text/html", ".csv": "text/csv"}  # fmt: skip
@@ -47,6 +48,15 @@ class Transcription:
         return make_score(self.performance, **{"title": self.title, **self.score_options})
 
     @property
+    def tempo_map(self):
+        """The score's tempo and metre; ``None`` for what is too long to be one piece of music."""
+        return self.score.tempo_map if self._seconds <= LONGEST_SCORE else None
+
+    @property
+    def _seconds(self) -> float:
+        return len(self.activations["onset"]) * self.frame_seconds
+
+    @property
     def title(self) -> str:
         """The file's name as a reader would write it."""
         return self.recording.stem.replace("_", " ").strip().capitalize()
@@ -66,42 +76,48 @@ class Transcription:
         score = self.score if score and len(self.performance.notes) else None
         return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
 
-    def save(self, folder: str | os.PathLike, kinds: Iterable[str] = KINDS) -> list[Path]:
-        """Writes the ``kinds`` asked for into ``folder`` and returns their paths.
+    def save(self, folder: str | os.PathLike, kinds: Iterable[str] = KINDS, *, name: str | None = None) -> list[Path]:
+        """Writes the ``kinds`` asked for into ``folder`` as ``name`` (the recording's) and returns their paths.
+
+        The MIDI carries the score's tempo and metre, so that the bars of a DAW are the bars of the score.
 
         Raises:
             AmtError: an unknown kind, or a file that cannot be written.
         """
         from .midi import write_midi
 
-        stem, folder = self.recording.stem, Path(folder)
+        target = Path(folder) / (name or self.recording.stem)
         writers = {
-            "midi": lambda: write_midi(folder / f"{stem}.mid", self.performance, tempo=self.score.tempo_map),
-            "musicxml": lambda: self.score.save_musicxml(folder / f"{stem}.musicxml"),
-            "pdf": lambda: self.score.save_pdf(folder / f"{stem}.pdf"),
-            "html": lambda: self.roll().to_html(folder / f"{stem}.html"),
+            "midi": lambda: write_midi(f"{target}.mid", self.performance, tempo=self.tempo_map),
+            "musicxml": lambda: self.score.save_musicxml(f"{target}.musicxml"),
+            "svg": lambda: self.score.save_svg(f"{target}.svg")[0],
+            "pdf": lambda: self.score.save_pdf(f"{target}.pdf"),
+            "html": lambda: self.roll().to_html(f"{target}.html"),
         }
         kinds = list(kinds)
         for kind in kinds:
             if kind not in writers:
                 raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(writers)}")
-        folder.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         return [Path(writers[kind]()) for kind in kinds]
 
 
-def transcribe_recording(recording: str | os.PathLike, *, transcriber=None, **score_options) -> Transcription:
+def transcribe_recording(
+    recording: str | os.PathLike, *, transcriber=None, on_progress=None, **score_options
+) -> Transcription:
     """A recording -> :class:`Transcription`.
 
     Args:
         recording: an audio file.
         transcriber: a :class:`amt_utils.transcribe.Transcriber`; the shipped network by default.
+        on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
     from .decode import decode_performance
     from .transcribe import Transcriber
 
     transcriber = transcriber or Transcriber()
-    activations = transcriber.activations(recording)
+    activations = transcriber.activations(recording, on_progress=on_progress)
     performance = decode_performance(activations, transcriber.config)
     frame_seconds = transcriber.config.feature.frame_seconds
     return Transcription(Path(recording), performance, activations, frame_seconds, score_options)

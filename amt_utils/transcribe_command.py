@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from .audio import AUDIO_SUFFIXES, audio_duration
 from .errors import AmtError
-from .midi import write_midi
+from .outputs import transcribe_recording
 from .transcribe import Transcriber
 
 LONG = 120.0  # seconds of audio from which on a progress bar is shown
@@ -21,16 +21,15 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "transcribe",
         help="recordings to MIDI, and sheet music and piano roll if wanted",
-        description="Transcribes piano recordings (wav, flac, ogg, mp3, and what ffmpeg reads; a folder means all in it) "
-        "and writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
+        description="Transcribes piano recordings (wav, flac, ogg, mp3, what ffmpeg reads; a folder means all in it) and "
+        "writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
         "it at the end and exits with 1.",
     )
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, or folders of them")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
-    parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages and .pdf; "
-                        "the MIDI's bars then fall on the score's")  # fmt: skip
+    parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
     score = parser.add_argument_group("sheet music", "what is not given is estimated")
     score.add_argument("--tempo", type=float, metavar="BPM", help="beats per minute")
@@ -50,7 +49,7 @@ def run_command(args) -> int:
         name = path.stem if path.stem not in names else path.name  # a.wav and a.flac: a.mid and a.flac.mid
         names.add(name)
         try:
-            print(_transcribe_one(path, Path(args.out) / name, transcriber, args), flush=True)
+            print(_transcribe_one(path, name, transcriber, args), flush=True)
         except AmtError as error:
             failed.append(str(path))
             print(f"error: {error}", file=sys.stderr)
@@ -69,27 +68,16 @@ def _expand(names: list[str]) -> list[Path]:
     return files
 
 
-def _transcribe_one(path: Path, target: Path, transcriber: Transcriber, args) -> str:
+def _transcribe_one(path: Path, name: str, transcriber: Transcriber, args) -> str:
     begun, length = time.perf_counter(), audio_duration(path)
+    options = {k: getattr(args, k) for k in ("tempo", "metre", "key", "pickup")}
     with tqdm(total=round(length), unit="s", desc=path.name, leave=False, disable=length < LONG or None) as bar:
-        performance = transcriber.transcribe(path, on_progress=bar.update)
+        heard = transcribe_recording(path, transcriber=transcriber, on_progress=bar.update, **options)
     seconds = time.perf_counter() - begun
-    score = None
-    if args.score:
-        from .score import make_score
-
-        score = make_score(
-            performance, tempo=args.tempo, metre=args.metre, key=args.key, pickup=args.pickup, title=path.stem
-        )
-        score.save_musicxml(f"{target}.musicxml")
-        score.save_svg(f"{target}.svg")
-        score.save_pdf(f"{target}.pdf")
-    written = write_midi(f"{target}.mid", performance, tempo=score.tempo_map if score else None)
-    if args.roll:
-        from .widget import PianoRoll
-
-        PianoRoll(performance, path, title=path.stem, score=score).to_html(f"{target}.html")
+    kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
+    written = heard.save(args.out, kinds, name=name)[0]
+    notes, pedals = heard.performance.notes, heard.performance.pedals
     return (
-        f"{path}: {len(performance.notes)} notes, {len(performance.pedals)} pedal presses, "
-        f"{seconds:.1f} s for {length:.1f} s of audio ({seconds / max(length, 1e-9):.3f} x real time) -> {written}"
+        f"{path}: {len(notes)} notes, {len(pedals)} pedal presses, {seconds:.1f} s for {length:.1f} s of audio "
+        f"({seconds / max(length, 1e-9):.3f} x real time) -> {written}"
     )

@@ -22,7 +22,7 @@ class PerfectEar:
 
     config = Config()
 
-    def activations(self, path):
+    def activations(self, path, on_progress=None):
         load_audio(path)
         return {"onset": np.zeros((700, 88)), "pedal": np.zeros((700, 3))}
 
