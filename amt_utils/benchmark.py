@@ -99,8 +99,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "benchmark",
         help="speed of features, networks and transcription on this machine",
-        description="Seconds of work per second of audio, beside librosa (and nnAudio where installed), and the memory of "
-        "a training step. Ratios of one run on one machine; best of three.",
+        description="Seconds of work per second of audio, beside librosa (and nnAudio where installed), and the memory "
+        "of a training step. Ratios of one run on one machine; best of three.",
     )
     parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")

@@ -74,9 +74,10 @@ def decode_notes(activations: dict[str, np.ndarray], config: Config) -> tuple[np
     onset, offset, pitch, velocity = (np.array(column) for column in zip(*rows, strict=True))
     order = np.lexsort((pitch, onset))
     # no note begins before the recording, and none is left without length
+    shortest = decode.min_note_seconds
     onset, offset, heard = (
         np.maximum(times[order] + decode.time_shift, low)
-        for times, low in ((onset, 0.0), (offset, decode.min_note_seconds), (np.array(sounding), decode.min_note_seconds))
+        for times, low in ((onset, 0.0), (offset, shortest), (np.array(sounding), shortest))
     )
     order_again = np.lexsort((pitch[order], onset))
     notes = make_notes(onset, offset, pitch[order], velocity[order])

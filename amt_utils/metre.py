@@ -65,7 +65,7 @@ _WEIGHTS = np.array(
 
 
 def rank_bars(times: np.ndarray, event_time: np.ndarray, terms: np.ndarray) -> list[tuple[float, int, int]]:
-    """How well each bar length and phase fits: ``[(score, beats in a bar, index of the first downbeat), ...]``, best first.
+    """How well each bar length and phase fits: ``[(score, beats in a bar, first downbeat), ...]``, best first.
 
     Args:
         times: ``(n,)`` seconds of the beats.

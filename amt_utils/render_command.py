@@ -22,8 +22,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "render",
         help="MIDI to audio on a sampled piano",
-        description="Renders MIDI (a folder, or one split of MAESTRO's folder or zip) and writes DIR/<number>.flac with "
-        "DIR/<number>.mid beside it. The same call gives the same files.",
+        description="Renders MIDI (a folder, or one split of MAESTRO's folder or zip) and writes DIR/<number>.flac "
+        "with DIR/<number>.mid beside it. The same call gives the same files.",
     )
     parser.add_argument("midi", help="a folder of MIDI files, MAESTRO's folder or zip, or 'maestro' or 'miniature'")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
@@ -55,7 +55,8 @@ def run_command(args) -> int:
         audio = render(performance, piano, rng=rng)
         if rooms:
             audio = filter_randomly(audio, rng, rooms=rooms)
-        save_audio(out / f"{number:04d}.flac", audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9)), sample_rate=SAMPLE_RATE)
+        audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
+        save_audio(out / f"{number:04d}.flac", audio, sample_rate=SAMPLE_RATE)
         write_midi(out / f"{number:04d}.mid", performance)
     print(f"{len(performances)} recordings on {piano.name} -> {out}")
     return 0

@@ -93,9 +93,11 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "score-check",
         help="how much of the sheet music is right, on pieces with a known score",
-        description="Plays pieces with a known score with human timing, writes them down again and counts what is right.",
+        description="Plays pieces with a known score with human timing, writes them down and counts what is right.",
     )
-    parser.add_argument("--level", choices=[*LEVELS, "every"], default="every", help="jitter and rubato (default: every)")
+    parser.add_argument(
+        "--level", choices=[*LEVELS, "every"], default="every", help="jitter and rubato (default: every)"
+    )
     parser.add_argument("--given", action="store_true", help="tell tempo, metre, key and pick-up instead of estimating")
     parser.add_argument("--seed", type=int, default=0, help="of the performances (default: 0)")
     parser.set_defaults(run=run)

@@ -72,7 +72,9 @@ def estimate_key(pitch: np.ndarray, length: np.ndarray) -> Key:
     return Key(fifths + 12 if fifths < -6 else fifths, minor)
 
 
-def spell(pitch: np.ndarray, tick: np.ndarray, key: Key, *, window: int = 48) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spell(
+    pitch: np.ndarray, tick: np.ndarray, key: Key, *, window: int = 48
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Notes in order of onset -> their names.
 
     Args:

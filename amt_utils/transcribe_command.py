@@ -21,8 +21,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "transcribe",
         help="recordings to MIDI, and sheet music and piano roll if wanted",
-        description="Transcribes piano recordings (wav, flac, ogg, mp3, what ffmpeg reads; a folder means all in it) and "
-        "writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
+        description="Transcribes piano recordings (wav, flac, ogg, mp3, what ffmpeg reads; a folder means all in it) "
+        "and writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
         "it at the end and exits with 1.",
     )
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, or folders of them")

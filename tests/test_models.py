@@ -36,7 +36,7 @@ def test_shapes(name, size, kind, samples):
     with torch.inference_mode():
         logits = build_model(configure(name, size, kind)).eval()(torch.randn(2, samples) * 0.1)
     frames = samples // 320 + 1
-    assert {n: tuple(v.shape) for n, v in logits.items()} == {n: (2, frames, 88) for n in HEADS} | {
+    assert {n: tuple(v.shape) for n, v in logits.items()} == dict.fromkeys(HEADS, (2, frames, 88)) | {
         "pedal": (2, frames, 3)
     }
     assert all(torch.isfinite(v).all() for v in logits.values())
