@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .config import change_config, config_names, load_config
@@ -36,6 +37,13 @@ def register(subparsers) -> None:
     parser.add_argument("--out", default=None, help="folder of the run (default: checkpoints/<config name>)")
     parser.add_argument("--max-time", default=None, metavar="DD:HH:MM:SS", help="wall time after which to stop")
     parser.add_argument("--resume", action="store_true", help="go on from the newest valid checkpoint in --out")
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="a folder (Drive, another disk) or kaggle:OWNER/SLUG that gets copies, and is searched with --resume",
+    )
     parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
     parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
     parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
@@ -46,20 +54,26 @@ def register(subparsers) -> None:
 def run_command(args) -> int:
     """``python -m amt_utils train``."""
     from .paths import checkpoints_folder
+    from .store import Store
     from .train import train
 
     config = change_config(load_config(args.config), args.set)
     folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
-    result = train(
-        config,
-        folder,
-        resume=args.resume,
-        start_from=args.start_from,
-        max_seconds=parse_duration(args.max_time) if args.max_time else None,
-        devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
-        num_nodes=args.num_nodes,
-        accelerator=args.accelerator,
-    )
+    first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
+    store = Store(folder, args.mirror if first else ())
+    if args.resume and store.mirrors:
+        store.newest()
+    with store.mirroring():
+        result = train(
+            config,
+            folder,
+            resume=args.resume,
+            start_from=args.start_from,
+            max_seconds=parse_duration(args.max_time) if args.max_time else None,
+            devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
+            num_nodes=args.num_nodes,
+            accelerator=args.accelerator,
+        )
     state = "finished" if result["finished"] else "stopped in time; add --resume to go on"
     print(f"{folder}: step {result['step']}, {state}")
     return 0

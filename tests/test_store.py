@@ -219,3 +219,26 @@ def test_a_mirrors_address_is_checked():
     assert make_mirror("/somewhere").path.name == "somewhere"
     with pytest.raises(AmtError, match="OWNER/SLUG"):
         make_mirror("kaggle:amt-run")
+
+
+def test_the_train_command_mirrors_and_finds_its_checkpoint_again(tmp_path, monkeypatch):
+    import argparse
+
+    from amt_utils import train as training
+    from amt_utils import train_command
+
+    parser = argparse.ArgumentParser()
+    train_command.register(parser.add_subparsers())
+
+    def pretend(config, folder, *, resume, **_):
+        found, _skipped = find_newest([folder])
+        step = (found.step if found else 0) + 10
+        pretend_checkpoint(folder, step)
+        return {"step": step, "finished": True}
+
+    monkeypatch.setattr(training, "train", pretend)
+    for machine in ("a", "b"):
+        words = ["train", "--config", "tiny", "--out", str(tmp_path / machine), "--resume", "--mirror"]
+        args = parser.parse_args([*words, str(tmp_path / "drive")])
+        assert args.run(args) == 0
+    assert [c.step for c in find_all([tmp_path / "drive"])[0]] == [20, 10]
