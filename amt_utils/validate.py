@@ -123,9 +123,9 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "tune",
         help="fit the decoding thresholds to validation recordings and write weights to ship",
-        description="Takes weights or a checkpoint, tunes onset threshold and time shift on note F1, then the frame, "
-        "offset and pedal thresholds on note+offset F1 (sounding ends) over the recordings in DIR, and writes float16 weights "
-        "whose JSON card holds thresholds and scores.",
+        description="Takes weights or a checkpoint, tunes onset threshold and time shift on note F1, then the pedal, "
+        "offset and frame thresholds on note+offset F1 (sounding ends) over the recordings in DIR, and writes float16 "
+        "weights whose JSON card holds thresholds and scores.",
     )
     parser.add_argument("--weights", required=True, help="a .safetensors or .pt file")
     parser.add_argument("--validation", required=True, metavar="DIR", help="recordings with MIDI of the same name")
