@@ -198,7 +198,7 @@ def register(subparsers) -> None:
         "evaluate",
         help="transcribe a folder of recordings and score them against their MIDI",
         description="Transcribes every recording in DIR that has a MIDI file of the same name beside it and prints "
-        "precision, recall and F1 in percent: note (onset within 50 ms), +offset (end within 50 ms or 20 %%), "
+        "precision, recall and F1 in percent: note (onset within 50 ms), +offset (end within 50 ms or 20 %), "
         "+velocity, frame, and the sustain pedal. The MIDI holds key ends and pedals; sounding ends follow from both.",
     )
     parser.add_argument("--pairs", metavar="DIR", required=True, help="audio + .mid/.midi of the same basename")
