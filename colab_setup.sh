@@ -205,7 +205,8 @@ main() {
             say "ruff ..."
             "$PYTHON" -m ruff check . || style=$?
             say "pytest ..."
-            "$PYTHON" -m pytest "${@:2}" || exit $?
+            # one process per core, one thread each: threads of one process would wait for each other
+            OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$PYTHON" -m pytest -n auto --dist worksteal "${@:2}" || exit $?
             [ "$style" = 0 ] || fail "every test passed, but ruff has something to say (see above)"
             ;;
         *) fail "does not know '$1'; use it plain, with demo, or with test" ;;
