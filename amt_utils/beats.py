@@ -17,6 +17,9 @@ from .metre import BAR_LENGTHS, Metre, beat_table, rank_bars
 from .tracking import BeatModel, Track, track_beats
 
 WALTZ, SLOW_WALTZ = 200.0, 130.0  # per minute: beats in three whose thirds are slower are bars of 3/4
+OPENING_SECONDS = 300.0  # of a longer recording, what the pulse is chosen from
+LONGEST_SILENCE, MOST_REST_BARS = 5.0, 64  # seconds looked at; what is beyond becomes whole bars of rest
+FEWEST_BEATS = 8  # less than this says nothing about the metre
 OPENING = 1.0  # nats for a piece that begins on a downbeat
 COMMON_TIME = 0.4  # nats for four beats over two
 SLOWEST_PULSE, FASTEST_PULSE = 28.0, 250.0  # beats per minute worth trying
@@ -83,7 +86,41 @@ def _interpolate(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
     return ys[i] + (x - xs[i]) * (ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])
 
 
-def find_beats(
+def find_beats(events: Events, **given) -> Beats:
+    """Events -> beats with metre and downbeats; long silences are filled with whole bars.
+
+    Args:
+        events: at least one.
+        given: what need not be estimated, ``None`` or absent where it does: ``tempo`` (beats of the metre per minute,
+            about), ``metre`` (:class:`Metre`), ``pickup`` (beats from the first event to the first full bar), ``model``
+            (:class:`BeatModel`).
+    """
+    gap = np.diff(events.time)
+    surplus = np.maximum(gap - LONGEST_SILENCE, 0.0)
+    if not surplus.any():
+        return _find_beats(events, **given)
+    shift = np.concatenate([[0.0], np.cumsum(surplus)])
+    close = _find_beats(replace(events, time=events.time - shift), **given)
+    times, divisions = [close.times[:1]], []
+    last = 0
+    for i in np.flatnonzero(surplus):
+        middle = events.time[i] - shift[i] + LONGEST_SILENCE / 2
+        b = int(np.clip(np.searchsorted(close.times, middle), last + 1, len(close.times) - 1))
+        if b <= last or b + 1 > len(close.times):
+            continue
+        times.append(close.times[last + 1 : b + 1] + shift[i])
+        bar = close.metre.beats
+        period = float(np.median(np.diff(close.times)))
+        count = bar * max(1, min(int(round(surplus[i] / period / bar)), MOST_REST_BARS))
+        times.append(close.times[b] + shift[i] + surplus[i] * np.arange(1, count + 1) / count)
+        divisions += [close.divisions[last:b], np.ones(count, int)]
+        last = b
+    times.append(close.times[last + 1 :] + shift[-1])
+    divisions.append(close.divisions[last:])
+    return replace(close, times=np.concatenate(times), divisions=np.concatenate(divisions))
+
+
+def _find_beats(
     events: Events,
     *,
     tempo: float | None = None,
@@ -91,32 +128,28 @@ def find_beats(
     pickup: float | None = None,
     model: BeatModel | None = None,
 ) -> Beats:
-    """Events -> beats with metre and downbeats.
-
-    Args:
-        events: at least one.
-        tempo: beats of the metre per minute, about; estimated when ``None``.
-        metre: estimated when ``None``.
-        pickup: beats from the first event to the first full bar; estimated when ``None``.
-        model: what a beat is expected to hold.
-    """
     model = model or BeatModel()
     if metre is not None:
         in_three = metre.quarters_per_beat in (1.5, 0.75)
         unlikely = {s: 0.0 if s == 1 or (s % 3 == 0) == in_three else -2.0 for s in model.rates}
         model = replace(model, log_prior={s: prior + unlikely[s] for s, prior in model.log_prior.items()})
-    track = track_beats(events, tempo=tempo, model=model)
     if tempo is None:
-        track = _choose_pulse(events, track, model)
+        opening = np.searchsorted(events.time, events.time[0] + OPENING_SECONDS)
+        head = Events(events.time[:opening], events.accent[:opening], events.of_note, events.terms[:opening])
+        track = _choose_pulse(head, track_beats(head, model=model), model)
+        if opening < len(events.time):
+            track = track_beats(events, tempo=60 / float(np.median(np.diff(track.times))), model=model)
+    else:
+        track = track_beats(events, tempo=tempo, model=model)
     times, divisions = track.times, track.divisions
     ranking = _rank_bars_from_opening(times, events)
     phases = {length: [p for _, own, p in ranking if own == length] for length in BAR_LENGTHS}
     if metre is None:
-        length = ranking[0][1]
+        length = ranking[0][1] if len(times) > FEWEST_BEATS else 4
         share = {s: float(np.mean(divisions == s)) for s in (2, 3, 4, 6, 8)}
-        in_three = share[3] + share[6] > 0.45 and share[2] + share[4] + share[8] < 0.10
+        in_three = len(times) > FEWEST_BEATS and share[3] + share[6] > 0.45 and share[2] + share[4] + share[8] < 0.10
         thirds = 180 / float(np.median(np.diff(times)))  # per minute
-        if in_three and (thirds < SLOW_WALTZ or thirds < WALTZ and share[6] < 0.2):
+        if in_three and (thirds < SLOW_WALTZ or (thirds < WALTZ and share[6] < 0.2)):
             # a slow beat in three is a bar of three beats
             times = np.interp(np.arange(3 * len(times) - 2) / 3, np.arange(len(times)), times)
             divisions = np.repeat(np.where(divisions == 6, 2, 1), 3)

@@ -28,7 +28,7 @@ class Page:
         voices: (staff 1 or 2, voice 1 or 2, symbols per bar).
         names: step, alteration and octave of each of the performance's notes.
         clefs: per staff, the clef of each bar.
-        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"`` or words.
+        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal change"``, ``"pedal stop"`` or words.
     """
 
     bars: Bars
@@ -151,7 +151,7 @@ def _write_mark(measure: ET.Element, mark: str, offset: int) -> None:
     direction = _add(measure, "direction", placement="below")
     kind = _add(direction, "direction-type")
     if mark.startswith("pedal "):
-        _add(kind, "pedal", type=mark.split()[1], line="no", sign="yes")
+        _add(kind, "pedal", type=mark.split()[1], line="yes", sign="no")
     else:
         _add(kind, "words", mark)
     if offset:

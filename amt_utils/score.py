@@ -192,8 +192,11 @@ def _lay_bars(tick: np.ndarray, beats: Beats, pickup: float | None) -> tuple[Bar
     begin = downbeat + (first - downbeat) // whole * whole  # the bar the first note lies in
     upbeat = begin + whole - first
     if pickup is not None:
-        lead = int(round(pickup * per_beat))
-        return (Bars(beats.metre, lead, 1), lead - begin - whole) if lead else (Bars(beats.metre, 0, 1), -first)
+        lead = int(round(pickup % beats.metre.beats * per_beat))
+        full = downbeat + int(np.rint((first + lead - downbeat) / whole)) * whole  # the first full bar
+        if full - first > lead:  # the first note came earlier than told
+            lead = -(-(full - first) // per_beat) * per_beat
+        return Bars(beats.metre, lead % whole, 1), lead - full
     if first == begin or upbeat > 0.75 * whole:
         return Bars(beats.metre, 0, 1), -begin
     lead = upbeat if upbeat < per_beat else -(-upbeat // per_beat) * per_beat
@@ -232,7 +235,7 @@ def _choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], lis
 
 
 def _pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """Sustain pedal as Ped. and *, the soft pedal in words; to the nearest half beat, blips left out."""
+    """Sustain pedal as a line with notches, the soft pedal in words; to the nearest half beat, blips left out."""
     marks = []
     step = bars.beat // 3 if bars.beat == 36 else max(bars.beat // 2, 6)
     for kind, down, up in ((SUSTAIN, "pedal start", "pedal stop"), (SOFT, "una corda", "tre corde")):
@@ -243,7 +246,11 @@ def _pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> li
         for a, b in zip(press.tolist(), release.tolist(), strict=True):
             a = max(a, free)
             if b > a and a < bars.end:
-                marks += [(a, down), (b, up)]
+                if kind == SUSTAIN and marks and marks[-1] == (a, up):
+                    marks[-1] = (a, "pedal change")
+                    marks.append((b, up))
+                else:
+                    marks += [(a, down), (b, up)]
                 free = b
     return marks
 

@@ -162,7 +162,7 @@ def _fit_intervals(
             gain = _event_gain(x, events.accent[:, None], period, rates, model)
             score = np.bincount(begin[inside], gain[inside], n) - sum(rates) + model.log_prior[s]
             for kind in (0, 1):
-                if s % 3 == 0 and kind == 0 or s in (4, 8) and kind == 1:
+                if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
                     continue  # a plain or halved beat may stand among triplets
                 better = score > fit[kind, i]
                 fit[kind, i][better] = score[better]

@@ -8,6 +8,8 @@ different times) against what a second voice costs the reader.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
+from statistics import median
 
 import numpy as np
 
@@ -43,10 +45,10 @@ def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: 
         held: ``(n,)`` ticks for which the key was held.
         bar: ``(n,)`` number of the bar each note begins in.
     """
+    if not len(tick):
+        return []
     onsets, start = np.unique(tick, return_index=True)
     groups = [g[np.argsort(pitch[g], kind="stable")] for g in np.split(np.arange(len(tick)), start[1:])]
-    if not groups:
-        return []
     following = np.append(onsets[1:], onsets[-1] + 10_000)
     # a state: cost, (end, held ticks, onset, lowest pitch, notes) of each voice, last bar with a second voice, history
     idle = (-1, 1.0, -1, 60.0, 0)
@@ -55,7 +57,7 @@ def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: 
         now, number = int(onset), int(bar[group[0]])
         # legato overlap is no reason for a second voice: what is held a little into the next chord ends there
         want = np.where(held[group] < 1.6 * (after - now), np.minimum(held[group], after - now), held[group])
-        want = np.maximum(want, 1.0)
+        want = np.maximum(want, 1.0).tolist()
         options: dict = {}
         for cost, one, two, opened, history in beam:
             for cut in range(len(group) + 1):
@@ -80,21 +82,23 @@ def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: 
     history = beam[0][4]
     while history is not None:
         history, group, cut, now = history
-        chords += [Chord(now, [int(i) for i in part], v) for v, part in ((2, group[:cut]), (1, group[cut:])) if len(part)]
+        parts = ((2, group[:cut]), (1, group[cut:]))
+        chords += [Chord(now, [int(i) for i in part], v) for v, part in parts if len(part)]
     return chords[::-1]
 
 
-def _voice(now: int, want: np.ndarray, pitch: float) -> tuple:
-    length = float(np.median(want))
+def _voice(now: int, want: list[float], pitch: float) -> tuple:
+    length = median(want)
     return (now + length, length, now, pitch, len(want))
 
 
-def _enter(voice: tuple, now: int, want: np.ndarray) -> float:
+def _enter(voice: tuple, now: int, want: list[float]) -> float:
     """Cost of putting a chord into a voice: what it cuts short, and how unlike its own notes' lengths are."""
     end, length, onset, _, count = voice
-    cost = MIXED * float(np.abs(np.log2(want / np.median(want))).sum())
+    middle = median(want)
+    cost = MIXED * sum(abs(log2(length_wanted / middle)) for length_wanted in want)
     if end > now + 0.5:
-        cost += CUT * min(count, 3) * float(np.log2(length / max(now - onset, 1.0)))
+        cost += CUT * min(count, 3) * log2(length / max(now - onset, 1.0))
     elif end < now - 1:
         cost += GAP
     return cost
@@ -122,7 +126,9 @@ def write_lengths(
             chord.length = _choose(chord.tick, length, room, after != end, carried, beat, division)
 
 
-def _choose(tick: int, length: float, room: int, meets: bool, carried: bool, beat: int, division: dict[int, int]) -> int:
+def _choose(
+    tick: int, length: float, room: int, meets: bool, carried: bool, beat: int, division: dict[int, int]
+) -> int:
     """The written duration: one that ends at the next chord, or else at a simple place of the bar."""
     best, chosen = np.inf, room
     latest = min(tick + room, -(-(tick + int(4 * length)) // beat) * beat + beat)
