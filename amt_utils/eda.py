@@ -80,9 +80,10 @@ def parse_midi(path: str | os.PathLike) -> Performance:
             found = track.controls.numpy()
             for kind, controller in enumerate(PEDAL_CONTROLLERS):
                 of_kind = found["number"] == controller
-                down = found["value"][of_kind] >= 64
+                times, down = found["time"][of_kind], found["value"][of_kind] >= 64
+                changes = np.flatnonzero(np.diff(down, prepend=False))  # a continuous pedal sends hundreds more
                 # symusic's tracks are one per channel, so that the track's number tells the channels apart
-                pedal_events[kind] += [(int(t), number, bool(d)) for t, d in zip(found["time"][of_kind], down)]
+                pedal_events[kind] += [(int(times[i]), number, bool(down[i])) for i in changes]
             end_tick = max(end_tick, int(found["time"].max()))
     on, off, pitch, velocity = np.concatenate(columns, axis=1) if columns else np.zeros((4, 0), np.int64)
     kept = (off > on) & (pitch >= LOWEST_PITCH) & (pitch <= HIGHEST_PITCH)

@@ -165,8 +165,8 @@ def overlay_notes(notes: np.ndarray, *, ax, harmonic: float = 1.0, colour: str =
     y = notes["pitch"] + 12 * np.log2(harmonic)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     ax.hlines(y, notes["onset"], notes["offset"], color=colour, linewidth=1.2)
-    ax.plot(notes["onset"], y, ">", color=colour, markersize=5, markeredgecolor="black", markeredgewidth=0.4)
     ax.plot(notes["offset"], y, "|", color=colour, markersize=7, markeredgewidth=1.4)
+    ax.plot(notes["onset"], y, ">", color=colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.6)
     ax.set(xlim=(left, right), ylim=(bottom, top))
     return ax
 

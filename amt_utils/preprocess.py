@@ -139,8 +139,8 @@ def _flac_bytes(item: Item, *, excerpts: int = 4, seconds: float = 3.0) -> int:
         y = load_audio(item.audio, start=float(start), duration=seconds)
         encoded = io.BytesIO()
         soundfile.write(encoded, y, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
-        samples, size = samples + len(y), size + len(encoded.getbuffer()) - 8_000  # less a fixed header of 8 kB
-    return 8_000 + round(size / max(samples, 1) * item.seconds * SAMPLE_RATE)
+        samples, size = samples + len(y), size + len(encoded.getbuffer())
+    return round(size / max(samples, 1) * item.seconds * SAMPLE_RATE)
 
 
 def preprocess(

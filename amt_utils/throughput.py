@@ -70,5 +70,19 @@ def measure_throughput(processed: Processed, raw: Maestro | None = None, *, seco
     return pd.DataFrame(rows).set_index("way")
 
 
+def plot_throughput(table, *, ax=None):
+    """Windows per second and worker, one bar per way of reading, with the number at its end."""
+    from .plots import BLUE, new_axes
+
+    ax = new_axes(ax, size=(9, 0.4 * len(table) + 0.8))
+    values = table["windows/s per worker"].to_numpy()
+    ax.barh(np.arange(len(table)), values, color=BLUE)
+    for i, value in enumerate(values):
+        ax.text(value, i, f" {value:.3g}", va="center", fontsize=9)
+    ax.set_yticks(np.arange(len(table)), table.index)
+    ax.set(xlabel="windows per second and worker", xlim=(0, 1.1 * values.max()), ylim=(len(table) - 0.4, -0.6))
+    return ax
+
+
 def _from_whole(path: str | os.PathLike, first: int, size: int) -> np.ndarray:
     return load_audio(Path(path))[first : first + size]

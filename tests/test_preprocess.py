@@ -19,7 +19,7 @@ from amt_utils.miniature import make_miniature
 from amt_utils.preprocess import estimate_disk, find_items, preprocess, register
 from amt_utils.processed import Windows, make_loader, open_processed
 from amt_utils.stored_features import feature_config
-from amt_utils.throughput import measure_throughput
+from amt_utils.throughput import measure_throughput, plot_throughput
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +173,7 @@ def test_dry_run_disk_and_broken_folders(raw, tmp_path, monkeypatch):
 def test_throughput_names_every_way(raw, folder):
     table = measure_throughput(open_processed(folder), open_maestro(raw), seconds=2.0, n=3)
     assert len(table) == 5 and (table["windows/s per worker"] > 0).all()
+    assert len(plot_throughput(table).patches) == 5
 
 
 def test_command(raw, tmp_path, capsys):
