@@ -13,6 +13,7 @@ OPTIONS = {
     "pageWidth": 2100, "pageHeight": 2970, "scale": 40,  # A4 in tenths of a millimetre
     "footer": "none", "header": "auto", "breaks": "auto", "svgViewBox": True, "svgRemoveXlink": True,
     "spacingSystem": 8, "bottomMarginHeader": 6,
+    "xmlIdSeed": 1,  # the same score gives the same file
 }  # fmt: skip
 _SVG = "{http://www.w3.org/2000/svg}"
 _FONT, DOT = "Leipzig", "\uecb7"

@@ -19,6 +19,7 @@ TICKS = 24  # per quarter note: exact for 32nds, triplets and sextuplets
 ONSET_SPREAD = 0.020  # seconds, of a player's onsets about the grid
 TEMPO_SPREAD = 0.04  # relative change of the beat's length from one beat to the next
 _COMPLEXITY = {1: 0.0, 2: 0.8, 3: 2.0, 4: 1.8, 6: 3.4, 8: 3.8, 12: 4.5}  # nats per beat so divided
+_SPARSE = 1.0  # nats per part, beyond two for each event
 _SWITCH = 1.5  # nats, from twos to threes or back
 _COLLISION = 3.0  # nats, two events apart in time on one grid point
 
@@ -54,6 +55,7 @@ def _divide(events: Events, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
     divisions = allowed_divisions(beats)
     cost = np.zeros((n_beats, len(divisions)))
     slots = np.zeros((len(place), len(divisions)))
+    count = np.bincount(number, minlength=n_beats)
     again = np.diff(number, prepend=-1) == 0
     apart = np.diff(events.time, prepend=-1) > 0.05
     for j, s in enumerate(divisions):
@@ -61,21 +63,19 @@ def _divide(events: Events, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
         slots[:, j] = number + lowest + slot / s
         miss = np.minimum(0.5 * ((slots[:, j] - place) / spread) ** 2, 8.0)
         collide = again & apart & (np.diff(slots[:, j], prepend=-9e9) <= 0)
-        cost[:, j] = np.bincount(number, miss + _COLLISION * collide, n_beats) + _COMPLEXITY[s] * (
-            np.bincount(number, minlength=n_beats) > 0
-        )
+        complexity = _COMPLEXITY[s] + _SPARSE * np.maximum(0, s - 2 * count)
+        cost[:, j] = np.bincount(number, miss + _COLLISION * collide, n_beats) + complexity * (count > 0)
     compound = ticks_per_beat(beats) % 36 == 0
-    chosen = _viterbi(cost, np.array([s % 3 == 0 and not compound for s in divisions]))
+    chosen = _viterbi(cost, np.array([0 if s == 1 or compound else 3 if s % 3 == 0 else 2 for s in divisions]))
     in_grid = np.ones(len(beats.times) - 1, int)  # divisions of the grid's own beats
     own = np.array(divisions)[chosen][max(0, -lowest) :][: len(in_grid) - max(0, lowest)]
     in_grid[max(0, lowest) :][: len(own)] = own
     return slots[np.arange(len(place)), chosen[number]], in_grid
 
 
-def _viterbi(cost: np.ndarray, in_three: np.ndarray) -> np.ndarray:
+def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """The cheapest division per beat, with a price on changing between twos and threes (a plain beat is either)."""
-    three = in_three.astype(int)
-    change = _SWITCH * (three[:, None] != three[None, :])  # (to, from)
+    change = _SWITCH * ((kind[:, None] != kind[None, :]) & (kind[:, None] > 0) & (kind[None, :] > 0))  # (to, from)
     value, came = cost[0].copy(), np.zeros(cost.shape, int)
     for b in range(1, len(cost)):
         ways = value[None, :] + change

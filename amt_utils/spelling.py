@@ -95,7 +95,7 @@ def spell(
         pull = 0.75 * centre + 0.25 * _local_mean(line, tick, window)
         places = _nearest(pitch, pull)[:, None] + np.array([0, 12, -12])
         wish = np.where(goal >= 0, line[goal] + np.where(pitch[goal] > pitch, 5, -5), 999)  # a diatonic semitone
-        cost = np.abs(places - pull[:, None]) - 3.0 * (places == wish[:, None])
+        cost = np.abs(places - pull[:, None]) - 3.5 * (places == wish[:, None])
         line = np.take_along_axis(places, cost.argmin(1)[:, None], 1)[:, 0]
     names = [_name(int(place)) for place in line]
     steps = np.array([step for step, _ in names], dtype="U1")
