@@ -133,6 +133,14 @@ def register(subparsers) -> None:
     parser.set_defaults(run=run_command)
 
 
+def _names_alone(config: Config) -> dict:
+    """The data's folders as names: the paths of one machine mean nothing on another, but what was heard does."""
+    data = dataclasses.asdict(config.data)
+    folders = {k: tuple(Path(p).name for p in data[k]) for k in ("recordings", "midi", "pianos", "validation")}
+    rooms = data["impulse_responses"]
+    return {**folders, "impulse_responses": Path(rooms).name if rooms else None}
+
+
 def run_command(args) -> int:
     """``python -m amt_utils tune``."""
     from .checkpoints import load_weights, save_weights
@@ -140,7 +148,7 @@ def run_command(args) -> int:
     model, config, card = load_weights(args.weights)
     config = config.replace(data={"validation": (args.validation,)})
     config, scores = tune(model, config)
-    config = config.replace(data={"validation": ()})  # folders of one machine mean nothing on another
+    config = config.replace(data=_names_alone(config))
     card = {**card, "config": config.to_dict(), "scores": scores, "tuned_on": Path(args.validation).name}
     path = save_weights(args.out, model.state_dict(), card)
     print(f"{path}: note {scores['note_f1']:.3f}, +offset {scores['note_offset_f1']:.3f}, {config.decode}")
