@@ -233,7 +233,7 @@ def test_demo_and_test_hand_on_arguments_and_exit_codes(machine):
     machine.add_python()
     assert "RAN -m amt_utils demo --out x" in machine.run("demo", "--out", "x").stdout
     ran = machine.run("test", "-x")
-    assert "RAN -m ruff check ." in ran.stdout and "RAN -m pytest -x" in ran.stdout
+    assert "RAN -m ruff check ." in ran.stdout and "RAN -m pytest -n auto --dist worksteal -x" in ran.stdout
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
     assert set(extras) <= {word for call in machine.installed() for word in call}
     assert machine.run("test", FAKE_EXIT="3").returncode == 3

@@ -29,7 +29,7 @@ from .blocks import (
 SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 keys), key blocks, LSTM hidden
     "micro": (4, 8, 8, 1, 8),  # for tests
     "tiny": (16, 24, 48, 2, 32),
-    "base": (24, 64, 96, 3, 64),
+    "base": (16, 32, 96, 3, 64),
     "large": (32, 128, 160, 4, 128),
 }
 
