@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """A folder of 20 pieces in MAESTRO's shape: the miniature's twelve, and eight of them backwards."""
-    root = make_miniature(tmp_path_factory.mktemp("raw"), stereo=False)
+    root = make_miniature(tmp_path_factory.mktemp("raw"))
     rows = list(csv.DictReader((root / f"{NAME}.csv").open(encoding="utf-8", newline="")))
     for row in rows[: N_PIECES - len(rows)]:
         copy = row | {"canonical_title": row["canonical_title"] + ", backwards"}
@@ -83,7 +83,7 @@ def assert_complete(root, raw):
 
 def test_twenty_members_from_an_unreliable_server_survive_two_kills(raw, archive, tmp_path):
     server = UnreliableServer(archive.parent, broken=0.05, seed=4, pause=0.001)
-    server.script, server.script_from = ["", "drop", "", "corrupt"], 400_000  # at least these, whatever chance brings
+    server.script, server.script_from = ["", "drop", "", "corrupt"], 900_000  # at least these, whatever chance brings
     script = "import sys; from amt_utils.download import get_maestro; get_maestro(sys.argv[1], source=sys.argv[2])"
     command = [sys.executable, "-c", script, str(tmp_path), f"{server.url}/maestro.zip"]
     total = packed(archive)
