@@ -193,7 +193,8 @@ def test_names_follow_the_key():
         key = Key.parse(name)
         degrees = (0, 2, 3, 5, 7, 8, 11) if key.minor else (0, 2, 4, 5, 7, 9, 11)
         tonic = (7 * (key.fifths + 3 * key.minor)) % 12
-        assert estimate_key(np.array([60 + tonic + d for d in degrees] + [60 + tonic] * 2), np.ones(9)).fifths == key.fifths
+        scale = np.array([60 + tonic + degree for degree in degrees] + [60 + tonic] * 2)
+        assert estimate_key(scale, np.ones(9)).fifths == key.fifths
 
 
 def test_hands_of_crossing_lines():
