@@ -32,7 +32,7 @@ def music() -> np.ndarray:
 
 
 def test_chunks_equal_one_pass_in_the_interior(music):
-    """Chunks of 12 s against one pass of 41 s: onsets to 0.01, the rest but for what the LSTMs remember.
+    """Chunks of 12 s against one pass of 41 s: onsets to 0.03 at worst, the rest but for what the LSTMs remember.
 
     The features and convolutions are the same to rounding; a pedal held for many seconds is remembered across any
     border, so its probability and the frames under it may differ by a few hundredths.
@@ -46,7 +46,7 @@ def test_chunks_equal_one_pass_in_the_interior(music):
         assert a[name].shape == b[name].shape == (len(music) // 320 + 1, 3 if name == "pedal" else 88)
         difference = np.abs(a[name].astype(np.float32) - b[name].astype(np.float32))
         worst[name] = (float(difference.mean()), float(np.quantile(difference, 0.999)))
-    assert np.abs(a["onset"].astype(np.float32) - b["onset"].astype(np.float32)).max() < 0.01
+    assert np.abs(a["onset"].astype(np.float32) - b["onset"].astype(np.float32)).max() < 0.03
     for name in ("onset", "offset", "key_offset", "frame"):
         assert worst[name][0] < 1e-3, worst
         assert worst[name][1] < 0.1, worst
