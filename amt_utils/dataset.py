@@ -107,6 +107,7 @@ def _save_performances(cache: Path, performances: list[Performance]) -> None:
 
 def _parse(source: Path, split: str) -> Iterator[Performance]:
     from .maestro import find_root, open_maestro
+    from .splits import without_leaks
 
     try:
         maestro = open_maestro(find_root(source) if source.is_dir() else source)
@@ -115,7 +116,8 @@ def _parse(source: Path, split: str) -> Iterator[Performance]:
             raise
         files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
     else:
-        files = [maestro.midi_path(piece) for piece in maestro.pieces if piece.split == split]
+        pieces, _ = without_leaks(maestro.pieces)
+        files = [maestro.midi_path(piece) for piece in pieces if piece.split == split]
     yield from (read_midi(f) for f in files)
 
 

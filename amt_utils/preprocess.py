@@ -89,10 +89,12 @@ def convert_audio(source: str | os.PathLike, target: str | os.PathLike, *, sampl
 def find_items(raw: str | os.PathLike) -> list[Item]:
     """What there is to process: MAESTRO's pieces with audio, in their splits, or any folder's pairs, all ``train``.
 
+    Of works that stand in several of MAESTRO's splits only the last split's performances are kept.
     A first-level folder called ``train``, ``validation`` or ``test`` names the split of what is in it.
     """
     from .maestro import SPLITS, find_root, open_maestro
     from .recordings import find_pairs
+    from .splits import without_leaks
 
     raw = Path(raw)
     try:
@@ -104,7 +106,9 @@ def find_items(raw: str | os.PathLike) -> list[Item]:
             split, name = (first, rest) if first in SPLITS and rest else ("train", pair.name)
             items.append(Item(name, split, pair.audio, pair.midi, audio_duration(pair.audio)))
     else:
-        pieces = maestro.with_audio()
+        pieces = without_leaks(maestro.pieces)[0]
+        there = set(maestro.with_audio())
+        pieces = [piece for piece in pieces if piece in there]
         files = [(piece, maestro.audio_path(piece), maestro.midi_path(piece)) for piece in pieces]
         items = [Item(p.stem, p.split, audio, midi, audio_duration(audio)) for p, audio, midi in files]
     if not items:

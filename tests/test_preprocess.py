@@ -142,6 +142,21 @@ def test_resuming_does_only_what_is_missing_and_other_settings_are_refused(raw, 
         preprocess(raw, copy, features="hcqt", dtype="uint8", config=Config().replace(feature={"hop_length": 160}))
 
 
+def test_a_work_in_two_splits_is_kept_out_of_training(raw, tmp_path, monkeypatch):
+    from amt_utils.dataset import load_performances
+
+    leaky = shutil.copytree(raw, tmp_path / "leaky")
+    table = leaky / "maestro-v3.0.0.csv"
+    text = table.read_text(encoding="utf-8").splitlines()
+    second = next(i for i, line in enumerate(text) if "Prelude in C Major" in line and "2009" in line)
+    text[second] = text[second].replace(",train,", ",test,")
+    table.write_text("\n".join(text) + "\n", encoding="utf-8")
+    before, after = find_items(raw), find_items(leaky)
+    assert [sum(i.split == "train" for i in items) for items in (before, after)] == [8, 6]
+    assert [sum(i.split == "test" for i in items) for items in (before, after)] == [2, 3]
+    assert [len(load_performances(folder, split="train")) for folder in (raw, leaky)] == [8, 6]
+
+
 def test_any_folder_of_pairs_and_trimming(raw, tmp_path):
     piece = open_maestro(raw).pieces[0]
     for split in ("train", "validation"):
