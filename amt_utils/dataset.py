@@ -24,6 +24,7 @@ from .config import Config
 from .errors import AmtError
 from .files import written_whole
 from .midi import read_midi
+from .midi_bulk import parse_midi
 from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes, make_pedals
 from .paths import work_folder
 from .recordings import MIDI_SUFFIXES
@@ -47,7 +48,7 @@ class Pair:
 
 def find_source(name: str | os.PathLike, *, audio: bool = False) -> Path:
     """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
-    from .maestro import open_maestro
+    from .maestro.catalogue import open_maestro
 
     if str(name) in ("maestro", "miniature"):
         return open_maestro(None if str(name) == "maestro" else "miniature", audio=audio).root
@@ -106,8 +107,8 @@ def _save_performances(cache: Path, performances: list[Performance]) -> None:
 
 
 def _parse(source: Path, split: str) -> Iterator[Performance]:
-    from .maestro import find_root, open_maestro
-    from .splits import without_leaks
+    from .maestro.catalogue import find_root, open_maestro
+    from .maestro.splits import without_leaks
 
     try:
         maestro = open_maestro(find_root(source) if source.is_dir() else source)
@@ -118,7 +119,7 @@ def _parse(source: Path, split: str) -> Iterator[Performance]:
     else:
         pieces, _ = without_leaks(maestro.pieces)
         files = [maestro.midi_path(piece) for piece in pieces if piece.split == split]
-    yield from (read_midi(f) for f in files)
+    yield from (parse_midi(f) for f in files)
 
 
 class WindowDataset(Dataset):

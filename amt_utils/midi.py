@@ -107,7 +107,7 @@ def read_midi_and_tempo(path: str | os.PathLike) -> tuple[Performance, TempoMap]
     tempos, metres, keys = (tuple(sorted(events, key=lambda e: e[0])) for events in (tempos, metres, keys))
     tempo = TempoMap(midi.ticks_per_beat, tempos or ((0, 500_000),), metres, keys)
     columns = np.array([n for n in notes if n[1] > n[0]], dtype=np.int64).reshape(-1, 4).T
-    pedals = [(*span, kind) for kind, events in pedal_events.items() for span in _join_pedals(events, end_tick)]
+    pedals = [(*span, kind) for kind, events in pedal_events.items() for span in join_pedals(events, end_tick)]
     pedals = np.array(pedals, dtype=np.int64).reshape(-1, 3).T
     seconds = tempo.to_seconds
     performance = Performance(
@@ -150,7 +150,7 @@ def _pair(events: list[tuple[int, int]], end_tick: int):
         yield on, max(end_tick, on + 1), velocity
 
 
-def _join_pedals(events: list[tuple[int, tuple, bool]], end_tick: int):
+def join_pedals(events: list[tuple[int, tuple, bool]], end_tick: int):
     """Down/up messages of all channels -> (press, release) ticks during which any channel holds the pedal."""
     down: set = set()
     pressed = 0

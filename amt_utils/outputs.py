@@ -42,8 +42,8 @@ class Transcription:
 
     @cached_property
     def score(self):
-        """The sheet music (:class:`amt_utils.score.Score`)."""
-        from .score import make_score
+        """The sheet music (:class:`amt_utils.score.score.Score`)."""
+        from .score.score import make_score
 
         return make_score(self.performance, **{"title": self.title, **self.score_options})
 

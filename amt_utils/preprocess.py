@@ -65,7 +65,7 @@ class Estimate:
         return self.flac + self.labels + self.features
 
     def __str__(self) -> str:
-        from .download import describe_bytes
+        from .maestro.download import describe_bytes
 
         parts = ", ".join(f"{name} {describe_bytes(getattr(self, name))}" for name in ("flac", "labels", "features"))
         return f"{self.recordings} recordings, {self.seconds / 3600:.2f} h: {describe_bytes(self.total)} ({parts})"
@@ -92,9 +92,9 @@ def find_items(raw: str | os.PathLike) -> list[Item]:
     Of works that stand in several of MAESTRO's splits only the last split's performances are kept.
     A first-level folder called ``train``, ``validation`` or ``test`` names the split of what is in it.
     """
-    from .maestro import SPLITS, find_root, open_maestro
+    from .maestro.catalogue import SPLITS, find_root, open_maestro
+    from .maestro.splits import without_leaks
     from .recordings import find_pairs
-    from .splits import without_leaks
 
     raw = Path(raw)
     try:
@@ -118,7 +118,7 @@ def find_items(raw: str | os.PathLike) -> list[Item]:
 
 def estimate_disk(items: list[Item], config: Config, *, features: str = "none", dtype: str = "float16") -> Estimate:
     """The disk space that :func:`preprocess` will take, before it is taken."""
-    from .eda import parse_midi
+    from .midi_bulk import parse_midi
 
     flac = labels = feature_bytes = 0
     for item in items:
@@ -167,7 +167,7 @@ def preprocess(
         config: frames, bins, and ``target.mode``, which is the labels' default (``grid`` or ``soft``).
         features: ``none``, ``cqt``, ``hcqt`` or ``logmel``.
         dtype: of the stored features: ``float16``, or ``uint8`` (steps of 0.4 dB).
-        trim: cut the noise before the first note, in audio and MIDI alike (:func:`amt_utils.tidy.trim_lead`).
+        trim: cut the noise before the first note, in audio and MIDI alike (:func:`amt_utils.maestro.tidy.trim_lead`).
         workers: recordings at the same time; the number of processors when ``None``.
         dry_run: only say how much disk it takes.
 
@@ -176,7 +176,7 @@ def preprocess(
     """
     from tqdm.auto import tqdm
 
-    from .download import describe_bytes
+    from .maestro.download import describe_bytes
 
     config, folder = config or Config(), Path(folder)
     if features not in FEATURES or dtype not in DTYPES:
@@ -248,13 +248,13 @@ def _paths(folder: Path, item: Item) -> dict[str, Path]:
 
 
 def _process(item: Item, folder: Path, compute, dtype: str, trim: bool) -> None:
-    from .eda import parse_midi
+    from .midi_bulk import parse_midi
 
     paths, performance = _paths(folder, item), parse_midi(item.midi)
     if trim:
         from .audio import save_audio
+        from .maestro.tidy import trim_lead
         from .midi import write_midi
-        from .tidy import trim_lead
 
         audio, performance, _ = trim_lead(load_audio(item.audio), performance)
         save_audio(paths["audio"], audio)
@@ -294,7 +294,7 @@ def register(subparsers) -> None:
 
 
 def _run(args) -> int:
-    from .maestro import open_maestro
+    from .maestro.catalogue import open_maestro
     from .paths import work_folder
 
     config = Config()

@@ -159,7 +159,7 @@ def plot_window(windows: Windows, index: int, *, seconds: float | None = None, a
         index: which window.
         seconds: show only so much of it, from its beginning.
     """
-    from .plots import overlay_labels, plot_spectrogram
+    from .figures.plots import overlay_labels, plot_spectrogram
     from .stored_features import make_computer
 
     recording, first = windows.places[index]

@@ -159,9 +159,9 @@ def _prepare(name: str, work: Callable[[], Prepared]) -> Prepared:
 
 
 def _write_pair(pair: Pair, out: Path) -> Prepared:
-    from .align import SAMPLE_RATE, align_audio
     from .audio import load_audio, save_audio
     from .midi import write_midi
+    from .own_piano.align import SAMPLE_RATE, align_audio
 
     audio = load_audio(pair.audio, sample_rate=SAMPLE_RATE)
     alignment, performance = align_audio(audio, pair.midi)
@@ -191,8 +191,8 @@ def make_example(folder: str | os.PathLike) -> Path:
     import soxr
 
     from .audio import SAMPLE_RATE, save_audio
+    from .maestro.miniature import perform
     from .midi import write_midi
-    from .miniature import perform
     from .synth import render, simple_tone_piano
 
     folder, piano = Path(folder), simple_tone_piano()

@@ -60,7 +60,7 @@ class RunLog:
 
     def write_epochs(self, history: list[dict[str, Any]]) -> None:
         """The table of epochs anew, and the curves."""
-        from .curves import plot_curves
+        from .figures.curves import plot_curves
 
         _write_table(self.epochs, history)
         figure = plot_curves(self.read_steps(), history).figure

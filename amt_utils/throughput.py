@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .audio import load_audio
-from .maestro import Maestro
+from .maestro.catalogue import Maestro
 from .processed import Processed, Windows, read_audio
 from .stored_features import make_computer
 
@@ -72,7 +72,7 @@ def measure_throughput(processed: Processed, raw: Maestro | None = None, *, seco
 
 def plot_throughput(table, *, ax=None):
     """Windows per second and worker, one bar per way of reading, with the number at its end."""
-    from .plots import BLUE, new_axes
+    from .figures.plots import BLUE, new_axes
 
     ax = new_axes(ax, size=(9, 0.4 * len(table) + 0.8))
     values = table["windows/s per worker"].to_numpy()

@@ -15,9 +15,9 @@ import numpy as np
 
 from amt_utils.audio import save_audio
 from amt_utils.augment import load_impulse_responses
-from amt_utils.known_pieces import known_pieces, perform
 from amt_utils.midi import write_midi
 from amt_utils.paths import package_folder, shared_data
+from amt_utils.score.known_pieces import known_pieces, perform
 from amt_utils.synth import Touch, load_piano, render
 
 

@@ -21,8 +21,8 @@ import torch
 from amt_utils import checkpoints, train
 from amt_utils.audio import save_audio
 from amt_utils.config import Config
+from amt_utils.maestro.miniature import perform
 from amt_utils.midi import write_midi
-from amt_utils.miniature import perform
 from amt_utils.synth import render, simple_tone_piano
 
 STEPS_PER_EPOCH, EPOCHS, INTERVAL = 8, 3, 3

@@ -18,7 +18,7 @@ from helpers_browser import open_browser, open_page, why_no_browser
 from amt_utils.demo import example_files
 from amt_utils.midi import read_midi
 from amt_utils.notes import Performance, make_notes
-from amt_utils.score import make_score
+from amt_utils.score.score import make_score
 from amt_utils.widget import PianoRoll
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soxr
 
-from amt_utils import align
 from amt_utils.audio import load_audio, save_audio
 from amt_utils.errors import AmtError
+from amt_utils.maestro.miniature import perform
 from amt_utils.midi import read_midi, write_midi
-from amt_utils.miniature import perform
 from amt_utils.notes import Performance, make_notes
+from amt_utils.own_piano import align
 from amt_utils.paths import shared_data
 from amt_utils.synth import render, simple_tone_piano
 

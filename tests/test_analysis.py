@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from amt_utils import analysis, analysis_figures
-from amt_utils.analysis import Heard, Take
 from amt_utils.audio import save_audio
+from amt_utils.figures import analysis, analysis_figures
+from amt_utils.figures.analysis import Heard, Take
 from amt_utils.notes import Performance, make_notes, make_pedals
 
 # onset, offset, pitch, velocity

@@ -8,7 +8,7 @@ from amt_utils.config import Config, FeatureConfig
 from amt_utils.dataset import ResumableSampler, WindowDataset, load_performances
 from amt_utils.errors import AmtError
 from amt_utils.hcqt import HCQT
-from amt_utils.miniature import make_miniature
+from amt_utils.maestro.miniature import make_miniature
 
 
 @pytest.fixture(scope="module")

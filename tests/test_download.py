@@ -19,13 +19,13 @@ import pytest
 import soundfile
 from unreliable_server import UnreliableServer
 
-from amt_utils import download, remote, sources
 from amt_utils.audio import load_audio
-from amt_utils.download import get_maestro, parse_size, register
 from amt_utils.errors import AmtError
-from amt_utils.maestro import NAME, open_maestro
-from amt_utils.miniature import COLUMNS, make_miniature
-from amt_utils.remote import Client
+from amt_utils.maestro import download, remote, sources
+from amt_utils.maestro.catalogue import NAME, open_maestro
+from amt_utils.maestro.download import get_maestro, parse_size, register
+from amt_utils.maestro.miniature import COLUMNS, make_miniature
+from amt_utils.maestro.remote import Client
 
 N_PIECES = 20
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -84,7 +84,7 @@ def assert_complete(root, raw):
 def test_twenty_members_from_an_unreliable_server_survive_two_kills(raw, archive, tmp_path):
     server = UnreliableServer(archive.parent, broken=0.05, seed=4, pause=0.001)
     server.script, server.script_from = ["", "drop", "", "corrupt"], 900_000  # at least these, whatever chance brings
-    script = "import sys; from amt_utils.download import get_maestro; get_maestro(sys.argv[1], source=sys.argv[2])"
+    script = "import sys; from amt_utils.maestro.download import get_maestro as g; g(sys.argv[1], source=sys.argv[2])"
     command = [sys.executable, "-c", script, str(tmp_path), f"{server.url}/maestro.zip"]
     total = packed(archive)
     for share in (0.3, 0.65):

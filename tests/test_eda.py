@@ -5,12 +5,13 @@ import argparse
 import numpy as np
 import pytest
 
-from amt_utils.eda import analyse, balance_table, composers_table, describe, era_of, find_outliers, parse_midi
-from amt_utils.eda_figures import FIGURES, register
 from amt_utils.errors import AmtError
-from amt_utils.maestro import open_maestro
+from amt_utils.figures.eda import analyse, balance_table, composers_table, describe, era_of, find_outliers
+from amt_utils.figures.eda_figures import FIGURES, register
+from amt_utils.maestro.catalogue import open_maestro
+from amt_utils.maestro.miniature import make_miniature
 from amt_utils.midi import read_midi
-from amt_utils.miniature import make_miniature
+from amt_utils.midi_bulk import parse_midi
 from amt_utils.notes import SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.paths import shared_data
 
@@ -80,7 +81,7 @@ def test_balance_equals_the_rolls_own_share_of_ones(mini, eda):
 
 def test_cache_returns_the_same_and_changes_with_the_files(mini, eda, tmp_path, monkeypatch):
     first = analyse(mini, cache=tmp_path)
-    monkeypatch.setattr("amt_utils.eda.parse_midi", None)  # a second reading would now fail
+    monkeypatch.setattr("amt_utils.figures.eda.parse_midi", None)  # a second reading would now fail
     again = analyse(mini, cache=tmp_path)
     assert again.table.equals(first.table) and np.array_equal(again.voices, first.voices)
     assert first.table.notes.tolist() == eda.table.notes.tolist()

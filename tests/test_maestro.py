@@ -7,10 +7,18 @@ import zipfile
 import pytest
 
 from amt_utils.errors import AmtError
-from amt_utils.maestro import NAME, PIECES_PER_SPLIT, Piece, open_maestro, parse_metadata, read_metadata, unpack_midi
-from amt_utils.miniature import make_miniature
+from amt_utils.maestro.catalogue import (
+    NAME,
+    PIECES_PER_SPLIT,
+    Piece,
+    open_maestro,
+    parse_metadata,
+    read_metadata,
+    unpack_midi,
+)
+from amt_utils.maestro.miniature import make_miniature
+from amt_utils.maestro.splits import find_leaks, select, without_leaks
 from amt_utils.paths import shared_data
-from amt_utils.splits import find_leaks, select, without_leaks
 
 HEADER = "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n"
 

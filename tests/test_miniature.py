@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from amt_utils.errors import AmtError
+from amt_utils.maestro.miniature import COLUMNS, NAME, make_miniature
 from amt_utils.midi import read_midi
-from amt_utils.miniature import COLUMNS, NAME, make_miniature
 from amt_utils.notes import PEDAL_NAMES
 
 

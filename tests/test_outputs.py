@@ -12,8 +12,8 @@ from amt_utils import outputs
 from amt_utils.audio import load_audio, save_audio
 from amt_utils.config import Config
 from amt_utils.errors import AmtError
+from amt_utils.maestro.miniature import perform
 from amt_utils.midi import read_midi
-from amt_utils.miniature import perform
 from amt_utils.synth import render, simple_tone_piano
 
 

@@ -7,12 +7,19 @@ import pytest
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from amt_utils import seeing
 from amt_utils.config import Config, FeatureConfig
-from amt_utils.maestro import open_maestro
-from amt_utils.miniature import make_miniature
+from amt_utils.figures import seeing
+from amt_utils.figures.plots import (
+    overlay_labels,
+    overlay_notes,
+    pitch_name,
+    plot_roll,
+    plot_spectrogram,
+    plot_waveform,
+)
+from amt_utils.maestro.catalogue import open_maestro
+from amt_utils.maestro.miniature import make_miniature
 from amt_utils.notes import SOFT, SUSTAIN, Performance, make_notes, make_pedals
-from amt_utils.plots import overlay_labels, overlay_notes, pitch_name, plot_roll, plot_spectrogram, plot_waveform
 from amt_utils.targets import make_rolls
 
 

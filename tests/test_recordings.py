@@ -9,8 +9,8 @@ import pytest
 from amt_utils.audio import save_audio
 from amt_utils.errors import AmtError
 from amt_utils.evaluate import score_performance
+from amt_utils.maestro.miniature import perform
 from amt_utils.midi import read_midi, write_midi
-from amt_utils.miniature import perform
 from amt_utils.notes import Performance
 from amt_utils.recordings import find_pairs, prepare_recordings
 from amt_utils.synth import render, simple_tone_piano

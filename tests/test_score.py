@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from amt_utils.errors import AmtError
-from amt_utils.hands import LEFT, assign_hands
-from amt_utils.known_pieces import known_pieces, perform
-from amt_utils.metre import Metre
 from amt_utils.midi import read_midi_and_tempo, write_midi
 from amt_utils.notes import Performance, make_notes, make_pedals
-from amt_utils.score import make_score
-from amt_utils.score_check import check_level, check_score
-from amt_utils.spelling import Key, estimate_key, spell
+from amt_utils.score.check import check_level, check_score
+from amt_utils.score.hands import LEFT, assign_hands
+from amt_utils.score.known_pieces import known_pieces, perform
+from amt_utils.score.metre import Metre
+from amt_utils.score.score import make_score
+from amt_utils.score.spelling import Key, estimate_key, spell
 
 PIECES = {piece.name: piece for piece in known_pieces()}
 

@@ -12,14 +12,14 @@ import pytest
 
 from amt_utils.config import Config, load_config, save_config
 from amt_utils.errors import AmtError
-from amt_utils.journal import publish_journal
-from amt_utils.search import SPACE, apply_values, finished, open_study, revive_lost, run_search
+from amt_utils.search.journal import publish_journal
+from amt_utils.search.study import SPACE, apply_values, finished, open_study, revive_lost, run_search
 
 WORKER = """
 import sys, time
 from pathlib import Path
 from amt_utils.config import Config
-from amt_utils.search import run_search
+from amt_utils.search.study import run_search
 
 def objective(config, run, report):
     # what a training does: go on from what is in its folder, report, write
@@ -170,7 +170,7 @@ def test_training_is_what_trials_do(tmp_path):
     """One real trial stopped by the clock in its first epoch, taken up again from its checkpoint, and completed."""
     from helpers_resume import make_config, make_data
 
-    from amt_utils.search_command import train_once
+    from amt_utils.search.command import train_once
 
     make_data(tmp_path / "data")
     config = make_config(tmp_path / "data").replace(train={"steps_per_epoch": 2, "epochs": 2})
@@ -184,7 +184,7 @@ def test_training_is_what_trials_do(tmp_path):
     assert list(study.best_trial.intermediate_values) == [1, 2]
     best = load_config(folder / "best.json")
     assert best.train.learning_rate == study.trials[0].params["train.learning_rate"]
-    from amt_utils.search_command import plot_search
+    from amt_utils.search.command import plot_search
 
     axes = plot_search(study)
     assert axes[0].get_xlabel() == "trial" and axes[1].get_xlabel() == "train.learning_rate"
@@ -195,7 +195,7 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path):
     import numpy as np
 
     from amt_utils.decode import decode_performance
-    from amt_utils.threshold_search import score_thresholds, search_thresholds
+    from amt_utils.search.thresholds import score_thresholds, search_thresholds
 
     rng = np.random.default_rng(0)
     config = Config()
@@ -219,7 +219,7 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path):
 def test_the_commands_configuration_is_checked_before_anything_is_trained(tmp_path):
     import argparse
 
-    from amt_utils import search_command
+    from amt_utils.search import command as search_command
 
     parser = argparse.ArgumentParser()
     search_command.register(parser.add_subparsers())

@@ -9,8 +9,8 @@ import pytest
 from amt_utils.errors import AmtError
 from amt_utils.midi import read_midi
 from amt_utils.notes import SOFT, SOSTENUTO, SUSTAIN
-from amt_utils.session_sheet import LOUDNESS, make_sheet, register
-from amt_utils.sheet_score import DIVISIONS, to_musicxml
+from amt_utils.own_piano.session_sheet import LOUDNESS, make_sheet, register
+from amt_utils.own_piano.sheet_score import DIVISIONS, to_musicxml
 
 
 def written_notes(musicxml: str) -> list[tuple[float, int]]:

@@ -125,8 +125,8 @@ def test_a_sampled_piano_plays_in_tune():
 def test_render_command_writes_pairs_that_fit(tmp_path, monkeypatch):
     from amt_utils.audio import load_audio
     from amt_utils.cli import main
+    from amt_utils.maestro.miniature import make_miniature
     from amt_utils.midi import read_midi
-    from amt_utils.miniature import make_miniature
 
     monkeypatch.setenv("AMT_WORK", str(tmp_path))
     source = make_miniature(tmp_path / "mini", sample_rate=RATE, stereo=False)

@@ -10,10 +10,9 @@ import soundfile
 
 from amt_utils.audio import load_audio
 from amt_utils.errors import AmtError
-from amt_utils.maestro import open_maestro
-from amt_utils.midi import read_midi, write_midi
-from amt_utils.miniature import make_miniature
-from amt_utils.tidy import (
+from amt_utils.maestro.catalogue import open_maestro
+from amt_utils.maestro.miniature import make_miniature
+from amt_utils.maestro.tidy import (
     JOURNAL,
     apply_renames,
     check_pairs,
@@ -25,6 +24,7 @@ from amt_utils.tidy import (
     undo_renames,
     write_report,
 )  # fmt: skip
+from amt_utils.midi import read_midi, write_midi
 
 
 @pytest.fixture(scope="module")

@@ -192,6 +192,6 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
 
 
 def pack_score(score) -> bytes:
-    """A :class:`amt_utils.score.Score` -> its engraved pages as deflated JSON; elements carry their notes' indices."""
+    """A :class:`~amt_utils.score.score.Score` -> its engraved pages as deflated JSON; elements carry notes' indices."""
     pages = score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)
     return zlib.compress(json.dumps(pages).encode(), 9)

@@ -47,7 +47,7 @@ class PianoRoll(anywidget.AnyWidget):
             the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
         title: shown above, and the saved page's title.
         height: of the roll in pixels.
-        score: sheet music (:func:`amt_utils.score.make_score` of the same performance) to follow under the roll.
+        score: sheet music (:func:`amt_utils.score.score.make_score` of the same performance) to follow under the roll.
         theme: "auto" follows the notebook or the system, or "dark", "light".
         language: "auto" follows the browser, or "en", "es".
 

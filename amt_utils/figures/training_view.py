@@ -1,0 +1,238 @@
+"""What notebook 04 shows of a training: a size that fits the GPU, where the time goes, epochs seen and heard."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config import Config, load_config
+from ..train import Trainer
+from .curves import plot_curves
+
+RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
+USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
+DATA = {  # what a notebook offers; rendered audio needs no download of recordings
+    "miniature": {"recordings": ("miniature",), "validation": ("miniature",)},
+    "maestro": {"recordings": ("maestro",), "validation": ("maestro",)},
+    "rendered": {"midi": ("maestro",), "validation": ("maestro",)},
+}
+
+
+def gpu_memory_gb() -> float:
+    """Of the first GPU; 0 without one."""
+    return torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def choose_size(memory_gb: float) -> str:
+    """The largest network that trains comfortably with this much GPU memory."""
+    return "large" if memory_gb >= 23 else "base" if memory_gb >= 7 else "tiny"
+
+
+def measure_window_bytes(config: Config) -> int:
+    """Bytes that one training window keeps for the backward pass in 32 bits, counted on the CPU from a short one."""
+    from ..models import build_model
+
+    seconds = 1.0
+    model = build_model(config).train()
+    kept: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    parameters = sum(p.numel() * p.element_size() for p in model.parameters())
+    audio = torch.zeros(1, round(seconds * config.feature.sample_rate))
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        model(audio)
+    return round(max(1, sum(kept.values()) - parameters) * config.data.window_seconds / seconds)
+
+
+def fit_to_memory(config: Config, memory_gb: float, *, effective_batch: int = 16) -> Config:
+    """``batch_size`` as large as fits, ``accumulate`` such that their product stays ``effective_batch``.
+
+    Args:
+        config: network and window length.
+        memory_gb: of one GPU; 0 (no GPU) takes batches of two.
+        effective_batch: windows per optimizer step on one GPU, a power of two.
+    """
+    per_window = 0.6 * measure_window_bytes(config)  # mixed precision halves most, not all, of what is kept
+    fits = (memory_gb - RESERVED_GB) * USABLE * 2**30 / per_window
+    batch = 2
+    while batch * 2 <= min(fits, effective_batch):
+        batch *= 2
+    batch = min(batch, effective_batch)
+    return config.replace(train={"batch_size": batch, "accumulate": effective_batch // batch})
+
+
+def make_notebook_config(data: str = "miniature", *, memory_gb: float | None = None) -> Config:
+    """A configuration for the machine at hand; a very small one where ``AMT_MINI`` is set or there is no GPU."""
+    memory_gb = gpu_memory_gb() if memory_gb is None else memory_gb
+    if os.environ.get("AMT_MINI") == "1" or memory_gb == 0:
+        small = {"window_seconds": 2.0, "validation_limit": 1, "augment": True}
+        steps = {"batch_size": 2, "steps_per_epoch": 6, "epochs": 2, "warmup_steps": 4, "checkpoint_every_steps": 4}
+        size = "micro" if os.environ.get("AMT_MINI") == "1" else "tiny"
+        return load_config("tiny").replace(model={"size": size}, data=DATA[data] | small, train=steps)
+    size = choose_size(memory_gb)
+    workers = min(8, os.cpu_count() or 1)
+    config = load_config(size).replace(data=DATA[data] | {"workers": workers, "validation_limit": 4})
+    return fit_to_memory(config, memory_gb)
+
+
+class LiveView:
+    """Given to ``train`` as ``on_epoch``: after each epoch the curves, and an excerpt that is seen and heard.
+
+    Args:
+        config: of the run; the excerpt is the middle of its first validation recording.
+        seconds: length of the excerpt.
+    """
+
+    def __init__(self, config: Config, *, seconds: float = 8.0):
+        from ..audio import load_audio
+        from ..dataset import find_items
+        from ..midi import read_midi
+
+        item = find_items(config.data.validation[0], "validation")[0]
+        rate = config.feature.sample_rate
+        whole = load_audio(item.audio, sample_rate=rate)
+        begin = max(0.0, (len(whole) / rate - seconds) / 2)
+        self.audio = whole[round(begin * rate) : round((begin + seconds) * rate)]
+        self.reference = read_midi(item.midi).window(begin, begin + seconds)
+        self.rate, self.seconds, self.name = rate, len(self.audio) / rate, Path(item.audio).stem
+
+    def __call__(self, trainer: Trainer, row: dict) -> None:
+        """Redraw. Called by the trainer with itself and the epoch's row."""
+        from IPython.display import Audio, clear_output, display
+
+        from ..synth import render, simple_tone_piano
+        from ..transcribe import Transcriber
+
+        estimate = Transcriber.from_model(trainer.averaged_model(), trainer.config).transcribe(self.audio)
+        figure = self.draw(trainer, row, estimate)
+        clear_output(wait=True)
+        display(figure)
+        display(Audio(self.audio, rate=self.rate))
+        if len(estimate.notes):
+            played = render(estimate, simple_tone_piano(), duration=self.seconds)
+            display(Audio(played, rate=self.rate))
+        else:
+            print("no note is over the threshold yet")
+
+    def draw(self, trainer: Trainer, row: dict, estimate):
+        """Curves above, the excerpt's reference (outlines) and transcription (filled) below; the figure."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 6), layout="constrained")
+        top, bottom = figure.subplots(2, 1)
+        plot_curves(trainer.log.read_steps(), trainer.history, ax=top)
+        found, wanted = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
+        bottom.barh(
+            found["pitch"], found["offset"] - found["onset"], left=found["onset"], height=0.8, color="#56B4E9",
+            label=f"heard ({len(found)})",
+        )  # fmt: skip
+        bottom.barh(
+            wanted["pitch"], wanted["offset"] - wanted["onset"], left=wanted["onset"], height=0.8, fill=False,
+            edgecolor="black", linewidth=0.8, label=f"played ({len(wanted)})",
+        )  # fmt: skip
+        bottom.set(xlim=(0, self.seconds), xlabel="time (s)", ylabel="key (MIDI)", title=self.name)
+        bottom.legend(loc="upper right", fontsize=8)
+        top.set_title(f"epoch {row['epoch']}: note F1 {100 * row.get('note_f1', 0.0):.1f} %")
+        return figure
+
+
+def time_parts(config: Config, *, steps: int = 5) -> dict[str, float]:
+    """Seconds per training step spent on data, features, forward, backward and update, the first step not counted."""
+    import tempfile
+
+    from ..losses import compute_losses, total_loss
+
+    def now() -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    names = ("data", "features", "forward", "backward", "update")
+    spent = dict.fromkeys(names, 0.0)
+    with tempfile.TemporaryDirectory(prefix="amt-times-") as folder:
+        trainer = Trainer(config, folder, devices=1, progress=False)
+        trainer.prepare(resume=False)
+        model, fabric = trainer.model.module, trainer.fabric
+        batches = iter(trainer.loader)
+        for step in range(min(steps + 1, config.train.steps_per_epoch)):
+            marks = [now()]
+            batch = {k: v.to(fabric.device) for k, v in next(batches).items()}
+            marks.append(now())
+            with fabric.autocast():
+                with torch.no_grad():
+                    features = model.feature(batch["audio"])
+                marks.append(now())
+                loss = total_loss(compute_losses(model.network(features), batch, config.loss), config.loss)
+            marks.append(now())
+            fabric.backward(loss)
+            marks.append(now())
+            trainer.optimizer.step()
+            trainer.optimizer.zero_grad(set_to_none=True)
+            marks.append(now())
+            if step:
+                for name, seconds in zip(names, np.diff(marks), strict=True):
+                    spent[name] += seconds
+        del batches
+    counted = max(1, min(steps, config.train.steps_per_epoch - 1))
+    return {name: seconds / counted for name, seconds in spent.items()}
+
+
+def plot_times(spent: dict[str, float], *, ax=None):
+    """One bar per part of a step, with its share."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(7, 2.4), layout="constrained")[1]
+    names, total = list(spent), sum(spent.values())
+    bars = ax.barh(names[::-1], [1000 * spent[n] for n in names[::-1]], color="#0072B2")
+    ax.bar_label(bars, [f" {100 * spent[n] / total:.0f} %" for n in names[::-1]])
+    ax.set_xlabel(f"milliseconds per step ({1000 * total:.0f} in all)")
+    ax.margins(x=0.12)
+    return ax
+
+
+SWITCHES = {
+    "as it is": {},
+    "grid targets": {"target": {"mode": "grid"}},
+    "no residual": {"model": {"residual": False}},
+    "not detached": {"model": {"detach_onset": False}},
+    "CQT, one channel": {"feature": {"kind": "cqt"}},
+}
+
+
+def compare_switches(config: Config, folder: str | os.PathLike, *, switches: dict | None = None, progress=False):
+    """The same short training with one thing changed at a time; for each the rows of its steps and its epochs.
+
+    Runs that are there already are not repeated: delete the folder to begin anew.
+    """
+    results = {}
+    for name, changes in (SWITCHES if switches is None else switches).items():
+        run = Path(folder) / name.replace(" ", "_").replace(",", "")
+        trainer = Trainer(config.replace(**changes), run, devices=1, progress=progress)
+        trainer.run(resume=True)
+        results[name] = {"steps": trainer.log.read_steps(), "epochs": trainer.history}
+    return results
+
+
+def plot_comparison(results: dict, *, axes=None):
+    """Loss against steps and note F1 against epochs, one line per run; returns the two Axes."""
+    import matplotlib.pyplot as plt
+
+    left, right = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")[1] if axes is None else axes
+    for (name, result), style in zip(results.items(), ("-", "--", "-.", ":", (0, (5, 1, 1, 1))), strict=False):
+        left.plot([int(r["step"]) for r in result["steps"]], [float(r["loss"]) for r in result["steps"]], ls=style)
+        f1 = [100 * r.get("note_f1", 0.0) for r in result["epochs"]]
+        right.plot([r["epoch"] for r in result["epochs"]], f1, ls=style, marker="o", label=name)
+    left.set(xlabel="step", ylabel="training loss")
+    right.set(xlabel="epoch", ylabel="validation note F1 (%)")
+    right.legend(fontsize=8)
+    return left, right
+

@@ -1,0 +1,1 @@
+"""Hyper-parameter and threshold studies with Optuna that survive the end of a session."""
