@@ -67,22 +67,34 @@ def training_memory(config: Config, *, batch: int = 8, seconds: float = 10.0) ->
 
 
 def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 10.0) -> int:
-    """Bytes that autograd keeps for the backward pass of one bf16 step, plus weights, gradients and Adam's moments.
+    """Bytes that a GPU keeps for the backward pass of one bf16 step, plus weights, gradients and Adam's moments.
 
-    Measured on any machine by counting what autograd saves for a short window; it grows linearly with the window.
+    Counted on any machine from what autograd saves for a short window; it grows linearly with the window. The
+    workspace that a CPU's LSTM keeps is twice a GPU's, so that LSTMs are counted by what their backward pass needs:
+    four gates, the cell, its tanh and the output, per unit and frame.
     """
     kept: dict[int, int] = {}
+    recurrent: list[int] = []
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        if tensor.dtype != torch.uint8:  # that is the workspace
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    def count_recurrent(module, _inputs, output) -> None:
+        if isinstance(module, torch.nn.LSTM):
+            recurrent.append(7 * output[0].numel() * 2)
+
     share = 0.2  # of the window
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        model = _training_step(config, 1, seconds * share, "cpu")
+    hook = torch.nn.modules.module.register_module_forward_hook(count_recurrent)
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            model = _training_step(config, 1, seconds * share, "cpu")
+    finally:
+        hook.remove()
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return int(sum(kept.values()) / share * batch + 4 * weights)
+    return int((sum(kept.values()) + sum(recurrent)) / share * batch + 4 * weights)
 
 
 def _training_step(config: Config, batch: int, seconds: float, device: str) -> torch.nn.Module:
