@@ -17,7 +17,7 @@ if not any(os.path.exists(os.path.join(p, "amt_utils")) for p in (".", "..")):
     os.chdir("amt-piano")
 elif not os.path.exists("amt_utils"):
     os.chdir("..")
-subprocess.run(["bash", "colab_setup.sh"], check=True)
+subprocess.run(["bash", "colab_setup.sh"], check=True, env={**os.environ, "AMT_PYTHON": sys.executable})
 from amt_utils.setup import start
 paths = start()"""
 
