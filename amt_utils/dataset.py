@@ -193,6 +193,8 @@ class WindowDataset(Dataset):
                 timbre_jitter=rng.uniform(0, 12),
                 release_seconds=rng.uniform(0.025, 0.12),
                 detune_cents=rng.normal(0, 8) if rng.random() < 0.8 else 0.0,
+                borrowed_keys=int(rng.choice([-3, 0, 0, 3])),
+                unevenness_decibels=rng.uniform(0, 3),
             )
         piano = self.pianos[rng.integers(len(self.pianos))]
         y = render(near, piano, start=RINGING, duration=window, touch=touch, rng=rng)
@@ -226,12 +228,15 @@ def _at_speed(performance: Performance, begin: float, speed: float) -> Performan
 
 
 def _vary_playing(performance: Performance, rng: np.random.Generator) -> Performance:
-    """Transposed, louder or softer, sometimes without pedal or more evenly played."""
+    """Transposed, louder or softer, with more or less contrast, sometimes without pedal."""
     notes, pedals = performance.notes.copy(), performance.pedals
-    notes["pitch"] += rng.integers(-5, 6)
+    # a few whole octaves: the lowest and highest keys are rare in what people play
+    notes["pitch"] += rng.integers(-5, 6) + 12 * rng.choice([-1, 0, 1], p=[0.2, 0.7, 0.1])
     notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
-    velocity = notes["velocity"] * rng.uniform(0.7, 1.25) + rng.uniform(-10, 15) + rng.normal(0, 3, len(notes))
-    notes["velocity"] = np.clip(np.rint(velocity), 8, 127)
+    middle = notes["velocity"].mean() if len(notes) else 0.0
+    contrast = rng.uniform(0.6, 1.4)  # above one: a soft voice under a loud one
+    velocity = middle * rng.uniform(0.6, 1.25) + (notes["velocity"] - middle) * contrast
+    notes["velocity"] = np.clip(np.rint(velocity + rng.normal(0, 3, len(notes))), 8, 127)
     if rng.random() < 0.1:
         pedals = pedals[:0]
     return Performance(notes, pedals)

@@ -47,9 +47,9 @@ class Piano:
     key_gain: np.ndarray
     _tuned: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
 
-    def tuned_sample(self, pitch: int, velocity: float) -> np.ndarray:
-        """The sample for a key and velocity, resampled to that key's pitch; kept for the next time."""
-        distance = np.abs(self.keys - pitch)
+    def tuned_sample(self, pitch: int, velocity: float, borrowed_keys: int = 0) -> np.ndarray:
+        """The sample for a key and velocity, resampled to that key's pitch; kept (float16) for the next time."""
+        distance = np.abs(self.keys - (pitch + borrowed_keys))
         nearest = np.flatnonzero(distance == distance.min())
         which = int(nearest[np.argmin(np.abs(self.layers[nearest] - velocity))])
         if (which, pitch) not in self._tuned:
@@ -58,7 +58,7 @@ class Piano:
             # the hammer must stay where it was
             shift = round(self.onset / ratio) - self.onset
             tuned = tuned[shift:] if shift > 0 else np.concatenate([np.zeros(-shift, np.float32), tuned])
-            self._tuned[which, pitch] = tuned
+            self._tuned[which, pitch] = tuned.astype(np.float16)  # half the memory; noise 66 dB below the sample
         return self._tuned[which, pitch]
 
 
@@ -137,12 +137,16 @@ class Touch:
         timbre_jitter: standard deviation, in velocity steps, of the layer chosen for a note.
         release_seconds: time constant of the dampers in the middle of the keyboard.
         detune_cents: of the whole instrument.
+        borrowed_keys: take each key's sample from so many keys higher: another body, another brightness.
+        unevenness_decibels: standard deviation of the keys' loudness, as on a piano that wants voicing.
     """
 
     decibels_per_velocity: float = 0.32
     timbre_jitter: float = 0.0
     release_seconds: float = 0.06
     detune_cents: float = 0.0
+    borrowed_keys: int = 0
+    unevenness_decibels: float = 0.0
 
 
 def render(
@@ -174,13 +178,17 @@ def render(
     n_out = round(duration * SAMPLE_RATE)
     mix = np.zeros(int(np.ceil(n_out * ratio)) + 8, np.float32)
     restrike = _next_strike(sounding)
+    key_gain = piano.key_gain
+    if touch.unevenness_decibels:
+        key_gain = key_gain * 10 ** (touch.unevenness_decibels * rng.standard_normal(N_KEYS) / 20)
     for note, struck_again in zip(sounding, restrike, strict=True):
         begin = (note["onset"] - start) * ratio * SAMPLE_RATE
         if begin >= len(mix):
             break
         pitch, velocity = int(note["pitch"]), float(note["velocity"])
-        sample = piano.tuned_sample(pitch, velocity + touch.timbre_jitter * rng.standard_normal())
-        gain = 0.5 * piano.key_gain[pitch - LOWEST_PITCH] * 10 ** (touch.decibels_per_velocity * (velocity - 127) / 20)
+        layer = velocity + touch.timbre_jitter * rng.standard_normal()
+        sample = piano.tuned_sample(pitch, layer, touch.borrowed_keys)
+        gain = 0.5 * key_gain[pitch - LOWEST_PITCH] * 10 ** (touch.decibels_per_velocity * (velocity - 127) / 20)
         damped = (note["offset"] - note["onset"]) * SAMPLE_RATE
         if pitch >= FIRST_UNDAMPED_PITCH:
             damped = np.inf
@@ -213,6 +221,7 @@ def _add_note(mix: np.ndarray, sample: np.ndarray, at: int, gain: float, damped:
     if last <= first:
         return
     hold = int(min(max(damped, first), last)) if np.isfinite(damped) else last
+    sample = sample[:last].astype(np.float32)
     mix[at + first : at + hold] += gain * sample[first:hold]
     if last > hold:
         fade = np.exp(-(np.arange(hold, last, dtype=np.float32) - np.float32(damped)) / (release * SAMPLE_RATE))
