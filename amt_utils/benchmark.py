@@ -130,6 +130,10 @@ def run_command(args) -> int:
     transcriber = Transcriber(args.weights)
     name = f"transcription, {args.weights or 'default'} ({count_parameters(transcriber.model) / 1e6:.2f} M)"
     rows.append((name, measure(lambda: transcriber.transcribe(audio), repeats=2) / SECONDS))
+    if transcriber.network is not transcriber.model.network:
+        transcriber.network = transcriber.model.network
+        cost = measure(lambda: transcriber.transcribe(audio), repeats=2) / SECONDS
+        rows.append(("the same by PyTorch alone", cost))
     for label, cost in rows:
         print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
     for size in ("tiny", "base"):

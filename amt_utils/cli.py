@@ -15,6 +15,7 @@ MODULES = (
     "evaluate",
     "train_command",
     "validate",
+    "exported",
     "search.command",
     "maestro.download",
     "maestro.tidy",

@@ -18,6 +18,7 @@ from .checkpoints import load_weights
 from .config import Config
 from .decode import ROLLS, decode_performance
 from .errors import AmtError
+from .exported import find_exported
 from .notes import Performance
 from .paths import package_folder
 
@@ -48,8 +49,11 @@ class Transcriber:
     """
 
     def __init__(self, weights: str | os.PathLike | None = None, *, device: str | None = None):
-        model, config, card = load_weights(weights_path(weights))
+        path = weights_path(weights)
+        model, config, card = load_weights(path)
         self._set(model, config, device)
+        if self.device.type == "cpu":
+            self.network = find_exported(path) or self.network
         self.card = card
 
     @classmethod
@@ -63,7 +67,7 @@ class Transcriber:
     def _set(self, model: torch.nn.Module, config: Config, device: str | None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model, self.config = model.to(self.device).eval(), config
-        self.model.network.to(memory_format=torch.channels_last)  # a quarter faster on CPU
+        self.network = self.model.network.to(memory_format=torch.channels_last)  # a quarter faster on CPU
 
     def transcribe(
         self,
@@ -129,7 +133,7 @@ class Transcriber:
     def _forward(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         batch = torch.from_numpy(np.ascontiguousarray(samples))[None].to(self.device)
         with torch.inference_mode():
-            logits = self.model(batch)
+            logits = self.network(self.model.feature(batch))
         return {name: torch.sigmoid(logits[name][0].float()).half().cpu().numpy() for name in ROLLS}
 
 

@@ -1,0 +1,65 @@
+"""The exported network is the network: same numbers, same notes, and only for the weights it was made from."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from amt_utils.cli import main
+from amt_utils.demo import example_files
+from amt_utils.exported import ExportedNetwork, export_network, find_exported
+from amt_utils.transcribe import Transcriber, weights_path
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def music() -> np.ndarray:
+    return soundfile.read(example_files()[0], dtype="float32")[0][: 15 * 16_000]
+
+
+def test_shipped_network_gives_the_notes_of_pytorch(music):
+    exported, eager = Transcriber(device="cpu"), Transcriber(device="cpu")
+    assert isinstance(exported.network, ExportedNetwork)
+    eager.network = eager.model.network
+    fast, exact = exported.transcribe(music), eager.transcribe(music)
+    assert len(fast.notes) == len(exact.notes) > 20
+    np.testing.assert_array_equal(fast.notes["pitch"], exact.notes["pitch"])
+    for name in ("onset", "offset"):
+        np.testing.assert_allclose(fast.notes[name], exact.notes[name], atol=1e-3)
+    assert len(fast.pedals) == len(exact.pedals)
+
+
+@pytest.mark.parametrize("frames", (1, 7, 333))
+def test_any_length(frames):
+    transcriber = Transcriber(device="cpu")
+    features = torch.rand(1, 3, frames, 352)
+    with torch.inference_mode():
+        exact, fast = transcriber.model.network(features), transcriber.network(features)
+    assert set(fast) == set(exact)
+    for name in exact:
+        torch.testing.assert_close(fast[name], exact[name], atol=1e-3, rtol=1e-3)
+
+
+def test_network_of_other_weights_is_left_alone(tmp_path):
+    for suffix in (".safetensors", ".json", ".onnx"):
+        shutil.copy(weights_path().with_suffix(suffix), tmp_path / f"mine{suffix}")
+    mine = tmp_path / "mine.safetensors"
+    assert find_exported(mine) is not None
+    mine.write_bytes(mine.read_bytes() + b" ")
+    assert find_exported(mine) is None
+    (tmp_path / "mine.onnx").write_bytes(b"not a network")
+    with pytest.warns(UserWarning, match="mine.onnx"):
+        assert find_exported(mine) is None
+    (tmp_path / "mine.onnx").unlink()
+    assert find_exported(mine) is None
+
+
+def test_exporting(tmp_path, capsys):
+    pytest.importorskip("onnx")
+    assert main(["export", "--out", str(tmp_path / "network.onnx")]) == 0
+    assert "network.onnx" in capsys.readouterr().out
+    assert ExportedNetwork(tmp_path / "network.onnx").weights_hash == find_exported(weights_path()).weights_hash
+    assert list(tmp_path.iterdir()) == [export_network(weights_path(), tmp_path / "network.onnx")]
