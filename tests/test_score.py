@@ -170,14 +170,26 @@ def test_what_the_user_says_holds():
             make_score(performance, **wrong)
 
 
-def test_pedal_marks_are_balanced():
+def test_pedal_marks_are_balanced_and_drawn():
     notes = steady(40)
     pedals = make_pedals([0.0, 2.0, 4.02, 8.0], [1.9, 4.0, 6.0, 90.0], [0, 0, 0, 2])
-    xml = make_score(Performance(notes.notes, pedals)).musicxml
-    kinds = [p.get("type") for p in ET.fromstring(xml).iter("pedal")]
-    assert kinds.count("start") == kinds.count("stop") >= 1
-    assert "change" in kinds
-    assert "una corda" in xml
+    score = make_score(Performance(notes.notes, pedals))
+    kinds = [p.get("type") for p in ET.fromstring(score.musicxml).iter("pedal")]
+    assert kinds == ["start", "stop"] * 3
+    assert "una corda" in score.musicxml
+    pytest.importorskip("verovio")
+    drawn = [e for e in ET.fromstring(score.to_svg()[0]).iter() if "pedal" in e.get("class", "").split()]
+    assert len([e for e in drawn if len(e)]) >= 3
+
+
+def test_ends_under_the_pedal_make_no_voices():
+    """A transcriber hears the pedal's ends, not the fingers': what rings on is written as what was played."""
+    piece = PIECES["waltz in D"]
+    performance, order = perform(piece, jitter=0.01, seed=3)
+    ringing = Performance(performance.with_ends("sounding"), performance.pedals)
+    score = make_score(ringing)
+    assert set(score.positions["voice"]) == {1}
+    assert check_score(score, piece, order)["length"] > 0.9
 
 
 def test_names_follow_the_key():

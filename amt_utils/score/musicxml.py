@@ -28,7 +28,7 @@ class Page:
         voices: (staff 1 or 2, voice 1 or 2, symbols per bar).
         names: step, alteration and octave of each of the performance's notes.
         clefs: per staff, the clef of each bar.
-        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal change"``, ``"pedal stop"`` or words.
+        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"`` or words.
     """
 
     bars: Bars
@@ -65,9 +65,13 @@ def to_musicxml(page: Page) -> str:
         marks.setdefault(min(max(at, 0), page.bars.count - 1), []).append((tick, mark))
     parts_of: dict[int, int] = {}  # note -> tied pieces written so far
     for number in range(page.bars.count):
-        _write_bar(measures, page, number, sorted(marks.get(number, [])), parts_of)
+        _write_bar(measures, page, number, sorted(marks.get(number, []), key=_ends_first), parts_of)
     ET.indent(root)
     return _HEADER + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _ends_first(mark: tuple[int, str]) -> tuple[int, bool]:
+    return mark[0], mark[1] != "pedal stop"
 
 
 def _add(parent: ET.Element, tag: str, text: object = None, **attributes: str) -> ET.Element:

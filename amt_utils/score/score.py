@@ -16,10 +16,11 @@ import numpy as np
 
 from ..errors import AmtError
 from ..midi import TempoMap
-from ..notes import SOFT, SUSTAIN, Performance, check_notes
+from ..notes import SUSTAIN, Performance, check_notes
 from .beats import Beats, find_beats
 from .events import find_events
 from .hands import LEFT, RIGHT, assign_hands
+from .layout import choose_clefs, lay_bars, pedal_marks
 from .metre import Metre
 from .musicxml import Page, note_id, to_musicxml
 from .notation import Bars, write_voice
@@ -147,7 +148,7 @@ def make_score(
     beats = find_beats(events, tempo=tempo, metre=asked, pickup=pickup, model=model)
     event_tick, beats = quantise(events, beats)
     tick = event_tick[events.of_note]
-    bars, shift = _lay_bars(tick, beats, pickup)
+    bars, shift = lay_bars(tick, beats, pickup)
     tick = tick + shift
     per_beat = ticks_per_beat(beats)
     ends = beats.to_beat(notes["offset"]) * per_beat - beats.to_beat(notes["onset"]) * per_beat
@@ -157,6 +158,7 @@ def make_score(
     steps, alters, octaves = spell(notes["pitch"], tick, key)
     hands = assign_hands(notes)
     carried = performance.with_ends("sounding")["offset"] > notes["offset"] + 0.05
+    loose = _end_under_pedal(notes, performance.pedals)
     lead = bars.ticks - bars.pickup if bars.pickup else 0
     first_beat = (lead + shift) // per_beat  # of beats.times[0], from the (whole) first bar's beginning
     division = {int(first_beat + b): int(s) for b, s in enumerate(beats.divisions) if s > 1}
@@ -164,7 +166,7 @@ def make_score(
     for hand, staff in ((RIGHT, 1), (LEFT, 2)):
         own = written[hands[written] == hand]
         own = own[np.lexsort((notes["pitch"][own], tick[own]))]
-        chords = separate_voices(tick[own], notes["pitch"][own], ends[own], bars.number(tick[own]))
+        chords = separate_voices(tick[own], notes["pitch"][own], ends[own], bars.number(tick[own]), loose[own])
         for chord in chords:
             chord.notes = [int(own[i]) for i in chord.notes]
             chord.tick += lead
@@ -177,82 +179,25 @@ def make_score(
             placed += [(chord, note, staff) for chord in line for note in chord.notes]
     names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
     page = Page(
-        bars, key, beats.tempo, voices, names, _choose_clefs(voices, names, bars.count),
-        _pedal_marks(performance.pedals, beats, shift, bars), title,
+        bars, key, beats.tempo, voices, names, choose_clefs(voices, names, bars.count),
+        pedal_marks(performance.pedals, beats, shift, bars), title,
     )  # fmt: skip
     return Score(page, beats, shift, _positions(placed, bars))
 
 
-def _lay_bars(tick: np.ndarray, beats: Beats, pickup: float | None) -> tuple[Bars, int]:
-    """Ticks from ``beats.times[0]`` -> bars (their number still open) and what to add to a tick to count from them."""
-    per_beat = ticks_per_beat(beats)
-    whole = per_beat * beats.metre.beats
-    first = int(tick.min())
-    downbeat = beats.downbeat * per_beat
-    begin = downbeat + (first - downbeat) // whole * whole  # the bar the first note lies in
-    upbeat = begin + whole - first
-    if pickup is not None:
-        lead = int(round(pickup % beats.metre.beats * per_beat))
-        full = downbeat + int(np.rint((first + lead - downbeat) / whole)) * whole  # the first full bar
-        if full - first > lead:  # the first note came earlier than told
-            lead = -(-(full - first) // per_beat) * per_beat
-        return Bars(beats.metre, lead % whole, 1), lead - full
-    if first == begin or upbeat > 0.75 * whole:
-        return Bars(beats.metre, 0, 1), -begin
-    lead = upbeat if upbeat < per_beat else -(-upbeat // per_beat) * per_beat
-    return Bars(beats.metre, lead, 1), lead - begin - whole
+def _end_under_pedal(notes: np.ndarray, pedals: np.ndarray, late: float = 0.15) -> np.ndarray:
+    """``(n,)`` whether the sustain pedal is down where a note ends, or came up less than ``late`` seconds before."""
+    own = pedals[pedals["kind"] == SUSTAIN]
+    if not len(own):
+        return np.zeros(len(notes), bool)
+    last = np.searchsorted(own["onset"], notes["offset"]) - 1
+    return (last >= 0) & (own["offset"][last] + late > notes["offset"])
 
 
 def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
     """Indices of the notes to write: of several at one key and tick, the first."""
     _, first = np.unique(np.column_stack([tick, pitch]), axis=0, return_index=True)
     return np.sort(first)
-
-
-def _choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list[str]]:
-    """Treble or bass per bar, whichever needs fewer ledger lines; a change costs."""
-    tops = {"treble": (30, 38), "bass": (18, 26)}  # diatonic steps (C0 is 0) of the lowest and highest line
-    staves = []
-    for staff, usual in ((1, "treble"), (2, "bass")):
-        cost = np.zeros((count, 2))
-        for own, _, per_bar in voices:
-            for number, symbols in enumerate(per_bar if own == staff else []):
-                for note in (n for symbol in symbols for n in symbol.notes):
-                    step, _, octave = names[note]
-                    place = "CDEFGAB".index(step) + 7 * octave
-                    for j, (low, high) in enumerate(tops.values()):
-                        cost[number, j] += max(0, low - place, place - high) // 2
-        cost += [[0.0, 0.3] if usual == "treble" else [0.3, 0.0]]
-        value, came = cost[0] + ([0, 9] if usual == "treble" else [9, 0]), np.zeros((count, 2), int)
-        for number in range(1, count):
-            ways = value[None, :] + 12.0 * (1 - np.eye(2))
-            came[number], value = ways.argmin(1), ways.min(1) + cost[number]
-        chosen = [int(value.argmin())]
-        for number in range(count - 1, 0, -1):
-            chosen.append(int(came[number, chosen[-1]]))
-        staves.append([list(tops)[j] for j in chosen[::-1]])
-    return staves[0], staves[1]
-
-
-def _pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """Sustain pedal as a line with notches, the soft pedal in words; to the nearest half beat, blips left out."""
-    marks = []
-    step = bars.beat // 3 if bars.beat == 36 else max(bars.beat // 2, 6)
-    for kind, down, up in ((SUSTAIN, "pedal start", "pedal stop"), (SOFT, "una corda", "tre corde")):
-        own = pedals[pedals["kind"] == kind]
-        ticks = [beats.to_beat(own[name]) * ticks_per_beat(beats) + shift for name in ("onset", "offset")]
-        press, release = (np.clip(np.rint(t / step).astype(int) * step, 0, bars.end) for t in ticks)
-        free = 0
-        for a, b in zip(press.tolist(), release.tolist(), strict=True):
-            a = max(a, free)
-            if b > a and a < bars.end:
-                if kind == SUSTAIN and marks and marks[-1] == (a, up):
-                    marks[-1] = (a, "pedal change")
-                    marks.append((b, up))
-                else:
-                    marks += [(a, down), (b, up)]
-                free = b
-    return marks
 
 
 def _positions(placed: list, bars: Bars) -> np.ndarray:

@@ -17,6 +17,7 @@ BEAM = 16
 CUT, MIXED = 1.2, 0.8  # per octave (factor of two) of duration lost, per note
 OPEN, KEEP = 1.6, 0.25  # a second voice: in a bar that had none, and per chord
 CROSSED, ALONE, GAP = 1.5, 0.6, 0.2
+LOOSE = 0.25  # what an end under the pedal counts: nobody hears it, and a transcriber guesses it
 
 
 @dataclass
@@ -36,7 +37,9 @@ class Chord:
     length: int = 0
 
 
-def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: np.ndarray) -> list[Chord]:
+def separate_voices(
+    tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: np.ndarray, loose: np.ndarray
+) -> list[Chord]:
     """The notes of one staff -> chords in two voices, lengths still open.
 
     Args:
@@ -44,34 +47,37 @@ def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: 
         pitch: ``(n,)`` MIDI pitch.
         held: ``(n,)`` ticks for which the key was held.
         bar: ``(n,)`` number of the bar each note begins in.
+        loose: ``(n,)`` whether the note ends under the pedal, where its end says little.
     """
     if not len(tick):
         return []
     onsets, start = np.unique(tick, return_index=True)
     groups = [g[np.argsort(pitch[g], kind="stable")] for g in np.split(np.arange(len(tick)), start[1:])]
     following = np.append(onsets[1:], onsets[-1] + 10_000)
-    # a state: cost, (end, held ticks, onset, lowest pitch, notes) of each voice, last bar with a second voice, history
-    idle = (-1, 1.0, -1, 60.0, 0)
+    # a state: cost, (end, held ticks, onset, lowest pitch, trust in its notes' ends, summed) of each voice, last bar
+    # with a second voice, history
+    idle = (-1, 1.0, -1, 60.0, 0.0)
+    trust = np.where(loose, LOOSE, 1.0)
     beam = [(0.0, idle, idle, -9, None)]
     for onset, group, after in zip(onsets, groups, following, strict=True):
         now, number = int(onset), int(bar[group[0]])
         # legato overlap is no reason for a second voice: what is held a little into the next chord ends there
         want = np.where(held[group] < 1.6 * (after - now), np.minimum(held[group], after - now), held[group])
-        want = np.maximum(want, 1.0).tolist()
+        want, sure = np.maximum(want, 1.0).tolist(), trust[group].tolist()
         options: dict = {}
         for cost, one, two, opened, history in beam:
             for cut in range(len(group) + 1):
                 total, a, b, last = cost, one, two, opened
                 if cut:
-                    total += _enter(two, now, want[:cut]) + KEEP + (OPEN if opened < number else 0.0)
-                    b, last = _voice(now, want[:cut], float(pitch[group[cut - 1]])), number
+                    total += _enter(two, now, want[:cut], sure[:cut]) + KEEP + (OPEN if opened < number else 0.0)
+                    b, last = _voice(now, want[:cut], sure[:cut], float(pitch[group[cut - 1]])), number
                     if one[0] > now and pitch[group[cut - 1]] > one[3]:
                         total += CROSSED
                     if cut == len(group) and one[0] <= now:
                         total += ALONE
                 if cut < len(group):
-                    total += _enter(one, now, want[cut:])
-                    a = _voice(now, want[cut:], float(pitch[group[cut]]))
+                    total += _enter(one, now, want[cut:], sure[cut:])
+                    a = _voice(now, want[cut:], sure[cut:], float(pitch[group[cut]]))
                     if not cut and two[0] > now and pitch[group[0]] < two[3]:
                         total += CROSSED
                 key = (round(a[0]), round(b[0]), last)
@@ -87,18 +93,18 @@ def separate_voices(tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: 
     return chords[::-1]
 
 
-def _voice(now: int, want: list[float], pitch: float) -> tuple:
+def _voice(now: int, want: list[float], sure: list[float], pitch: float) -> tuple:
     length = median(want)
-    return (now + length, length, now, pitch, len(want))
+    return (now + length, length, now, pitch, sum(sure))
 
 
-def _enter(voice: tuple, now: int, want: list[float]) -> float:
+def _enter(voice: tuple, now: int, want: list[float], sure: list[float]) -> float:
     """Cost of putting a chord into a voice: what it cuts short, and how unlike its own notes' lengths are."""
-    end, length, onset, _, count = voice
+    end, length, onset, _, held = voice
     middle = median(want)
-    cost = MIXED * sum(abs(log2(length_wanted / middle)) for length_wanted in want)
+    cost = MIXED * sum(trust * abs(log2(wanted / middle)) for wanted, trust in zip(want, sure, strict=True))
     if end > now + 0.5:
-        cost += CUT * min(count, 3) * log2(length / max(now - onset, 1.0))
+        cost += CUT * min(held, 3) * log2(length / max(now - onset, 1.0))
     elif end < now - 1:
         cost += GAP
     return cost
