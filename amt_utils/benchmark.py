@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -11,9 +12,11 @@ import torch
 from .config import Config, FeatureConfig
 from .hcqt import HCQT, LogMel, bin_frequencies
 from .models import build_model, count_parameters
+from .throughput import measure_loading
 from .transcribe import Transcriber
 
 SECONDS = 60.0
+SIZES = ("tiny", "base")  # whose training steps are measured
 
 
 def measure(task: Callable[[], object], *, repeats: int = 3) -> float:
@@ -66,6 +69,20 @@ def training_memory(config: Config, *, batch: int = 8, seconds: float = 10.0) ->
     return torch.cuda.max_memory_allocated()
 
 
+def training_rate(config: Config, *, batch: int = 8, seconds: float = 10.0, steps: int = 10) -> float | None:
+    """Windows per second that mixed-precision training takes on the GPU, forward and backward; ``None`` without one."""
+    if not torch.cuda.is_available():
+        return None
+    model = build_model(config).cuda()
+
+    def run() -> None:
+        for _ in range(steps):
+            _forward_backward(model, batch, seconds)
+        torch.cuda.synchronize()
+
+    return steps * batch / measure(run)
+
+
 def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 10.0) -> int:
     """Bytes that a GPU keeps for the backward pass of one bf16 step, plus weights, gradients and Adam's moments.
 
@@ -99,11 +116,28 @@ def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 1
 
 def _training_step(config: Config, batch: int, seconds: float, device: str) -> torch.nn.Module:
     model = build_model(config).to(device)
-    audio = torch.randn(batch, int(seconds * config.feature.sample_rate), device=device) * 0.1
-    with torch.autocast(device, dtype=torch.bfloat16):
+    _forward_backward(model, batch, seconds)
+    return model
+
+
+def _forward_backward(model: torch.nn.Module, batch: int, seconds: float) -> None:
+    device = next(model.parameters()).device
+    audio = torch.randn(batch, int(seconds * model.config.feature.sample_rate), device=device) * 0.1
+    with torch.autocast(device.type, dtype=torch.bfloat16):
         loss = sum(v.float().square().mean() for v in model(audio).values())
     loss.backward()
-    return model
+
+
+def loading_lines(needs: dict[str, float | None]) -> list[str]:
+    """What one worker brings, and how many each network's steps on the GPU need (``needs``: windows per second)."""
+    lines = ["training windows of 10 s, per second and worker (one core each)"]
+    for way, rate in measure_loading().items():
+        workers = [f"{size} needs {math.ceil(need / rate)}" for size, need in needs.items() if need]
+        lines.append(f"  {way:44s} {rate:7.1f}" + ("   workers: " + ", ".join(workers) if workers else ""))
+    for size, need in needs.items():
+        taken = f"{need:.1f} windows per second" if need else "not measured, no GPU here"
+        lines.append(f"  what a GPU's steps take, {size}: {taken}")
+    return lines
 
 
 def register(subparsers) -> None:
@@ -111,8 +145,8 @@ def register(subparsers) -> None:
     parser = subparsers.add_parser(
         "benchmark",
         help="speed of features, networks and transcription on this machine",
-        description="Seconds of work per second of audio, beside librosa (and nnAudio where installed), and the memory "
-        "of a training step. Ratios of one run on one machine; best of three.",
+        description="Seconds of work per second of audio, beside librosa (and nnAudio where installed), the memory "
+        "of a training step, and the windows a worker makes. Ratios of one run on one machine; best of three.",
     )
     parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
@@ -136,10 +170,11 @@ def run_command(args) -> int:
         rows.append(("the same by PyTorch alone", cost))
     for label, cost in rows:
         print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
-    for size in ("tiny", "base"):
+    for size in SIZES:
         config = Config().replace(model={"size": size})
         measured = training_memory(config)
         need = measured or saved_activation_bytes(config)
         how = "measured on this GPU" if measured else "counted from what autograd saves"
         print(f"  training step, {size}, batch 8 x 10 s, bf16: {need / 2**30:.1f} GiB ({how})")
+    print("\n".join(loading_lines({size: training_rate(Config().replace(model={"size": size})) for size in SIZES})))
     return 0

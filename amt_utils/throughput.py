@@ -1,4 +1,5 @@
-"""How fast windows can be had: from FLAC by offset, from WAV, by decoding whole files, and from stored features."""
+"""How fast windows can be had: from FLAC by offset, from WAV, by decoding whole files, from stored features, and
+ready for training: augmented, or rendered from MIDI."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .audio import load_audio
+from .config import Config
 from .maestro.catalogue import Maestro
 from .processed import Processed, Windows, read_audio
 from .stored_features import make_computer
@@ -68,6 +70,40 @@ def measure_throughput(processed: Processed, raw: Maestro | None = None, *, seco
         per_second = count / (time.perf_counter() - began)
         rows.append({"way": name, "windows/s per worker": per_second, "x real time": per_second * seconds})
     return pd.DataFrame(rows).set_index("way")
+
+
+def measure_loading(*, seconds: float = 10.0, n: int = 24) -> dict[str, float]:
+    """Training windows per second that one worker makes on one core, by where they come from.
+
+    Counted in the core's own time, so that what else runs on the machine does not matter. Cut from the embedded
+    recording and rendered from its MIDI, on a sampled piano of the shared data where there is one.
+
+    Args:
+        seconds: length of a window.
+        n: windows of each kind.
+    """
+    from .dataset import WindowDataset
+    from .paths import package_folder, shared_data
+
+    example = (str(package_folder() / "examples"),)
+    found = sorted((shared_data() / "pianos").glob("*/piano.json")) if shared_data() else []
+    pianos = (str(found[0].parent),) if found else ()
+    on = f"on {found[0].parent.name}" if found else "on a piano by formula"
+    ways = {
+        "from recordings": {"recordings": example, "augment": False},
+        "from recordings, augmented": {"recordings": example},
+        f"rendered {on}": {"midi": example, "pianos": pianos, "augment": False},
+        f"rendered {on}, augmented": {"midi": example, "pianos": pianos},
+    }
+    rates = {}
+    for name, data in ways.items():
+        windows = WindowDataset(Config().replace(data={"window_seconds": seconds, **data}))
+        windows[0]  # opens, decodes, warms up
+        began = time.process_time()
+        for index in range(1, n + 1):
+            windows[index]
+        rates[name] = n / (time.process_time() - began)
+    return rates
 
 
 def plot_throughput(table, *, ax=None):

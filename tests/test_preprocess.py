@@ -10,6 +10,7 @@ import soundfile
 import torch
 
 from amt_utils.audio import load_audio
+from amt_utils.benchmark import loading_lines
 from amt_utils.config import Config
 from amt_utils.errors import AmtError
 from amt_utils.hcqt import make_feature
@@ -19,7 +20,7 @@ from amt_utils.midi import read_midi
 from amt_utils.preprocess import estimate_disk, find_items, preprocess, register
 from amt_utils.processed import Windows, make_loader, open_processed
 from amt_utils.stored_features import feature_config
-from amt_utils.throughput import measure_throughput, plot_throughput
+from amt_utils.throughput import measure_loading, measure_throughput, plot_throughput
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +190,17 @@ def test_throughput_names_every_way(raw, folder):
     table = measure_throughput(open_processed(folder), open_maestro(raw), seconds=2.0, n=3)
     assert len(table) == 5 and (table["windows/s per worker"] > 0).all()
     assert len(plot_throughput(table).patches) == 5
+
+
+def test_benchmark_says_how_many_workers_a_gpu_needs(monkeypatch):
+    monkeypatch.setenv("AMT_SHARED_DATA", "")
+    rates = measure_loading(seconds=2.0, n=4)
+    assert len(rates) == 4 and min(rates.values()) > 0
+    assert rates["from recordings"] > rates["from recordings, augmented"]
+    monkeypatch.setattr("amt_utils.benchmark.measure_loading", lambda: {"from recordings": 40.0, "rendered": 9.0})
+    told = loading_lines({"tiny": None, "base": 100.0})
+    assert "base needs 3" in told[1] and "base needs 12" in told[2] and "tiny needs" not in "".join(told)
+    assert "tiny: not measured" in told[3] and "base: 100.0 windows" in told[4]
 
 
 def test_command(raw, tmp_path, capsys):
