@@ -195,6 +195,7 @@ class WindowDataset(Dataset):
                 detune_cents=rng.normal(0, 8) if rng.random() < 0.8 else 0.0,
                 borrowed_keys=int(rng.choice([-3, 0, 0, 3])),
                 unevenness_decibels=rng.uniform(0, 3),
+                resonance_decibels=rng.uniform(-44, -30) if rng.random() < 0.8 else None,
             )
         piano = self.pianos[rng.integers(len(self.pianos))]
         y = render(near, piano, start=RINGING, duration=window, touch=touch, rng=rng)

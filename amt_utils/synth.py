@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from scipy.signal import oaconvolve
 
 from .audio import load_audio
 from .errors import AmtError
-from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, Performance
+from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance
 
 SAMPLE_RATE = 16_000
 FIRST_UNDAMPED_PITCH = 91  # on most grands the dampers end near G6
@@ -139,6 +140,8 @@ class Touch:
         detune_cents: of the whole instrument.
         borrowed_keys: take each key's sample from so many keys higher: another body, another brightness.
         unevenness_decibels: standard deviation of the keys' loudness, as on a piano that wants voicing.
+        resonance_decibels: of the undamped strings that answer while the sustain pedal is down; ``None`` leaves
+            them out.
     """
 
     decibels_per_velocity: float = 0.32
@@ -147,6 +150,7 @@ class Touch:
     detune_cents: float = 0.0
     borrowed_keys: int = 0
     unevenness_decibels: float = 0.0
+    resonance_decibels: float | None = None
 
 
 def render(
@@ -196,9 +200,43 @@ def render(
         if struck_again * SAMPLE_RATE <= damped:
             damped, release = struck_again * SAMPLE_RATE, RESTRIKE_FADE / 3
         _add_note(mix, sample, round(begin) - piano.onset, gain, damped * ratio + piano.onset, release)
+    if touch.resonance_decibels is not None:
+        pressed = performance.pedals[performance.pedals["kind"] == SUSTAIN]
+        _add_resonance(mix, (pressed["onset"] - start) * ratio, (pressed["offset"] - start) * ratio, touch)
     if ratio != 1.0:
         mix = soxr.resample(mix, SAMPLE_RATE * ratio, SAMPLE_RATE, quality="MQ").astype(np.float32)
     return np.pad(mix, (0, max(0, n_out - len(mix))))[:n_out]
+
+
+@lru_cache(maxsize=1)
+def _open_strings() -> np.ndarray:
+    """What all strings answer to a click while no damper is on them: two seconds, unit energy."""
+    rng = np.random.default_rng(88)
+    time = np.arange(2 * SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
+    answer = np.zeros_like(time)
+    for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
+        base = 440.0 * 2 ** ((pitch - 69) / 12)
+        for partial in range(1, 7):
+            frequency = base * partial * np.sqrt(1 + 3e-4 * partial**2)
+            if frequency > 0.4 * SAMPLE_RATE:
+                break
+            decay = 0.8 + 0.5 * (frequency / 440) ** 0.7
+            answer += np.exp(-decay * time) / partial * np.sin(2 * np.pi * frequency * time + rng.uniform(0, 6.28))
+    return answer / np.sqrt(np.sum(answer**2))
+
+
+def _add_resonance(mix: np.ndarray, pressed: np.ndarray, released: np.ndarray, touch: Touch) -> None:
+    """Adds the open strings' answer to ``mix`` between ``pressed`` and ``released`` (seconds on its time axis)."""
+    dampers_up = np.zeros(len(mix), np.float32)
+    for begin, end in zip(pressed * SAMPLE_RATE, released * SAMPLE_RATE, strict=True):
+        dampers_up[max(0, int(begin)) : max(0, int(end))] = 1.0
+    if not dampers_up.any():
+        return
+    # dampers take as long to come down on the strings as on a single one
+    fade = np.exp(-np.arange(int(4 * touch.release_seconds * SAMPLE_RATE)) / (touch.release_seconds * SAMPLE_RATE))
+    dampers_up = oaconvolve(dampers_up, (fade / fade.sum()).astype(np.float32))[: len(mix)]
+    halo = oaconvolve(mix * dampers_up, _open_strings())[: len(mix)]
+    mix += 10 ** (touch.resonance_decibels / 20) * halo * dampers_up
 
 
 def _next_strike(notes: np.ndarray) -> np.ndarray:

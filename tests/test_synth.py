@@ -6,7 +6,7 @@ import pytest
 from amt_utils.audio import save_audio
 from amt_utils.augment import add_noise, augment, filter_randomly, load_impulse_responses
 from amt_utils.errors import AmtError
-from amt_utils.notes import Performance, make_notes, make_pedals
+from amt_utils.notes import SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.paths import shared_data
 from amt_utils.synth import Touch, load_piano, render, simple_tone_piano
 
@@ -137,3 +137,30 @@ def test_render_command_writes_pairs_that_fit(tmp_path, monkeypatch):
     audio = load_audio(tmp_path / "out" / "0000.flac")
     assert np.argmax(np.abs(audio) > 0.05 * np.abs(audio).max()) / RATE == pytest.approx(first, abs=0.02)
     assert main(["render", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 1
+
+
+def test_strings_resonate_only_while_the_dampers_are_up():
+    notes = make_notes([0.5], [0.6], [60], [100])
+    held = Performance(notes, make_pedals([0.3], [2.0], [SUSTAIN]))
+    piano = simple_tone_piano()
+    dry, wet = (render(held, piano, duration=3.0, touch=Touch(resonance_decibels=d)) for d in (None, -30.0))
+    halo = np.abs(wet - dry)
+    rate = 16_000
+    assert halo[: int(0.49 * rate)].max() < 1e-4
+    assert halo[int(0.6 * rate) : int(1.9 * rate)].max() > 1e-3
+    assert halo[int(2.5 * rate) :].max() < 1e-5
+    np.testing.assert_array_equal(
+        render(Performance(notes), piano, duration=1.0, touch=Touch(resonance_decibels=-30.0)),
+        render(Performance(notes), piano, duration=1.0),
+    )
+
+
+def test_borrowed_samples_keep_pitch_and_hammer():
+    performance = Performance(make_notes([0.5], [2.0], [69], [100]))
+    piano = simple_tone_piano()
+    for borrowed in (-3, 3):
+        y = render(performance, piano, duration=2.5, touch=Touch(borrowed_keys=borrowed))
+        spectrum = np.abs(np.fft.rfft(y[16_000:32_000] * np.hanning(16_000)))
+        assert abs(int(np.argmax(spectrum)) - 440) <= 2
+        assert np.abs(y[: int(0.494 * 16_000)]).max() < 1e-4
+        assert np.abs(y[int(0.5 * 16_000) : int(0.51 * 16_000)]).max() > 1e-2
