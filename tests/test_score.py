@@ -183,13 +183,14 @@ def test_pedal_marks_are_balanced_and_drawn():
 
 
 def test_ends_under_the_pedal_make_no_voices():
-    """A transcriber hears the pedal's ends, not the fingers': what rings on is written as what was played."""
+    """A transcriber hears strings that ring on, not fingers: what begins is written, not what still sounds."""
     piece = PIECES["waltz in D"]
     performance, order = perform(piece, jitter=0.01, seed=3)
-    ringing = Performance(performance.with_ends("sounding"), performance.pedals)
-    score = make_score(ringing)
+    notes = performance.notes.copy()
+    notes["offset"] = notes["onset"] + 3 * (notes["offset"] - notes["onset"])
+    score = make_score(Performance(notes, performance.pedals))
     assert set(score.positions["voice"]) == {1}
-    assert check_score(score, piece, order)["length"] > 0.9
+    assert check_score(score, piece, order)["length"] > 0.8
 
 
 def test_names_follow_the_key():
