@@ -19,7 +19,7 @@ MODULES = (
     "search.command",
     "maestro.download",
     "maestro.tidy",
-    "preprocess",
+    "preprocess_command",
     "figures.eda_figures",
     "recordings",
     "own_piano.align",

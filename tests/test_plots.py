@@ -8,7 +8,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from amt_utils.config import Config, FeatureConfig
-from amt_utils.figures import seeing
+from amt_utils.figures import excerpts, seeing
 from amt_utils.figures.plots import (
     overlay_labels,
     overlay_notes,
@@ -33,7 +33,7 @@ def close_figures():
 def takes(tmp_path_factory):
     maestro = open_maestro(make_miniature(tmp_path_factory.mktemp("mini"), sample_rate=16_000, stereo=False))
     names = [p.title for p in maestro.pieces]
-    return [seeing.Take(n, maestro.audio_path(p), maestro.midi_path(p)) for n, p in zip(names, maestro.pieces)]
+    return [excerpts.Take(n, maestro.audio_path(p), maestro.midi_path(p)) for n, p in zip(names, maestro.pieces)]
 
 
 NOTES = make_notes([0.5, 1.0, 1.2], [1.0, 2.0, 2.5], [60, 64, 67], [40, 80, 120])
@@ -94,7 +94,7 @@ def test_an_excerpts_features_are_those_of_the_whole(takes, hop):
     from amt_utils.hcqt import make_feature
 
     config = FeatureConfig(hop_length=hop)
-    excerpt = seeing.load_excerpt(takes[0], start=150 * 0.02, seconds=2.0)
+    excerpt = excerpts.load_excerpt(takes[0], start=150 * 0.02, seconds=2.0)
     values = excerpt.feature(config)
     assert values.shape == (3, round(2.0 / config.frame_seconds), 352)
     assert len(excerpt.heard) == 32_000 and excerpt.notes["offset"].min() > 3.0
@@ -105,8 +105,8 @@ def test_an_excerpts_features_are_those_of_the_whole(takes, hop):
 
 
 def test_the_lonely_note_and_every_figure(takes):
-    take, note = seeing.find_lonely_note(takes)
-    excerpt = seeing.load_excerpt(take, note["onset"] - 0.6, 1.5)
+    take, note = excerpts.find_lonely_note(takes)
+    excerpt = excerpts.load_excerpt(take, note["onset"] - 0.6, 1.5)
     assert excerpt.start == pytest.approx(note["onset"] - 0.6, abs=0.01)
     ax = seeing.plot_note(excerpt, note)
     level = ax.lines[0].get_ydata()[(ax.lines[0].get_xdata() > note["onset"] + 0.05)][0]
@@ -120,7 +120,7 @@ def test_the_lonely_note_and_every_figure(takes):
 
 def test_sliders_follow_the_recording(takes, monkeypatch):
     pytest.importorskip("ipywidgets")
-    drawn, load = [], seeing.load_excerpt
+    drawn, load = [], excerpts.load_excerpt
     monkeypatch.setattr(seeing, "load_excerpt", lambda *args: drawn.append(args) or load(*args))
     which, times, choice, _ = seeing.explore(takes[:2]).children
     assert drawn == [(takes[0], 0.0, 4.0)]
@@ -137,5 +137,5 @@ def test_sliders_follow_the_recording(takes, monkeypatch):
 def test_takes_prefer_the_miniature_when_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("AMT_MINI", "1")
     monkeypatch.setenv("AMT_DATA", str(tmp_path))
-    found = seeing.find_takes(limit=3)
+    found = excerpts.find_takes(limit=3)
     assert len(found) == 3 and all("After" in take.name and take.audio.is_file() for take in found)

@@ -17,7 +17,8 @@ from amt_utils.hcqt import make_feature
 from amt_utils.maestro.catalogue import open_maestro
 from amt_utils.maestro.miniature import make_miniature
 from amt_utils.midi import read_midi
-from amt_utils.preprocess import estimate_disk, find_items, preprocess, register
+from amt_utils.preprocess import estimate_disk, find_items, preprocess
+from amt_utils.preprocess_command import register
 from amt_utils.processed import Windows, make_loader, open_processed
 from amt_utils.stored_features import feature_config
 from amt_utils.throughput import measure_loading, measure_throughput, plot_throughput

@@ -55,7 +55,8 @@ def plot_roll(
     ax = new_axes(ax)
     end = float(notes["offset"].max()) if end is None and len(notes) else (end or start + 1.0)
     seen = notes[(notes["offset"] > start) & (notes["onset"] < end)]
-    bars = PolyCollection(_boxes(seen, 0.42), cmap="cividis_r", edgecolors="black", linewidths=0.3)
+    edges = "black" if end - start < 60 else "face"  # outlines would hide the colour of so narrow bars
+    bars = PolyCollection(_boxes(seen, 0.42), cmap="cividis_r", edgecolors=edges, linewidths=0.3)
     bars.set_array(seen["velocity"].astype(float))
     bars.set_clim(1, 127)
     ax.add_collection(bars)
