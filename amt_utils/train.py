@@ -32,6 +32,7 @@ from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
 from .losses import compute_losses, total_loss
 from .models import build_model, count_parameters
+from .optimizing import choose_precision, learning_rate, make_optimizer, update_average
 from .run_log import RunLog
 from .validate import validate
 
@@ -79,7 +80,7 @@ class Trainer:
             devices=devices,
             num_nodes=num_nodes,
             strategy="ddp" if several else "auto",
-            precision=_choose_precision(config.train.precision),
+            precision=choose_precision(config.train.precision),
         )
         self.step = 0
         self.best = -1.0
@@ -97,7 +98,7 @@ class Trainer:
         model = build_model(self.config)
         self.parameters = count_parameters(model)
         model.network.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(_decay_groups(model, train.weight_decay), lr=train.learning_rate)
+        optimizer = make_optimizer(model, self.config)
         # the first process decides for all: other machines need not see its folder
         state = self._find_state(resume) if rank == 0 else None
         state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
@@ -109,9 +110,8 @@ class Trainer:
         elif start_from:
             model.load_state_dict(_read_weights(start_from))
         self.model, self.optimizer = self.fabric.setup(model, optimizer)
-        self.ema = {k: v.detach().clone() for k, v in self._plain().state_dict().items()}
-        if state:
-            self.ema = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
+        averages = state["ema"] if state else self._plain().state_dict()
+        self.ema = {k: v.detach().clone().to(self.fabric.device) for k, v in averages.items()}
         self.sampler = ResumableSampler(
             self.windows_per_step * train.steps_per_epoch, rank=rank, replicas=self.fabric.world_size
         )
@@ -231,18 +231,9 @@ class Trainer:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self._update_ema()
+        update_average(self.ema, self._plain(), self.step, train.ema_decay)
         sums = fabric.all_reduce(sums, reduce_op="mean")
         return {name: round(float(value), 6) for name, value in sums.items()}
-
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        decay = min(self.config.train.ema_decay, (1 + self.step) / (10 + self.step))
-        for name, value in self._plain().state_dict().items():
-            if value.is_floating_point():
-                self.ema[name].lerp_(value, 1 - decay)
-            else:
-                self.ema[name].copy_(value)
 
     def _all_agree_to_stop(self, deadline: float) -> bool:
         mine = torch.tensor(float(self.stop_asked or time.monotonic() > deadline), device=self.fabric.device)
@@ -320,33 +311,6 @@ class Trainer:
         except (AmtError, OSError) as error:
             self.fabric.print(f"step {self.step} is not saved, training goes on: {error}")
         return log
-
-
-def learning_rate(config: Config, step: int) -> float:
-    """Linear warm-up, then a cosine down to ``final_rate`` of the peak."""
-    train = config.train
-    total = train.total_steps or train.epochs * train.steps_per_epoch
-    if step < train.warmup_steps:
-        return train.learning_rate * (step + 1) / train.warmup_steps
-    along = min(1.0, (step - train.warmup_steps) / max(1, total - train.warmup_steps))
-    return train.learning_rate * (train.final_rate + (1 - train.final_rate) * 0.5 * (1 + math.cos(math.pi * along)))
-
-
-def _choose_precision(name: str) -> str:
-    if name != "auto":
-        return {"32": "32-true"}.get(name, name)
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    # CPUs without AVX-512 bf16 emulate it, slower than fp32
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
-
-
-def _decay_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    weights = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _read_weights(path) -> dict[str, torch.Tensor]:
