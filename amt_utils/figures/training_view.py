@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..benchmark import saved_activation_bytes
 from ..config import Config, load_config
 from ..train import Trainer
 from .curves import plot_curves
@@ -32,26 +33,6 @@ def choose_size(memory_gb: float) -> str:
     return "large" if memory_gb >= 23 else "base" if memory_gb >= 7 else "tiny"
 
 
-def measure_window_bytes(config: Config) -> int:
-    """Bytes that one training window keeps for the backward pass in 32 bits, counted on the CPU from a short one."""
-    from ..models import build_model
-
-    seconds = 1.0
-    model = build_model(config).train()
-    kept: dict[int, int] = {}
-
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    parameters = sum(p.numel() * p.element_size() for p in model.parameters())
-    audio = torch.zeros(1, round(seconds * config.feature.sample_rate))
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        model(audio)
-    return round(max(1, sum(kept.values()) - parameters) * config.data.window_seconds / seconds)
-
-
 def fit_to_memory(config: Config, memory_gb: float, *, effective_batch: int = 16) -> Config:
     """``batch_size`` as large as fits, ``accumulate`` such that their product stays ``effective_batch``.
 
@@ -60,7 +41,7 @@ def fit_to_memory(config: Config, memory_gb: float, *, effective_batch: int = 16
         memory_gb: of one GPU; 0 (no GPU) takes batches of two.
         effective_batch: windows per optimizer step on one GPU, a power of two.
     """
-    per_window = 0.6 * measure_window_bytes(config)  # mixed precision halves most, not all, of what is kept
+    per_window = saved_activation_bytes(config, batch=1, seconds=config.data.window_seconds)
     fits = (memory_gb - RESERVED_GB) * USABLE * 2**30 / per_window
     batch = 2
     while batch * 2 <= min(fits, effective_batch):
