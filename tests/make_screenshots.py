@@ -1,14 +1,15 @@
-"""Makes the README's pictures of the piano roll from the example recording, in a real browser.
+"""Makes the README's pictures from the example recording: piano roll and score in a real browser, evaluation figures.
 
     python tests/make_screenshots.py [docs/images]
 
-The comparison shows the shipped network's transcription against what was played; ``--stand-in`` shows an invented
-one where there are no weights.
+All show the shipped network's transcription, the comparison and the figures against what was played; ``--stand-in``
+shows an invented one where there are no weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import numpy as np
 from helpers_browser import open_browser, open_page, why_no_browser
 
 from amt_utils.demo import example_files
+from amt_utils.figures import analysis, analysis_figures
 from amt_utils.midi import read_midi
+from amt_utils.nmf import NmfTranscriber
 from amt_utils.notes import Performance, make_notes
 from amt_utils.score.score import make_score
 from amt_utils.widget import PianoRoll
@@ -36,10 +39,11 @@ def main() -> None:
     played = read_midi(midi)
     heard, activations = _invent(played) if arguments.stand_in else _transcribe(recording)
     title = recording.stem.replace("_", " ").capitalize()
+    score = make_score(heard, title=title)
     rolls = {
         "roll": PianoRoll(heard, recording, title=title, activations=activations, language="en"),
         "comparison": PianoRoll(heard, recording, title=title, reference=played, language="en"),
-        "score": PianoRoll(heard, recording, title=title, score=make_score(heard), language="en"),
+        "score": PianoRoll(heard, recording, title=title, score=score, language="en"),
     }
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
@@ -59,6 +63,16 @@ def main() -> None:
             page.wait_for_timeout(1200)
             _save(page.screenshot(), arguments.folder / f"{name}.png")
             page.close()
+        page = browser.new_page(viewport={"width": 900, "height": 560})
+        page.set_content(f"<style>body {{margin: 0; background: white}} svg {{width: 900px; height: auto}}</style>"
+                         f"{score.to_svg()[0]}")  # fmt: skip
+        box = page.locator("g.system").nth(1).bounding_box()  # two lines of music
+        page.set_viewport_size({"width": 900, "height": round(box["y"] + box["height"] + 30)})
+        _save(page.screenshot(), arguments.folder / "score.png")
+    take = analysis.Take(title, "", recording, played)
+    systems = [("network", heard), ("NMF", NmfTranscriber().transcribe(recording))]
+    errors = analysis.find_errors([analysis.Heard(name, take, estimate) for name, estimate in systems])
+    _save(_draw(errors), arguments.folder / "evaluation.png")
 
 
 def _transcribe(recording: Path) -> tuple[Performance, dict]:
@@ -77,10 +91,26 @@ def _invent(played: Performance) -> tuple[Performance, dict]:
     return Performance(make_notes(*columns), played.pedals), {}
 
 
+def _draw(errors) -> bytes:
+    """Why notes are missed or invented, and where they are found, one figure above the other, as PNG."""
+    from PIL import Image
+
+    figures = []
+    for plot in (analysis_figures.plot_causes, analysis_figures.plot_recall_by):
+        figure, picture = plot(errors)[0].figure, io.BytesIO()
+        figure.set_size_inches(11, 3.2)
+        figure.savefig(picture, dpi=90)
+        figures.append(Image.open(picture).convert("RGB"))
+    both = Image.new("RGB", (figures[0].width, sum(figure.height for figure in figures)), "white")
+    both.paste(figures[0], (0, 0))
+    both.paste(figures[1], (0, figures[0].height))
+    picture = io.BytesIO()
+    both.save(picture, "PNG")
+    return picture.getvalue()
+
+
 def _save(png: bytes, path: Path) -> None:
     """Screenshots have few colours: a palette makes them a third of the size."""
-    import io
-
     from PIL import Image
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
