@@ -14,6 +14,7 @@ MODULES = (
     "demo",
     "evaluate",
     "train_command",
+    "ablation",
     "validate",
     "exported",
     "search.command",

@@ -61,10 +61,11 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
     }
     terms = {name: loss(logits[name].float(), batch[name], mask, weight) for name, weight in pos_weight.items()}
     terms["pedal"] = binary_cross_entropy(logits["pedal"].float(), batch["pedal"], mask, 1.0)
-    # velocity counts only where an onset is, most at its peak
+    # velocity counts where an onset is, most at its peak, and as far as is wished while the note goes on
+    where = torch.maximum(batch["onset"], config.velocity_after_onset * batch["frame_ex"])
     terms["velocity"] = _masked_mean(
         F.binary_cross_entropy_with_logits(logits["velocity"].float(), batch["velocity"], reduction="none"),
-        mask * batch["onset"],
+        mask * where,
     )
     return terms
 

@@ -25,7 +25,7 @@ def make_rolls(performance: Performance, n_frames: int, config: Config, *, start
 
     Returns:
         float32 arrays: ``onset``, ``offset``, ``key_offset``, ``frame``, ``frame_ex`` (frame minus onset frames),
-        ``velocity`` (0..1 where an onset is, else 0) of shape ``(T, 88)``; ``pedal`` of shape ``(T, 3)``.
+        ``velocity`` (0..1 while the note lasts, else 0) of shape ``(T, 88)``; ``pedal`` of shape ``(T, 3)``.
     """
     target, seconds = config.target, config.feature.frame_seconds
     if target.mode not in ("soft", "grid"):
@@ -44,6 +44,7 @@ def make_rolls(performance: Performance, n_frames: int, config: Config, *, start
     _draw_events(rolls["onset"], onset, keys, width)
     _draw_events(rolls["offset"], offset, keys, width)
     _draw_events(rolls["key_offset"], key_offset, keys, width)
+    rolls["velocity"] = _draw_loudness(onset, offset, keys, notes["velocity"] / 127.0, n_frames)
     _draw_values(rolls["velocity"], onset, keys, notes["velocity"] / 127.0, width)
     rolls["frame"] = _draw_spans(onset, offset, keys, n_frames, N_KEYS)
     onset_frames = np.zeros_like(rolls["frame"])
@@ -77,6 +78,16 @@ def _draw_values(roll: np.ndarray, times: np.ndarray, columns: np.ndarray, value
     keep = np.flatnonzero((weight > 0) & (frame >= 0) & (frame < len(roll)))
     keep = keep[np.argsort(weight[keep], kind="stable")]  # the nearest written last
     roll[frame[keep], column[keep]] = value[keep]
+
+
+def _draw_loudness(begin, end, columns: np.ndarray, values: np.ndarray, n_frames: int) -> np.ndarray:
+    """``(n_frames, 88)``: each note's value from its first frame to its last; the later of two notes wins."""
+    roll = np.zeros((n_frames, N_KEYS), np.float32)
+    first = np.clip(np.rint(begin), 0, n_frames).astype(np.int64)
+    last = np.clip(np.rint(end), 0, n_frames).astype(np.int64)
+    for a, b, column, value in zip(first, last, columns, values, strict=True):
+        roll[a:b, column] = value
+    return roll
 
 
 def _triangle(times: np.ndarray, width: float):
