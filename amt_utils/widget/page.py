@@ -10,7 +10,7 @@ from importlib.resources import files
 # in the order in which they build on each other
 _SCRIPTS = (
     *("words", "data", "piano", "player", "notes", "moving", "draw"),
-    *("panel", "score", "chooser", "gestures", "roll"),
+    *("panel", "score", "chooser", "view", "gestures", "roll"),
 )
 
 

@@ -1,6 +1,6 @@
 // Keys, pointers and wheel.
 
-class Gestures extends Chooser {
+class Gestures extends Viewing {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const onControl = event.target.closest("button, select, input");
