@@ -213,7 +213,8 @@ def plot_comparison(results: dict, *, axes=None):
         f1 = [100 * r.get("note_f1", 0.0) for r in result["epochs"]]
         right.plot([r["epoch"] for r in result["epochs"]], f1, ls=style, marker="o", label=name)
     left.set(xlabel="step", ylabel="training loss")
-    right.set(xlabel="epoch", ylabel="validation note F1 (%)")
+    right.set(xlabel="epoch", ylabel="validation note F1 (%)", ylim=(0, max(1.0, right.get_ylim()[1])))
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.legend(fontsize=8)
     return left, right
 

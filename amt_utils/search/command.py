@@ -149,11 +149,12 @@ def _count_gpus() -> int:
     return sum(line.startswith("GPU ") for line in listed.splitlines())
 
 
-def plot_search(study, *, axes=None):
+def plot_search(study, *, score: str = "note F1 (%)", axes=None):
     """How a study went: every trial's score in time, and against each searched value.
 
     Args:
         study: an Optuna study.
+        score: what it is ranked by, for the axis.
         axes: one Axes for the history and one for each parameter; new ones unless given.
 
     Returns:
@@ -161,6 +162,7 @@ def plot_search(study, *, axes=None):
     """
     import matplotlib.pyplot as plt
     import numpy as np
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     trials = [t for t in study.get_trials(deepcopy=False) if t.state.name in ("COMPLETE", "PRUNED")]
     names = sorted({name for t in trials for name in t.params})
@@ -183,13 +185,19 @@ def plot_search(study, *, axes=None):
     if complete:
         best = np.maximum.accumulate([100 * t.value for t in complete])
         axes[0].step([t.number for t in complete], best, where="post", color="black", label="best so far")
-    axes[0].set(xlabel="trial", ylabel="note F1 (%)")
+    axes[0].set(xlabel="trial", ylabel=score)
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend(fontsize=8)
+    low, high = axes[0].get_ylim()
+    for ax in axes[: 1 + len(names)]:
+        ax.set_ylim(max(low, 0.0), max(high, 1.0))
     for ax, name in zip(axes[1:], names, strict=False):
         ax.set(xlabel=name)
-        values = [t.params[name] for t in trials if name in t.params]
-        if all(isinstance(v, float) and v > 0 for v in values) and max(values) > 8 * min(values):
+        if any(getattr(t.distributions.get(name), "log", False) for t in trials):
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.xaxis.set_minor_formatter(NullFormatter())
     return axes
 
 
