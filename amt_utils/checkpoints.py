@@ -83,25 +83,6 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
     return card
 
 
-def newest_valid(folders: list[str | os.PathLike], *, log=print) -> Path | None:
-    """The valid checkpoint with the most steps among ``*.pt`` in all ``folders``; others are named with the reason."""
-    found: list[tuple[int, float, Path]] = []
-    for folder in folders:
-        for path in sorted(Path(folder).glob("**/*.pt")):
-            try:
-                card = read_card(path)
-                found.append((int(card.get("step", 0)), path.stat().st_mtime, path))
-            except (AmtError, OSError) as error:
-                log(f"skipped: {error}")
-    for _, _, path in sorted(found, reverse=True):
-        try:
-            load_checkpoint(path)
-            return path
-        except AmtError as error:
-            log(f"skipped: {error}")
-    return None
-
-
 def hash_file(path: str | os.PathLike) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as f:

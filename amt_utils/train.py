@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from . import __version__
-from .checkpoint_files import prune
-from .checkpoints import load_checkpoint, newest_valid, save_checkpoint, save_weights
+from .checkpoint_files import find_newest, prune
+from .checkpoints import load_checkpoint, save_checkpoint, save_weights
 from .config import Config, save_config
 from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
@@ -130,11 +130,14 @@ class Trainer:
             self.log.trim(self.step)
 
     def _find_state(self, resume: bool) -> dict[str, Any] | None:
-        existing = newest_valid([self.folder], log=self.fabric.print) if self.folder.is_dir() else None
-        if existing and not resume:
+        newest, skipped = find_newest([self.folder])
+        for _path, reason in skipped:
+            self.fabric.print(f"skipped: {reason}")
+        if newest and not resume:
             raise AmtError(f"{self.folder}: holds a run already; add --resume to go on, or name another folder")
-        if not existing:
+        if not newest:
             return None
+        existing = newest.path
         state, card = load_checkpoint(existing)
         theirs, mine = Config.from_dict(card["config"], where=str(existing)), self.config
         for section in ("feature", "model", "target"):

@@ -1,6 +1,6 @@
 """A run that is killed again and again ends with the same weights as one that was not.
 
-``AMT_KILLS=10`` kills ten times; three times unless it is set.
+``AMT_KILLS`` says how many times; ten unless it is set.
 """
 
 import csv
@@ -23,7 +23,7 @@ from amt_utils.errors import AmtError
 from amt_utils.train import Trainer, train
 
 ROOT = Path(__file__).parent.parent
-KILLS = int(os.environ.get("AMT_KILLS", "3"))
+KILLS = int(os.environ.get("AMT_KILLS", "10"))
 
 
 @pytest.fixture(scope="module")

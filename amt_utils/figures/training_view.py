@@ -56,8 +56,7 @@ def make_notebook_config(data: str = "miniature", *, memory_gb: float | None = N
     if os.environ.get("AMT_MINI") == "1" or memory_gb == 0:
         small = {"window_seconds": 2.0, "validation_limit": 1, "augment": True}
         steps = {"batch_size": 2, "steps_per_epoch": 6, "epochs": 2, "warmup_steps": 4, "checkpoint_every_steps": 4}
-        size = "micro" if os.environ.get("AMT_MINI") == "1" else "tiny"
-        return load_config("tiny").replace(model={"size": size}, data=DATA[data] | small, train=steps)
+        return load_config("tiny").replace(data=DATA[data] | small, train=steps)
     size = choose_size(memory_gb)
     workers = min(8, os.cpu_count() or 1)
     config = load_config(size).replace(data=DATA[data] | {"workers": workers, "validation_limit": 4})
