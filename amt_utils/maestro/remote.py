@@ -13,11 +13,14 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tqdm.auto import tqdm
 
 from ..errors import AmtError
 from ..files import written_whole
@@ -207,7 +210,11 @@ class Client:
             idle, before = (0, progress()) if progress() > before else (idle + 1, before)
             if idle >= ATTEMPTS:
                 break
-            time.sleep(min(30.0, RETRY_SECONDS * 2 ** (idle - 1)) if idle else 0)
+            wait = min(30.0, RETRY_SECONDS * 2 ** (idle - 1)) if idle else 0
+            if idle >= 3:  # nobody should look at a still screen
+                again = f"trying again in {wait:.0f} s ({idle} of {ATTEMPTS})"
+                tqdm.write(f"{url}: no usable reply, {again}", file=sys.stderr)
+            time.sleep(wait)
         raise AmtError(f"{url}: no usable reply in {ATTEMPTS} attempts; check the connection and start again")
 
     def _repair(self, archive: Archive, member: Member, part: Path, stumbled: int) -> None:
