@@ -6,7 +6,6 @@ again goes on where the last call was stopped. The picture shows decoded note F1
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from .checkpoints import read_card
 from .config import Config, change_config, load_config, save_config
 from .errors import AmtError
 from .files import written_whole
+from .run_log import read_table
 
 ROWS: dict[str, tuple[str, ...]] = {  # what each row changes in the configuration it starts from
     "ours": (),
@@ -56,12 +56,12 @@ def run_rows(config: Config, folder: Path, rows: list[str], *, options: list[str
         command += ["--resume", *options, *(["--max-time", str(int(left))] if left else [])]
         if subprocess.run(command).returncode:
             raise AmtError(f"{row}: training failed (see above); what the other rows have learnt is kept in {folder}")
-    return all(len(_read(folder / row / "epochs.csv")) >= config.train.epochs for row in rows)
+    return all(len(read_table(folder / row / "epochs.csv")) >= config.train.epochs for row in rows)
 
 
 def read_row(folder: Path) -> dict[str, list[float]]:
     """A run's folder -> ``step``, ``minutes`` (of training alone) and the F1 scores after each epoch."""
-    steps, epochs = _read(folder / "steps.csv"), _read(folder / "epochs.csv")
+    steps, epochs = read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")
     minutes = np.cumsum([float(s["seconds"]) for s in steps]) / 60
     found = {int(s["step"]): m for s, m in zip(steps, minutes, strict=True)}
     row = {"step": [int(e["step"]) for e in epochs]}
@@ -105,13 +105,6 @@ def plot_rows(folder: Path, rows: list[str]):
         ax.grid(alpha=0.2)
     right.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return list(csv.DictReader(f))
 
 
 def register(subparsers) -> None:

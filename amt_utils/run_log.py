@@ -43,16 +43,9 @@ class RunLog:
             raise
         self._show("train", rows)
 
-    def read_steps(self) -> list[dict[str, str]]:
-        """The rows of ``steps.csv``."""
-        if not self.steps.exists():
-            return []
-        with self.steps.open(newline="") as f:
-            return list(csv.DictReader(f))
-
     def trim(self, step: int) -> None:
         """Drops the steps after ``step``: they are about to be repeated."""
-        rows = [r for r in self.read_steps() if r["step"] and int(r["step"]) <= step]
+        rows = [r for r in read_table(self.steps) if r["step"] and int(r["step"]) <= step]
         if rows:
             _write_table(self.steps, rows)
         else:
@@ -63,7 +56,7 @@ class RunLog:
         from .figures.curves import plot_curves
 
         _write_table(self.epochs, history)
-        figure = plot_curves(self.read_steps(), history).figure
+        figure = plot_curves(read_table(self.steps), history).figure
         with written_whole(self.folder / "curves.png") as partial:
             figure.savefig(partial, dpi=90)
         self._show("validation", history[-1:])
@@ -74,6 +67,14 @@ class RunLog:
                 if name not in ("step", "epoch") and isinstance(value, (int, float)):
                     self._board.add_scalar(f"{group}/{name}", value, row["step"])
         self._board.flush()
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a run's ``steps.csv`` or ``epochs.csv``; none before the file is there."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as f:
+        return list(csv.DictReader(f))
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:

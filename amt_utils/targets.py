@@ -83,9 +83,7 @@ def _draw_values(roll: np.ndarray, times: np.ndarray, columns: np.ndarray, value
 def _draw_loudness(begin, end, columns: np.ndarray, values: np.ndarray, n_frames: int) -> np.ndarray:
     """``(n_frames, 88)``: each note's value from its first frame to its last; the later of two notes wins."""
     roll = np.zeros((n_frames, N_KEYS), np.float32)
-    first = np.clip(np.rint(begin), 0, n_frames).astype(np.int64)
-    last = np.clip(np.rint(end), 0, n_frames).astype(np.int64)
-    for a, b, column, value in zip(first, last, columns, values, strict=True):
+    for a, b, column, value in zip(*_span_frames(begin, end, n_frames), columns, values, strict=True):
         roll[a:b, column] = value
     return roll
 
@@ -104,9 +102,15 @@ def _triangle(times: np.ndarray, width: float):
 
 def _draw_spans(begin: np.ndarray, end: np.ndarray, columns: np.ndarray, n_frames: int, n_columns: int) -> np.ndarray:
     """1 in the frames whose centre lies in [begin, end); every span that touches the window shows at least once."""
-    first = np.clip(np.rint(begin), 0, n_frames).astype(np.int64)
-    last = np.clip(np.maximum(np.rint(end), np.rint(begin) + 1), 0, n_frames).astype(np.int64)
+    first, last = _span_frames(begin, end, n_frames)
     change = np.zeros((n_frames + 1, n_columns), np.int32)
     np.add.at(change, (first, columns), 1)
     np.add.at(change, (last, columns), -1)
     return (np.cumsum(change[:-1], axis=0) > 0).astype(np.float32)
+
+
+def _span_frames(begin: np.ndarray, end: np.ndarray, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fractional frames -> first frame, and the frame after the last; at least one frame each, within the window."""
+    first = np.clip(np.rint(begin), 0, n_frames).astype(np.int64)
+    last = np.clip(np.maximum(np.rint(end), np.rint(begin) + 1), 0, n_frames).astype(np.int64)
+    return first, last

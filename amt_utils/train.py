@@ -33,7 +33,7 @@ from .errors import AmtError
 from .losses import compute_losses, total_loss
 from .models import build_model, count_parameters
 from .optimizing import choose_precision, learning_rate, make_optimizer, update_average
-from .run_log import RunLog
+from .run_log import RunLog, read_table
 from .validate import validate
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
@@ -249,7 +249,7 @@ class Trainer:
         if self.fabric.global_rank == 0:
             scores, decode = validate(self.averaged_model(), self.config)
             config = self.config.replace(decode=decode) if decode else self.config
-            recent = [float(r["loss"]) for r in self.log.read_steps()[-self.config.train.steps_per_epoch :]]
+            recent = [float(r["loss"]) for r in read_table(self.log.steps)[-self.config.train.steps_per_epoch :]]
             row = {
                 "epoch": self.step // self.config.train.steps_per_epoch,
                 "step": self.step,

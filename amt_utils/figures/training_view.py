@@ -11,6 +11,7 @@ import torch
 
 from ..benchmark import saved_activation_bytes
 from ..config import Config, load_config
+from ..run_log import read_table
 from ..train import Trainer
 from .curves import plot_curves
 
@@ -108,7 +109,7 @@ class LiveView:
 
         figure = Figure(figsize=(10, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1)
-        plot_curves(trainer.log.read_steps(), trainer.history, ax=top)
+        plot_curves(read_table(trainer.log.steps), trainer.history, ax=top)
         found, wanted = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
         bottom.barh(
             found["pitch"], found["offset"] - found["onset"], left=found["onset"], height=0.8, color="#56B4E9",
@@ -150,7 +151,7 @@ def time_parts(config: Config, *, steps: int = 5) -> dict[str, float]:
                 with torch.no_grad():
                     features = model.feature(batch["audio"])
                 marks.append(now())
-                loss = total_loss(compute_losses(model.network(features), batch, config.loss), config.loss)
+                loss = total_loss(compute_losses(model.read(features), batch, config.loss), config.loss)
             marks.append(now())
             fabric.backward(loss)
             marks.append(now())
@@ -198,7 +199,7 @@ def compare_switches(config: Config, folder: str | os.PathLike, *, switches: dic
         run = Path(folder) / name.replace(" ", "_").replace(",", "")
         trainer = Trainer(config.replace(**changes), run, devices=1, progress=progress)
         trainer.run(resume=True)
-        results[name] = {"steps": trainer.log.read_steps(), "epochs": trainer.history}
+        results[name] = {"steps": read_table(trainer.log.steps), "epochs": trainer.history}
     return results
 
 

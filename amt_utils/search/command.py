@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ..config import Config
 from ..errors import AmtError
+from ..run_log import read_table
 
 
 def register(subparsers) -> None:
@@ -82,12 +82,9 @@ def train_once(config: Config, folder: Path, report: Callable[[int, float], None
 
     if not config.data.validation:
         raise AmtError("data.validation is empty: trials are compared by their note F1 on validation recordings")
-    best, table = 0.0, folder / "epochs.csv"
-    if table.exists():  # a trial taken up again has been through these epochs
-        with table.open(newline="") as file:
-            for row in csv.DictReader(file):
-                best = max(best, float(row["note_f1"]))
-                report(int(row["epoch"]), float(row["note_f1"]))
+    table = folder / "epochs.csv"
+    for row in read_table(table):  # a trial taken up again has been through these epochs
+        report(int(row["epoch"]), float(row["note_f1"]))
 
     def on_epoch(trainer, row: dict) -> None:
         report(row["epoch"], row["note_f1"])
@@ -95,8 +92,7 @@ def train_once(config: Config, folder: Path, report: Callable[[int, float], None
     result = train(config, folder, resume=True, devices=1, on_epoch=on_epoch, progress=False)
     if not result["finished"]:
         raise KeyboardInterrupt
-    with table.open(newline="") as file:
-        return max([best, *(float(row["note_f1"]) for row in csv.DictReader(file))])
+    return max(float(row["note_f1"]) for row in read_table(table))
 
 
 def read_space(path: str | os.PathLike) -> dict[str, list]:
