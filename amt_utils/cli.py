@@ -17,6 +17,7 @@ MODULES = (
     "ablation",
     "validate",
     "exported",
+    "growing",
     "search.command",
     "maestro.download",
     "maestro.tidy",

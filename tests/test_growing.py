@@ -1,0 +1,54 @@
+"""A grown network says what the one it grew from said, and its copies learn apart."""
+
+import pytest
+import torch
+
+from amt_utils.checkpoints import load_weights
+from amt_utils.cli import main
+from amt_utils.config import Config
+from amt_utils.errors import AmtError
+from amt_utils.growing import grow
+from amt_utils.models import build_model
+from amt_utils.transcribe import weights_path
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load_weights(weights_path("tiny"))
+
+
+def test_says_the_same(tiny, tmp_path):
+    model, _, card = tiny
+    assert main(["grow", "--weights", "tiny", "--size", "base", "--out", str(tmp_path / "start.safetensors")]) == 0
+    grown, config, grown_card = load_weights(tmp_path / "start.safetensors")
+    assert config.model.size == "base" and config.decode == tiny[1].decode
+    assert grown_card["parameters"] > 4 * card["parameters"]
+    torch.manual_seed(0)
+    features = torch.rand(1, 3, 150, 352)
+    with torch.inference_mode():
+        small, large = model.read(features), grown.eval().read(features)
+    for name in small:
+        torch.testing.assert_close(large[name], small[name], atol=0.05, rtol=0.02)  # written in float16
+    assert large["onset"].std() > 0.5
+
+
+def test_copies_get_gradients_of_their_own(tiny):
+    model, small, _ = tiny
+    large = small.replace(model={"size": "base"})
+    grown = build_model(large)
+    grown.load_state_dict(grow(model.state_dict(), small, large))
+    grown(torch.randn(1, 8000) * 0.1)["frame"].square().mean().backward()
+    convolution = grown.network.duration_keys[2].time[0].weight
+    torch.testing.assert_close(convolution[0, :, :, :], convolution[48, :, :, :])
+    assert (convolution.grad[0] - convolution.grad[48]).abs().max() > 0.05 * convolution.grad.abs().max()
+
+
+def test_only_what_can_grow(tiny, tmp_path):
+    model, small, _ = tiny
+    with pytest.raises(AmtError, match="larger"):
+        grow(model.state_dict(), small, small.replace(model={"size": "micro"}))
+    with pytest.raises(AmtError, match="only residual_hcqt_hppnet"):
+        grow({}, Config().replace(model={"name": "unet"}), small)
+    with pytest.raises(AmtError, match="same features"):
+        grow(model.state_dict(), small, small.replace(model={"size": "base"}, feature={"kind": "cqt"}))
+    assert main(["grow", "--size", "base", "--out", str(tmp_path / "x.pt")]) != 0
