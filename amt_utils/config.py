@@ -147,7 +147,6 @@ class DecodeConfig:
     min_note_seconds: float = 0.03
     time_shift: float = 0.0  # seconds added to every decoded time
     chunk_seconds: float = 40.0
-    overlap_seconds: float = 8.0  # half of it discarded on each side of an inner border
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ key, whichever comes first; the key's own release is the first key-offset peak w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .config import Config
@@ -21,7 +23,11 @@ from .notes import (
     make_pedals,
 )
 
-ROLLS = ("onset", "offset", "key_offset", "frame", "velocity", "pedal")
+KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")
+ROLLS = (*KEY_ROLLS, "pedal")
+STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset peaks in
+    [("strike", "i8"), ("onset", "f8"), ("key_end", "f8"), ("end", "f8"), ("key", "i2"), ("velocity", "i2")]
+)
 SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
 
 
@@ -31,28 +37,45 @@ def decode_performance(activations: dict[str, np.ndarray], config: Config) -> Pe
     Each note's key end is chosen such that its sounding end, as it follows from key end and pedals, comes as close
     as it can to the sounding end that was heard.
     """
-    pedals = decode_pedals(activations["pedal"], config)
-    notes, sounding = decode_notes(activations, config)
-    if not len(notes):
-        return Performance(notes, pedals)
-    by_key = extend_to_sounding(notes, pedals)["offset"]
-    held_to_the_end = notes.copy()
-    held_to_the_end["offset"] = sounding
-    by_sound = extend_to_sounding(held_to_the_end, pedals)["offset"]
-    worse = np.abs(by_key - sounding) > np.abs(by_sound - sounding) + 0.05
-    notes["offset"] = np.where(worse, sounding, notes["offset"])
-    return Performance(notes, pedals)
+    notes = find_notes([activations], config)
+    return perform(notes, decode_pedals(activations["pedal"], config), config)
 
 
-def decode_notes(activations: dict[str, np.ndarray], config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities -> ``n`` notes with key ends, and their ``(n,)`` sounding ends, in seconds."""
-    decode, seconds = config.decode, config.feature.frame_seconds
-    rows: list[tuple[float, float, int, int]] = []
-    sounding: list[float] = []
-    shortest = decode.min_note_seconds / seconds
+def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.ndarray:
+    """Consecutive pieces of :data:`KEY_ROLLS` -> :data:`STRUCK` notes, the same however the rolls are cut.
+
+    Memory holds one piece and what comes before it since the oldest note that still sounds.
+    """
+    found = [np.zeros(0, STRUCK)]
+    begin, held = 0, {name: np.zeros((0, N_KEYS), np.float16) for name in KEY_ROLLS}  # from frame `begin` on
+    pieces = iter(pieces)
+    following = next(pieces, None)
+    while following is not None:
+        piece, following = following, next(pieces, None)
+        held = {name: np.concatenate([held[name], piece[name]]) for name in KEY_ROLLS}
+        notes = _find_notes(held, config)
+        notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame is there as the second one's neighbour
+        settled = len(held["onset"])
+        if following is not None:  # what the last two frames tell may change with those to come
+            unsure = notes["strike"][notes["end"] >= settled - 2]
+            settled = min([settled - 1, *unsure])
+        notes = notes[notes["strike"] < settled]
+        for name in ("strike", "onset", "key_end", "end"):
+            notes[name] += begin
+        found.append(notes)
+        kept_from = max(0, settled - 1)
+        begin += kept_from
+        held = {name: held[name][kept_from:] for name in KEY_ROLLS}
+    return np.concatenate(found)
+
+
+def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarray:
+    decode = config.decode
+    rows: list[tuple[int, float, float, float, int, int]] = []
+    shortest = decode.min_note_seconds / config.feature.frame_seconds
     for key in range(N_KEYS):
         onset, offset, key_offset, frame, velocity = (
-            np.asarray(activations[name][:, key], np.float32) for name in ROLLS[:5]
+            np.asarray(activations[name][:, key], np.float32) for name in KEY_ROLLS
         )
         strikes, times = find_peaks(onset, decode.onset_threshold)
         if not len(strikes):
@@ -67,21 +90,31 @@ def decode_notes(activations: dict[str, np.ndarray], config: Config) -> tuple[np
             end = max(end, time + shortest)
             key_end = max(_first(key_ups, key_up_times, strike + SETTLED, end), time + shortest)
             loudness = int(np.clip(np.rint(127 * velocity[strike]), 1, 127))
-            rows.append((time * seconds, min(key_end, end) * seconds, key + LOWEST_PITCH, loudness))
-            sounding.append(end * seconds)
-    if not rows:
-        return make_notes([], [], [], []), np.zeros(0)
-    onset, offset, pitch, velocity = (np.array(column) for column in zip(*rows, strict=True))
-    order = np.lexsort((pitch, onset))
+            rows.append((strike, time, min(key_end, end), end, key, loudness))
+    return np.array(rows, STRUCK)
+
+
+def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performance:
+    """:data:`STRUCK` notes, in frames -> notes in seconds, each with a key end that explains how long it sounded."""
+    seconds, decode = config.feature.frame_seconds, config.decode
     # no note begins before the recording, and none is left without length
-    shortest = decode.min_note_seconds
-    onset, offset, heard = (
-        np.maximum(times[order] + decode.time_shift, low)
-        for times, low in ((onset, 0.0), (offset, shortest), (np.array(sounding), shortest))
+    onset, key_end, end = (
+        np.maximum(seconds * found[name] + decode.time_shift, low)
+        for name, low in (("onset", 0.0), ("key_end", decode.min_note_seconds), ("end", decode.min_note_seconds))
     )
-    order_again = np.lexsort((pitch[order], onset))
-    notes = make_notes(onset, offset, pitch[order], velocity[order])
-    return notes, heard[order_again]
+    order = np.lexsort((found["key"], onset))
+    pitch = found["key"] + LOWEST_PITCH
+    notes = make_notes(onset[order], key_end[order], pitch[order], found["velocity"][order])
+    if not len(notes):
+        return Performance(notes, pedals)
+    sounding = end[order]
+    by_key = extend_to_sounding(notes, pedals)["offset"]
+    held_to_the_end = notes.copy()
+    held_to_the_end["offset"] = sounding
+    by_sound = extend_to_sounding(held_to_the_end, pedals)["offset"]
+    worse = np.abs(by_key - sounding) > np.abs(by_sound - sounding) + 0.05
+    notes["offset"] = np.where(worse, sounding, notes["offset"])
+    return Performance(notes, pedals)
 
 
 def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

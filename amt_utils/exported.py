@@ -64,8 +64,8 @@ def export_network(weights: str | os.PathLike, out: str | os.PathLike | None = N
     except ImportError:
         raise AmtError("exporting needs the package onnx: pip install onnx") from None
     model, config, _ = load_weights(weights)
-    names = sorted(model(torch.zeros(1, config.feature.sample_rate)))
     example = model.feature(torch.zeros(1, 4 * config.feature.sample_rate))
+    names = sorted(model.network(example))
     out = Path(out or Path(weights).with_suffix(".onnx"))
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as partial:

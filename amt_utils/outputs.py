@@ -29,14 +29,14 @@ class Transcription:
     Attributes:
         recording: the audio file.
         performance: notes and pedals.
-        activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``).
+        activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``), where kept.
         frame_seconds: seconds per row of them.
         score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
     """
 
     recording: Path
     performance: Performance
-    activations: dict[str, np.ndarray]
+    activations: dict[str, np.ndarray] | None
     frame_seconds: float
     score_options: dict = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class Transcription:
 
     @property
     def _seconds(self) -> float:
-        return len(self.activations["onset"]) * self.frame_seconds
+        return float(self.performance.notes["offset"].max(initial=0.0))
 
     @property
     def title(self) -> str:
@@ -103,13 +103,14 @@ class Transcription:
 
 
 def transcribe_recording(
-    recording: str | os.PathLike, *, transcriber=None, on_progress=None, **score_options
+    recording: str | os.PathLike, *, transcriber=None, keep_activations=True, on_progress=None, **score_options
 ) -> Transcription:
     """A recording -> :class:`Transcription`.
 
     Args:
         recording: an audio file.
         transcriber: a :class:`amt_utils.transcribe.Transcriber`; the shipped network by default.
+        keep_activations: for the piano roll's background; 150 MB per hour of audio.
         on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
@@ -117,8 +118,11 @@ def transcribe_recording(
     from .transcribe import Transcriber
 
     transcriber = transcriber or Transcriber()
-    activations = transcriber.activations(recording, on_progress=on_progress)
-    performance = decode_performance(activations, transcriber.config)
+    if keep_activations:
+        activations = transcriber.activations(recording, on_progress=on_progress)
+        performance = decode_performance(activations, transcriber.config)
+    else:
+        activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
     frame_seconds = transcriber.config.feature.frame_seconds
     return Transcription(Path(recording), performance, activations, frame_seconds, score_options)
 
@@ -144,7 +148,7 @@ def transcribe_folder(
     for path in found:
         row = {"file": path.name, "notes": 0, "pedals": 0, "error": ""}
         try:
-            heard = transcribe_recording(path, transcriber=transcriber)
+            heard = transcribe_recording(path, transcriber=transcriber, keep_activations="html" in kinds)
             heard.save(out, kinds)
             row |= {"notes": len(heard.performance.notes), "pedals": len(heard.performance.pedals)}
         except AmtError as error:

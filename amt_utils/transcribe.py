@@ -1,7 +1,8 @@
 """A recording -> activations -> notes and pedals, in memory that does not grow with the network's work.
 
-Long audio is cut into overlapping chunks on the frame grid; at each inner border half the overlap is discarded and
-the centres are joined, so that the joined activations equal those of one long pass in the interior.
+Long audio is cut into overlapping chunks that begin on the grid of the LSTMs' blocks
+(:func:`amt_utils.models.blocks.run_in_blocks`); at each inner border two blocks on either side are discarded and
+the centres are joined, so that the joined activations equal those of one long pass. Notes are decoded as chunks come.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import torch
 from .audio import load_audio, stream_audio
 from .checkpoints import load_weights
 from .config import Config
-from .decode import ROLLS, decode_performance
+from .decode import KEY_ROLLS, decode_pedals, find_notes, perform
 from .errors import AmtError
 from .exported import find_exported
+from .models.blocks import BLOCK
 from .notes import Performance
 from .paths import package_folder
 
@@ -84,43 +86,42 @@ class Transcriber:
             on_progress: called with the seconds of audio that each chunk adds.
         """
         config = self.config.replace(decode=decode) if decode else self.config
-        return decode_performance(self.activations(audio, on_progress=on_progress), config)
+        cues: list[np.ndarray] = []
+        notes = find_notes(self._listen(audio, cues, on_progress), config)
+        return perform(notes, decode_pedals(self._read_pedals(cues), config), config)
 
     def activations(
         self, audio: str | os.PathLike | np.ndarray, *, on_progress: Callable[[float], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Probabilities, float16: :data:`amt_utils.decode.ROLLS`, each ``(T, 88)``, ``pedal`` ``(T, 3)``."""
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in ROLLS}
-        for chunk in self.stream_activations(audio):
-            for name in ROLLS:
-                parts[name].append(chunk[name])
-            if on_progress:
-                on_progress(len(chunk["onset"]) * self.config.feature.frame_seconds)
-        joined = {}
-        for name in ROLLS:  # one at a time: a long recording must not be held twice
-            joined[name] = np.concatenate(parts.pop(name))
-        return joined
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in KEY_ROLLS}
+        cues: list[np.ndarray] = []
+        for piece in self._listen(audio, cues, on_progress):
+            for name in KEY_ROLLS:
+                parts[name].append(piece[name])
+        return {name: np.concatenate(parts.pop(name)) for name in KEY_ROLLS} | {"pedal": self._read_pedals(cues)}
 
-    def stream_activations(self, audio: str | os.PathLike | np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """The same, in consecutive pieces of about ``decode.chunk_seconds``."""
-        feature, decode = self.config.feature, self.config.decode
-        hop = feature.hop_length
-        margin = round(decode.overlap_seconds / 2 * feature.sample_rate / hop)  # frames
-        body = max(round(decode.chunk_seconds * feature.sample_rate / hop), 2 * margin + 1)
-        buffer, first, total = np.zeros(0, np.float32), True, 0
-        for block in self._blocks(audio):
-            buffer = np.concatenate([buffer, block])
-            total += len(block)
+    def _listen(self, audio, cues: list[np.ndarray], on_progress) -> Iterator[dict[str, np.ndarray]]:
+        """Consecutive pieces of :data:`amt_utils.decode.KEY_ROLLS`; what tells of the pedals goes into ``cues``."""
+        hop, seconds = self.config.feature.hop_length, self.config.feature.frame_seconds
+        margin = 2 * BLOCK  # frames: one LSTM hears another, both hear what stands around their block
+        body = BLOCK * max(1, round(self.config.decode.chunk_seconds / seconds / BLOCK))
+        buffer, first, ended = np.zeros(0, np.float32), True, False
+        blocks = self._blocks(audio)
+        while not ended:
             # a chunk of `body` frames with a margin on either side; then move on by `body`
-            while len(buffer) >= (body + 2 * margin) * hop + hop:
-                keep_from = 0 if first else margin
-                out = self._forward(buffer[: (body + 2 * margin) * hop])
-                yield {name: roll[keep_from : margin + body] for name, roll in out.items()}
-                buffer, first = buffer[body * hop :], False
-        if total == 0:
-            raise AmtError(f"{audio if not isinstance(audio, np.ndarray) else 'audio'}: holds no samples")
-        out = self._forward(buffer)
-        yield {name: roll[0 if first else margin :] for name, roll in out.items()}
+            while len(buffer) <= (body + 2 * margin) * hop and not ended:
+                block = next(blocks, None)
+                buffer, ended = (buffer, True) if block is None else (np.concatenate([buffer, block]), False)
+            if not len(buffer):
+                raise AmtError(f"{audio if not isinstance(audio, np.ndarray) else 'audio'}: holds no samples")
+            heard = self._forward(buffer if ended else buffer[: (body + 2 * margin) * hop])
+            kept = slice(0 if first else margin, None if ended else margin + body)
+            cues.append(heard.pop("pedal_cue")[kept])
+            yield {name: heard[name][kept] for name in KEY_ROLLS}
+            if on_progress:
+                on_progress(len(cues[-1]) * seconds)
+            buffer, first = buffer[body * hop :], False
 
     def _blocks(self, audio) -> Iterator[np.ndarray]:
         if isinstance(audio, np.ndarray):
@@ -133,8 +134,15 @@ class Transcriber:
     def _forward(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         batch = torch.from_numpy(np.ascontiguousarray(samples))[None].to(self.device)
         with torch.inference_mode():
-            logits = self.network(self.model.feature(batch))
-        return {name: torch.sigmoid(logits[name][0].float()).half().cpu().numpy() for name in ROLLS}
+            heard = {name: value[0].float() for name, value in self.network(self.model.feature(batch)).items()}
+            rolls = {name: torch.sigmoid(heard[name]) for name in KEY_ROLLS}
+        return {name: value.half().cpu().numpy() for name, value in {**heard, **rolls}.items()}
+
+    def _read_pedals(self, cues: list[np.ndarray]) -> np.ndarray:
+        cue = torch.from_numpy(np.concatenate(cues))[None].to(self.device)
+        with torch.inference_mode():
+            logits = self.model.network.pedal_head(cue.float())
+        return torch.sigmoid(logits[0]).half().cpu().numpy()
 
 
 def transcribe_file(

@@ -71,6 +71,7 @@ def _expand(names: list[str]) -> list[Path]:
 def _transcribe_one(path: Path, name: str, transcriber: Transcriber, args) -> str:
     begun, length = time.perf_counter(), audio_duration(path)
     options = {k: getattr(args, k) for k in ("tempo", "metre", "key", "pickup")}
+    options["keep_activations"] = args.roll
     with tqdm(total=round(length), unit="s", desc=path.name, leave=False, disable=length < LONG or None) as bar:
         heard = transcribe_recording(path, transcriber=transcriber, on_progress=bar.update, **options)
     seconds = time.perf_counter() - begun

@@ -21,10 +21,15 @@ class PerfectEar:
     """Stands in for the network: hears exactly what was rendered."""
 
     config = Config()
+    played = None
 
     def activations(self, path, on_progress=None):
         load_audio(path)
         return {"onset": np.zeros((700, 88)), "pedal": np.zeros((700, 3))}
+
+    def transcribe(self, path, on_progress=None):
+        load_audio(path)
+        return self.played
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,7 @@ def recording(played, tmp_path):
 @pytest.fixture(autouse=True)
 def perfect(monkeypatch, played):
     monkeypatch.setattr("amt_utils.decode.decode_performance", lambda activations, config: played)
+    monkeypatch.setattr(PerfectEar, "played", played)
 
 
 def test_everything_is_written(recording, played, tmp_path):

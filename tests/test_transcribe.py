@@ -9,13 +9,13 @@ from amt_utils.audio import save_audio
 from amt_utils.checkpoints import load_weights, save_weights
 from amt_utils.cli import main
 from amt_utils.config import Config
-from amt_utils.decode import ROLLS, decode_performance
+from amt_utils.decode import ROLLS, decode_performance, find_notes
 from amt_utils.demo import example_files
 from amt_utils.errors import AmtError
 from amt_utils.midi import read_midi
 from amt_utils.models import build_model
+from amt_utils.models.blocks import run_in_pieces
 from amt_utils.transcribe import Transcriber, weights_path
-from amt_utils.validate import score_notes
 
 RATE = 16_000
 
@@ -31,42 +31,47 @@ def music() -> np.ndarray:
     return audio
 
 
-def in_chunks_and_whole(model, config, music, overlap=8.0):
-    chunked = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 12.0, "overlap_seconds": overlap}))
-    whole = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 1e4}))
+def differences(music: np.ndarray) -> dict[str, float]:
+    """Largest difference per roll between chunks of 10 s and one pass of 41 s, with the shipped weights."""
+    model, config, _ = load_weights(weights_path())
+    chunked = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 10.0}), device="cpu")
+    whole = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 1e4}), device="cpu")
     a, b = chunked.activations(music), whole.activations(music)
     for name in ROLLS:
         assert a[name].shape == b[name].shape == (len(music) // 320 + 1, 3 if name == "pedal" else 88)
-    return a, b
+    return {name: np.abs(a[name].astype(np.float32) - b[name].astype(np.float32)).max() for name in ROLLS}
 
 
-def test_chunks_equal_one_pass_in_the_interior(music):
-    """Chunks of 12 s against one pass of 41 s, with a network whose LSTMs forget within the overlap."""
+def test_chunks_equal_one_pass(music):
+    """Every cell, though the trained LSTMs would remember a held pedal across any border."""
+    assert max(differences(music).values()) < 2e-3
+
+
+def test_blocks_are_what_makes_them_equal(music, monkeypatch):
+    monkeypatch.setattr("amt_utils.models.blocks.run_in_blocks", lambda lstm, x: lstm(x)[0])
+    assert differences(music)["onset"] > 0.01
+
+
+def test_lstm_in_pieces_is_the_lstm():
     torch.manual_seed(0)
-    config = load_weights(weights_path())[1]
-    model = build_model(config).eval()
+    lstm, x = torch.nn.LSTM(5, 7, batch_first=True, bidirectional=True), torch.randn(2, 103, 5)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lstm" not in name and parameter.ndim == 1 and name.endswith("weight"):
-                parameter.mul_(2.0)  # norms twice as loud: an untrained network's probabilities hardly move
-
-    def worst(overlap):
-        a, b = in_chunks_and_whole(model, config, music, overlap)
-        return max(np.abs(a[name].astype(np.float32) - b[name].astype(np.float32)).max() for name in ROLLS)
-
-    assert worst(overlap=8.0) < 2e-4
-    assert worst(overlap=0.1) > 2e-3  # it is the overlap that makes them equal
+        torch.testing.assert_close(run_in_pieces(lstm, x, piece=20), lstm(x)[0])
 
 
-def test_chunks_of_the_shipped_network_give_the_notes_of_one_pass(music):
-    """Trained LSTMs remember a held pedal across any border: single cells differ, the notes hardly."""
-    model, config, _ = load_weights(weights_path())
-    a, b = in_chunks_and_whole(model, config, music)
-    for name in ROLLS[:4]:
-        difference = np.abs(a[name].astype(np.float32) - b[name].astype(np.float32))
-        assert difference.mean() < 1e-3, name
-        assert np.quantile(difference, 0.999) < 0.1, name
-    assert score_notes(decode_performance(a, config), decode_performance(b, config)) > 0.985
+def test_notes_are_the_same_however_the_rolls_are_cut(shipped, music):
+    heard = shipped.activations(music)
+    whole = find_notes([heard], shipped.config)
+    assert len(whole) > 100
+    for size in (1, 3, 50, 777):
+        pieces = ({n: heard[n][i : i + size] for n in ROLLS} for i in range(0, len(heard["onset"]), size))
+        cut = find_notes(pieces, shipped.config)
+        cut, plain = (notes[np.lexsort((notes["key"], notes["strike"]))] for notes in (cut, whole))
+        for name in plain.dtype.names:
+            np.testing.assert_allclose(cut[name], plain[name], atol=1e-9, err_msg=name)
+    performance, joined = shipped.transcribe(music), decode_performance(heard, shipped.config)
+    np.testing.assert_array_equal(performance.notes, joined.notes)
+    np.testing.assert_array_equal(performance.pedals, joined.pedals)
 
 
 def test_file_and_array_give_the_same(shipped, music, tmp_path):

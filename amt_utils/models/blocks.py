@@ -15,12 +15,14 @@ from ..notes import PEDAL_NAMES
 
 HEADS = ("onset", "offset", "key_offset", "frame", "velocity")  # each (B, T, 88); "pedal" is (B, T, 3)
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
+BLOCK, CONTEXT = 120, 60  # frames: what an LSTM decides at once when transcribing, and hears on either side of it
 
 
 class Transcriptor(nn.Module):
     """Audio ``(B, n)`` -> features -> network -> logits: :data:`HEADS` ``(B, T, 88)`` and ``pedal`` ``(B, T, 3)``.
 
-    ``T = n // hop + 1``; frame ``t`` is centred at sample ``t * hop``.
+    ``T = n // hop + 1``; frame ``t`` is centred at sample ``t * hop``. The network gives the keys' logits and
+    ``pedal_cue`` ``(B, T, C)``, which its ``pedal_head`` turns into the pedals' logits.
     """
 
     def __init__(self, config: Config, network: nn.Module):
@@ -32,7 +34,13 @@ class Transcriptor(nn.Module):
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             features = self.feature(audio)  # (B, C, T, bins)
-        return self.network(features)
+        return self.read(features)
+
+    def read(self, features: Tensor) -> dict[str, Tensor]:
+        """Features ``(B, C, T, bins)`` -> logits."""
+        logits = self.network(features)
+        logits["pedal"] = self.network.pedal_head(logits.pop("pedal_cue"))
+        return logits
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
@@ -74,6 +82,42 @@ class HDConv(nn.Module):
         return sum(branch(x) for branch in self.branches)
 
 
+def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
+    """A bidirectional LSTM over time, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, that can be cut where one likes.
+
+    Training: one pass over the window. Transcribing: blocks of :data:`BLOCK` frames, counted from the first one, each
+    with :data:`CONTEXT` frames on either side (beyond the ends: the outermost frame again). What a frame is told is
+    then the same in a long recording as in a chunk of it that begins on a block, however long the LSTM remembers.
+    """
+    if lstm.training:
+        return lstm(x)[0]
+    length = x.shape[1]
+    begins = BLOCK * torch.arange((length + BLOCK - 1) // BLOCK, device=x.device)
+    frames = begins[:, None] + torch.arange(-CONTEXT, BLOCK + CONTEXT, device=x.device)
+    blocks = x[:, frames.clamp(0, length - 1)]  # (N, blocks, CONTEXT + BLOCK + CONTEXT, C)
+    out = lstm(blocks.flatten(0, 1))[0].unflatten(0, blocks.shape[:2])
+    return out[:, :, CONTEXT : CONTEXT + BLOCK].flatten(1, 2)[:, :length]
+
+
+def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = 30_000) -> Tensor:
+    """``lstm(x)[0]`` of a bidirectional LSTM, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, in the memory of a piece.
+
+    Each direction goes over the pieces in its own order and carries its state from one to the next.
+    """
+    pieces = x.split(piece, dim=1)
+    if len(pieces) == 1:
+        return lstm(x)[0]
+    directions = []
+    for direction in (slice(0, lstm.hidden_size), slice(lstm.hidden_size, None)):
+        order = 1 if direction.start == 0 else -1
+        out, state = [], None
+        for part in pieces[::order]:
+            told, state = lstm(part, state)
+            out.append(told[..., direction])
+        directions.append(torch.cat(out[::order], dim=1))
+    return torch.cat(directions, dim=-1)
+
+
 class FrequencyGroupedLSTM(nn.Module):
     """One bidirectional LSTM over time for all keys (FG-LSTM): ``(B, C, T, 88)`` -> ``(B, T, 88, 2 * hidden)``."""
 
@@ -83,21 +127,29 @@ class FrequencyGroupedLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, time, keys = x.shape
-        out, _ = self.lstm(x.permute(0, 3, 2, 1).reshape(batch * keys, time, channels))
+        out = run_in_blocks(self.lstm, x.permute(0, 3, 2, 1).reshape(batch * keys, time, channels))
         return out.reshape(batch, keys, time, -1).transpose(1, 2)
 
 
 class PedalHead(nn.Module):
-    """Pools key features over the keyboard, then a bidirectional LSTM: ``(B, C, T, 88)`` -> ``(B, T, 3)`` logits."""
+    """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM -> logits ``(B, T, 3)``.
+
+    How long this room and this piano ring is learnt over minutes: unlike the keys', its memory is not cut, and it
+    reads a recording when all of it has been heard.
+    """
 
     def __init__(self, c_in: int, hidden: int):
         super().__init__()
-        self.lstm = nn.LSTM(2 * c_in, hidden, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(c_in, hidden, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * hidden, len(PEDAL_NAMES))
 
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = torch.cat([x.mean(-1), x.amax(-1)], dim=1).transpose(1, 2)  # (B, T, 2 C)
-        return self.out(self.lstm(pooled)[0])
+    def forward(self, cue: Tensor) -> Tensor:
+        return self.out(run_in_pieces(self.lstm, cue))
+
+
+def pool_keyboard(x: Tensor) -> Tensor:
+    """Mean and max over the keys: ``(B, C, T, 88)`` -> ``(B, T, 2 C)``."""
+    return torch.cat([x.mean(-1), x.amax(-1)], dim=1).transpose(1, 2)
 
 
 def make_head(c_in: int, *, prior: float | None = None) -> nn.Linear:

@@ -15,14 +15,24 @@ from torch import Tensor, nn
 
 from ..config import Config
 from ..errors import AmtError
-from .blocks import HEADS, ONSET_PRIOR, ConvNorm, FrequencyGroupedLSTM, HDConv, PedalHead, make_head, pool_to_keys
+from .blocks import (
+    HEADS,
+    ONSET_PRIOR,
+    ConvNorm,
+    FrequencyGroupedLSTM,
+    HDConv,
+    PedalHead,
+    make_head,
+    pool_keyboard,
+    pool_to_keys,
+)
 
 SIZES = {"tiny": (16, 48, 16), "base": (16, 128, 64), "sp": (16, 128, 64)}  # stem, trunk channels, LSTM hidden
 HARMONICS = tuple(range(2, 10))
 
 
 class HPPNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS` and ``pedal``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -34,7 +44,7 @@ class HPPNet(nn.Module):
         self.lstms = nn.ModuleDict({name: FrequencyGroupedLSTM(trunk, hidden) for name in HEADS})
         rare = {"onset": ONSET_PRIOR, "offset": ONSET_PRIOR, "key_offset": ONSET_PRIOR}
         self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in HEADS})
-        self.pedal_head = PedalHead(trunk, hidden)
+        self.pedal_head = PedalHead(2 * trunk, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -44,7 +54,7 @@ class HPPNet(nn.Module):
             name: self.heads[name](lstm(onset_keys if name == "onset" else keys)).squeeze(-1)
             for name, lstm in self.lstms.items()
         }
-        return {**logits, "pedal": self.pedal_head(keys)}
+        return {**logits, "pedal_cue": pool_keyboard(keys)}
 
 
 class AcousticTrunk(nn.Module):

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from ..config import Config
 from ..errors import AmtError
 from ..notes import N_KEYS
-from .blocks import HEADS, ONSET_PRIOR, PedalHead, set_prior
+from .blocks import HEADS, ONSET_PRIOR, PedalHead, run_in_blocks, set_prior
 
 SIZES = {"tiny": 8, "base": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
 
 
 class OnsetsFrames(nn.Module):
-    """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.models.HEADS` and ``pedal``."""
+    """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -40,12 +40,12 @@ class OnsetsFrames(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         heard = {name: stack(x) for name, stack in self.stacks.items()}  # (B, T, out)
-        logits = {name: self.heads[name](lstm(heard[name])[0]) for name, lstm in self.lstms.items()}
+        logits = {name: self.heads[name](run_in_blocks(lstm, heard[name])) for name, lstm in self.lstms.items()}
         activation = self.heads["frame"](heard["frame"])
         known = [torch.sigmoid(logits[name]).detach() for name in ("onset", "offset")]
         joined = torch.cat([torch.sigmoid(activation), *known], dim=-1)
-        logits["frame"] = self.frame_head(self.frame_lstm(joined)[0])
-        return {**logits, "pedal": self.pedal_head(heard["frame"].transpose(1, 2).unsqueeze(-1))}
+        logits["frame"] = self.frame_head(run_in_blocks(self.frame_lstm, joined))
+        return {**logits, "pedal_cue": heard["frame"]}
 
 
 class ConvStack(nn.Module):

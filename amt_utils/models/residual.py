@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import Config
+from ..config import Config, ModelConfig
 from ..errors import AmtError
 from .blocks import (
     ONSET_PRIOR,
@@ -23,6 +23,7 @@ from .blocks import (
     fold_to_keys,
     make_head,
     make_norm,
+    pool_keyboard,
     pool_to_keys,
 )
 
@@ -34,18 +35,22 @@ SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 ke
 }
 
 
+def channel_widths(model: ModelConfig) -> dict[str, int]:
+    """``stem``, ``trunk``, ``key``, ``blocks`` and ``hidden`` of a configuration. Raises :class:`AmtError`."""
+    if model.size not in SIZES:
+        raise AmtError(f"model.size {model.size!r} is unknown; choose one of {', '.join(SIZES)}")
+    given = (model.stem_channels, model.trunk_channels, model.key_channels, model.key_blocks, model.lstm_hidden)
+    chosen = [mine if mine is not None else size for mine, size in zip(given, SIZES[model.size], strict=True)]
+    return dict(zip(("stem", "trunk", "key", "blocks", "hidden"), chosen, strict=True))
+
+
 class ResidualHPPNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
         model = config.model
-        if model.size not in SIZES:
-            raise AmtError(f"model.size {model.size!r} is unknown; choose one of {', '.join(SIZES)}")
-        given = (model.stem_channels, model.trunk_channels, model.key_channels, model.key_blocks, model.lstm_hidden)
-        stem, trunk, key, blocks, hidden = (
-            mine if mine is not None else default for mine, default in zip(given, SIZES[model.size], strict=True)
-        )
+        stem, trunk, key, blocks, hidden = channel_widths(model).values()
         self.detach_onset = model.detach_onset
         self.bins_per_key = config.feature.bins_per_key
         options = {"norm": model.norm, "residual": model.residual}
@@ -66,7 +71,7 @@ class ResidualHPPNet(nn.Module):
                 "velocity": make_head(2 * hidden),
             }
         )
-        self.pedal_head = PedalHead(key, hidden)
+        self.pedal_head = PedalHead(2 * key, hidden)
 
     def onset_parameters(self):
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
@@ -84,7 +89,7 @@ class ResidualHPPNet(nn.Module):
         keys = self.duration_keys(torch.cat([own, heard], dim=1))
         lasting = self.duration_lstm(torch.cat([keys, attack.to(keys.dtype)], dim=1))  # (B, T, 88, 2 hidden)
         logits = {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
-        return {"onset": onset, **logits, "pedal": self.pedal_head(keys)}
+        return {"onset": onset, **logits, "pedal_cue": pool_keyboard(keys)}
 
 
 class ResidualStem(nn.Module):

@@ -12,13 +12,22 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..errors import AmtError
-from .blocks import HEADS, ONSET_PRIOR, ConvNorm, FrequencyGroupedLSTM, PedalHead, make_head, pool_to_keys
+from .blocks import (
+    HEADS,
+    ONSET_PRIOR,
+    ConvNorm,
+    FrequencyGroupedLSTM,
+    PedalHead,
+    make_head,
+    pool_keyboard,
+    pool_to_keys,
+)
 
 SIZES = {"tiny": (8, 3, 32), "base": (24, 4, 64)}  # channels of the first level, levels, LSTM hidden
 
 
 class UNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS` and ``pedal``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -34,7 +43,7 @@ class UNet(nn.Module):
         self.lstm = FrequencyGroupedLSTM(first, hidden)
         rare = {"onset": ONSET_PRIOR, "offset": ONSET_PRIOR, "key_offset": ONSET_PRIOR}
         self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in HEADS})
-        self.pedal_head = PedalHead(first, hidden)
+        self.pedal_head = PedalHead(2 * first, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -47,7 +56,7 @@ class UNet(nn.Module):
         keys = pool_to_keys(x, self.bins_per_key)  # (B, first, T, 88)
         heard = self.lstm(keys)
         logits = {name: head(heard).squeeze(-1) for name, head in self.heads.items()}
-        return {**logits, "pedal": self.pedal_head(keys)}
+        return {**logits, "pedal_cue": pool_keyboard(keys)}
 
 
 class DoubleConv(nn.Sequential):
