@@ -88,21 +88,28 @@ def make_table(folder: Path, rows: list[str]) -> str:
 
 
 def plot_rows(folder: Path, rows: list[str]):
-    """Note F1 against steps and against minutes of training -> the figure."""
+    """Note F1 against steps and against minutes of training -> the figure.
+
+    The axis shows where the rows differ that have learnt anything; the legend gives every row's last figure.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    for i, row in enumerate(rows):
-        values = read_row(folder / row)
-        style = {"lw": 2.4 if row == "ours" else 1.2, "marker": "osv^Dph*X"[i % 9], "ms": 4, "label": row}
+    read = {row: read_row(folder / row) for row in rows}
+    best = np.array([100 * max(values["note_f1"], default=0.0) for values in read.values()])
+    for i, (row, values) in enumerate(read.items()):
         score = 100 * np.array(values["note_f1"])
+        style = {"lw": 2.4 if row == "ours" else 1.2, "marker": "osv^Dph*X"[i % 9], "ms": 4}
+        style["label"] = f"{row} {score[-1]:.1f}" if len(score) else row
         left.plot(values["step"], score, **style)
         right.plot(values["minutes"], score, **style)
     left.set(xlabel="steps", ylabel="note F1 on validation (%)")
     right.set(xlabel="minutes of training")
     for ax in (left, right):
         ax.grid(alpha=0.2)
+    if best.max() > 0:
+        left.set_ylim(0.8 * best[best > best.max() / 2].min(), 1.02 * best.max())
     right.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
