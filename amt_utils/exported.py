@@ -29,7 +29,7 @@ class ExportedNetwork:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.enable_cpu_mem_arena = False  # it would keep the memory of every length of chunk it ever met
+        options.enable_mem_pattern = False  # a plan kept for every length of chunk costs memory and saves no time
         self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
         self.names = [output.name for output in self.session.get_outputs()]
         self.weights_hash = self.session.get_modelmeta().custom_metadata_map.get(_HASH)

@@ -12,7 +12,7 @@ from .audio import load_audio
 from .config import Config
 from .dataset import find_items
 from .decode import decode_performance
-from .evaluate import average_scores, score_pedals, score_performance
+from .evaluate import average_scores, score_frames, score_pedals, score_performance
 from .midi import read_midi
 from .notes import Performance
 from .transcribe import Transcriber
@@ -84,8 +84,8 @@ def tune_onset(held: list, config: Config) -> dict[str, float]:
 def tune_endings(held: list, config: Config) -> dict[str, float]:
     """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
 
-    A tenth of the F1 of the sustain pedal's presses is added: over a wide range of pedal thresholds the ends are
-    equally good, and presses found several times as often.
+    A tenth of the F1 of frames and of the sustain pedal's presses is added: over a wide range of pedal thresholds the
+    ends are equally good, while presses are found several times as often or frames are lost.
     """
     best = {name: getattr(config.decode, name) for name in ENDING_GRID}
     references = [Performance(r.with_ends("sounding")) for _, _, r in held]
@@ -97,7 +97,8 @@ def tune_endings(held: list, config: Config) -> dict[str, float]:
             heard = decode_performance(activations, tried)
             estimate = Performance(heard.with_ends("sounding"))
             pedal = score_pedals(played.pedals, heard.pedals).get("pedal_sustain_f1", 0.0)
-            scores.append(score_notes(reference, estimate, offset_ratio=0.2) + 0.1 * pedal)
+            frame = score_frames(reference.notes, estimate.notes)["frame_f1"]
+            scores.append(score_notes(reference, estimate, offset_ratio=0.2) + 0.1 * pedal + 0.1 * frame)
         return float(np.mean(scores))
 
     for name, grid in ENDING_GRID.items():
