@@ -16,7 +16,7 @@ from amt_utils.search.journal import publish_journal
 from amt_utils.search.study import SPACE, apply_values, finished, open_study, revive_lost, run_search
 
 WORKER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from amt_utils.config import Config
 from amt_utils.search.study import run_search
@@ -32,6 +32,9 @@ def objective(config, run, report):
         print("epoch", flush=True)
     return -abs(config.train.learning_rate - 1e-3)
 
+(Path(sys.argv[1]) / f"worker_{os.getpid()}").touch()  # nobody begins before all are there
+while len(list(Path(sys.argv[1]).glob("worker_*"))) < int(sys.argv[5]):
+    time.sleep(0.02)
 run_search(Config(), sys.argv[1], objective, trials=int(sys.argv[2]), storage=sys.argv[4] or None)
 """
 
@@ -49,9 +52,9 @@ def climb(config, run, report):
     return score
 
 
-def start_worker(folder, trials, pause, storage=""):
+def start_worker(folder, trials, pause, storage="", workers=1):
     environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(Path(__file__).parent.parent))
-    words = [sys.executable, "-c", WORKER, str(folder), str(trials), str(pause), str(storage)]
+    words = [sys.executable, "-c", WORKER, str(folder), str(trials), str(pause), str(storage), str(workers)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
 
 
@@ -114,7 +117,7 @@ def test_a_killed_trial_goes_on_from_its_own_checkpoint(tmp_path, storage):
 def test_two_workers_share_one_study(tmp_path, storage):
     address = f"sqlite:///{tmp_path}/study.db" if storage == "sqlite" else tmp_path / "study.journal"
     open_study("amt", address)
-    workers = [start_worker(tmp_path, 8, 0.15, address) for _ in range(2)]
+    workers = [start_worker(tmp_path, 8, 0.15, address, workers=2) for _ in range(2)]
     for worker in workers:
         worker.communicate(timeout=60)
         assert worker.returncode == 0
