@@ -19,8 +19,9 @@ from .transcribe import Transcriber
 
 ONSET_GRID = {
     "onset_threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
-    "time_shift": (0.0, -0.005, -0.01, -0.015, -0.02, -0.025, -0.03),  # of equal ones the smallest
+    "time_shift": (0.0, -0.005, -0.01, -0.015, -0.02, -0.025, -0.03),
 }
+WORTH_A_SHIFT = 0.002  # of note F1; other pianos and microphones need another shift or none
 ENDING_GRID = {  # in the order in which they are tuned
     "pedal_threshold": (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
     "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
@@ -77,7 +78,9 @@ def tune_onset(held: list, config: Config) -> dict[str, float]:
 
     best: dict[str, float] = {}
     for name, grid in ONSET_GRID.items():
-        best[name] = max(grid, key=lambda value, name=name: note_f1({**best, name: value}))
+        scores = [note_f1({**best, name: value}) for value in grid]
+        enough = max(scores) - (WORTH_A_SHIFT if name == "time_shift" else 0.0)
+        best[name] = next(value for value, score in zip(grid, scores, strict=True) if score >= enough)
     return best
 
 
