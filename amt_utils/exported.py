@@ -30,12 +30,14 @@ class ExportedNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.enable_mem_pattern = False  # a plan kept for every length of chunk costs memory and saves no time
+        self.run_options = onnxruntime.RunOptions()  # between chunks memory is given back: others need it too
+        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
         self.names = [output.name for output in self.session.get_outputs()]
         self.weights_hash = self.session.get_modelmeta().custom_metadata_map.get(_HASH)
 
     def __call__(self, features: Tensor) -> dict[str, Tensor]:
-        outputs = self.session.run(None, {"features": features.contiguous().numpy()})
+        outputs = self.session.run(None, {"features": features.contiguous().numpy()}, self.run_options)
         return {name: torch.from_numpy(values) for name, values in zip(self.names, outputs, strict=True)}
 
 
