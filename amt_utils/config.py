@@ -123,6 +123,7 @@ class TrainConfig:
     accumulate: int = 1
     steps_per_epoch: int = 500
     epochs: int = 100
+    optimizer: str = "muon"  # or "adamw"
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     total_steps: int | None = None  # where the cosine reaches its floor; None: epochs * steps_per_epoch

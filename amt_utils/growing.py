@@ -1,7 +1,7 @@
 """A larger network that starts where a smaller one has come to (Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
 Channels are doubled and what follows them hears each copy with a share of the old weight; added blocks begin as the
-identity. The larger network says what the smaller one said, to rounding, and learns on from there. The shares are drawn
+identity, added harmonics at zero. The larger network says what the smaller one said, to rounding, and learns on from there. The shares are drawn
 at random: equal copies would have equal gradients and stay equal.
 """
 
@@ -41,7 +41,7 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
 
     Args:
         weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
-        small, large: configurations; only sizes in ``model`` may differ.
+        small, large: configurations; only the sizes and ``hdconv_harmonics`` in ``model`` may differ.
         seed: of the shares and of the added blocks.
 
     Raises:
@@ -49,8 +49,9 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     """
     if small.model.name != "residual_hcqt_hppnet" or large.model.name != small.model.name or not large.model.residual:
         raise AmtError("only residual_hcqt_hppnet with its residual blocks grows, and only into itself")
-    if small.feature != large.feature or small.model.hdconv_harmonics != large.model.hdconv_harmonics:
-        raise AmtError("both networks must hear the same features and harmonics")
+    few, many = small.model.hdconv_harmonics, large.model.hdconv_harmonics
+    if small.feature != large.feature or many[: len(few)] != few:
+        raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
     old, new = channel_widths(small.model), channel_widths(large.model)
     if any(new[name] < old[name] for name in old):
         raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")
@@ -61,7 +62,8 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
         inside = name.removeprefix("network.")
         if name in weights:
             grown[name] = _widen(inside, weights[name], widened) if inside != name else weights[name]
-        elif re.search(r"\.time\.1\.weight$", name):  # an added block: its last norm lets nothing through yet
+        elif re.search(r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$", name):
+            # an added block's last norm, an added harmonic: lets nothing through yet
             grown[name] = torch.zeros_like(fresh)
     return grown
 
@@ -107,7 +109,13 @@ def register(subparsers) -> None:
         "`train --start-from FILE` goes on from them, with a configuration of the same size.",
     )
     parser.add_argument("--weights", default=None, help="the smaller one: a shipped name or a file")
-    parser.add_argument("--size", required=True, help="of the larger one: base, large")
+    parser.add_argument("--size", required=True, help="of the larger one: tiny, base, large")
+    parser.add_argument(
+        "--harmonics",
+        default=None,
+        metavar="LIST",
+        help="of the larger one's harmonic convolution, e.g. 1,2,3,4,5,7; begins with the smaller one's (default: those)",
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.set_defaults(run=run_command)
 
@@ -121,6 +129,8 @@ def run_command(args) -> int:
         raise AmtError(f"{out}: give a name that ends in .safetensors")
     model, small, card = load_weights(path)
     large = small.replace(model={"size": args.size})
+    if args.harmonics:
+        large = large.replace(model={"hdconv_harmonics": _read_harmonics(args.harmonics)})
     grown = grow(model.state_dict(), small, large)
     parameters = count_parameters(build_model(large))
     hours = card.get("audio_hours_in_all", card.get("audio_hours", 0.0))
@@ -128,3 +138,10 @@ def run_command(args) -> int:
     save_weights(out, grown, {**history, "parameters": parameters, "config": large.to_dict()})
     print(f"{out}: {parameters:,} parameters, from {path.name}; python -m amt_utils train --start-from {out} …")
     return 0
+
+
+def _read_harmonics(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdigit() and int(part) for part in parts):
+        raise AmtError(f"--harmonics {text!r}: expected whole numbers with commas between, e.g. 1,2,3,4,5,7")
+    return tuple(int(part) for part in parts)

@@ -32,7 +32,7 @@ from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
 from .losses import compute_losses, total_loss
 from .models import build_model, count_parameters
-from .optimizing import choose_precision, learning_rate, make_optimizer, update_average
+from .optimizing import choose_precision, keep_memory, learning_rate, make_optimizer, update_average
 from .run_log import RunLog, read_table
 from .validate import validate
 
@@ -94,6 +94,8 @@ class Trainer:
         """Launches the processes, builds network, optimizer and data, and loads the state to go on from."""
         self.fabric.launch()
         train, rank = self.config.train, self.fabric.global_rank
+        if self.fabric.device.type == "cpu":
+            keep_memory()
         torch.manual_seed(train.seed)
         model = build_model(self.config)
         self.parameters = count_parameters(model)
@@ -104,7 +106,10 @@ class Trainer:
         state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
         if state:
             model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+            try:
+                optimizer.load_state_dict(state["optimizer"])
+            except ValueError as error:
+                raise AmtError(f"{self.folder}: its checkpoint holds another optimizer's state ({error})") from error
             self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
             self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         elif start_from:
@@ -146,6 +151,11 @@ class Trainer:
                     f"{existing}: was trained with another {section} configuration "
                     f"({getattr(theirs, section)}, now {getattr(mine, section)}); start a new folder"
                 )
+        if theirs.train.optimizer != mine.train.optimizer:
+            raise AmtError(
+                f"{existing}: was trained with {theirs.train.optimizer}, now train.optimizer is "
+                f"{mine.train.optimizer}; start a new folder with --start-from {existing}"
+            )
         self.fabric.print(f"going on from {existing} at step {state['step']}")
         return state
 

@@ -43,6 +43,23 @@ def test_copies_get_gradients_of_their_own(tiny):
     assert (convolution.grad[0] - convolution.grad[48]).abs().max() > 0.05 * convolution.grad.abs().max()
 
 
+def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
+    model, small, _ = tiny
+    out = tmp_path / "more.safetensors"
+    few = small.model.hdconv_harmonics
+    more = ",".join(str(k) for k in (*few, 11, 13))
+    assert main(["grow", "--size", "tiny", "--harmonics", more, "--out", str(out)]) == 0
+    grown, config, _ = load_weights(out)
+    assert config.model.hdconv_harmonics == (*few, 11, 13)
+    features = torch.rand(1, 3, 60, 352)
+    with torch.inference_mode():
+        torch.testing.assert_close(grown.eval().read(features)["onset"], model.read(features)["onset"])
+    grown.train().read(features)["onset"].square().mean().backward()
+    assert grown.network.onset_harmonics.conv.branches[-1].weight.grad.abs().max() > 0
+    assert main(["grow", "--size", "tiny", "--harmonics", "2,3", "--out", str(out)]) != 0
+    assert main(["grow", "--size", "tiny", "--harmonics", "1,two", "--out", str(out)]) != 0
+
+
 def test_only_what_can_grow(tiny, tmp_path):
     model, small, _ = tiny
     with pytest.raises(AmtError, match="larger"):

@@ -121,6 +121,8 @@ def test_another_networks_checkpoint_is_refused_with_an_explanation(data, tmp_pa
     run_steps(config, tmp_path / "run", max_seconds=1e-3)
     with pytest.raises(AmtError, match="another model configuration"):
         run_steps(config.replace(model={"residual": False}), tmp_path / "run", resume=True)
+    with pytest.raises(AmtError, match="trained with muon"):
+        run_steps(config.replace(train={"optimizer": "adamw"}), tmp_path / "run", resume=True)
     # a rate may change in the middle of a run
     run_steps(config.replace(train={"learning_rate": 1e-4}), tmp_path / "run", resume=True, max_seconds=1e-3)
 

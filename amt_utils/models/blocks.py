@@ -83,7 +83,7 @@ class HDConv(nn.Module):
 
 
 def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
-    """A bidirectional LSTM over time, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, that can be cut where one likes.
+    """A bidirectional LSTM over time, ``(T, N, C)`` -> ``(T, N, 2 * hidden)``, that can be cut where one likes.
 
     Training: one pass over the window. Transcribing: blocks of :data:`BLOCK` frames, counted from the first one, each
     with :data:`CONTEXT` frames on either side (beyond the ends: the outermost frame again). What a frame is told is
@@ -91,12 +91,12 @@ def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
     """
     if lstm.training:
         return lstm(x)[0]
-    length = x.shape[1]
+    length, batch, _ = x.shape
     begins = BLOCK * torch.arange((length + BLOCK - 1) // BLOCK, device=x.device)
-    frames = begins[:, None] + torch.arange(-CONTEXT, BLOCK + CONTEXT, device=x.device)
-    blocks = x[:, frames.clamp(0, length - 1)]  # (N, blocks, CONTEXT + BLOCK + CONTEXT, C)
-    out = lstm(blocks.flatten(0, 1))[0].unflatten(0, blocks.shape[:2])
-    return out[:, :, CONTEXT : CONTEXT + BLOCK].flatten(1, 2)[:, :length]
+    frames = begins + torch.arange(-CONTEXT, BLOCK + CONTEXT, device=x.device)[:, None]
+    blocks = x[frames.clamp(0, length - 1)]  # (CONTEXT + BLOCK + CONTEXT, blocks, N, C)
+    out = lstm(blocks.flatten(1, 2))[0].unflatten(1, (-1, batch))[CONTEXT : CONTEXT + BLOCK]
+    return out.transpose(0, 1).flatten(0, 1)[:length]
 
 
 def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = 30_000) -> Tensor:
@@ -123,12 +123,13 @@ class FrequencyGroupedLSTM(nn.Module):
 
     def __init__(self, c_in: int, hidden: int):
         super().__init__()
-        self.lstm = nn.LSTM(c_in, hidden, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(c_in, hidden, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, time, keys = x.shape
-        out = run_in_blocks(self.lstm, x.permute(0, 3, 2, 1).reshape(batch * keys, time, channels))
-        return out.reshape(batch, keys, time, -1).transpose(1, 2)
+        # time first: from channels-last memory whole keyboards are copied at once
+        out = run_in_blocks(self.lstm, x.permute(2, 0, 3, 1).reshape(time, batch * keys, channels))
+        return out.unflatten(1, (batch, keys)).transpose(0, 1).contiguous()
 
 
 class PedalHead(nn.Module):
@@ -173,5 +174,6 @@ def pool_to_keys(x: Tensor, bins_per_key: int) -> Tensor:
 def fold_to_keys(x: Tensor, bins_per_key: int) -> Tensor:
     """Each key's bins as channels: ``(B, C, T, 88 * bins_per_key)`` -> ``(B, C * bins_per_key, T, 88)``."""
     batch, channels, time, bins = x.shape
-    folded = x.reshape(batch, channels, time, bins // bins_per_key, bins_per_key)
-    return folded.permute(0, 1, 4, 2, 3).reshape(batch, channels * bins_per_key, time, bins // bins_per_key)
+    folded = x.reshape(batch, channels, time, bins // bins_per_key, bins_per_key).permute(0, 1, 4, 2, 3)
+    folded = folded.reshape(batch, channels * bins_per_key, time, bins // bins_per_key)
+    return folded.contiguous(memory_format=torch.channels_last)

@@ -29,10 +29,10 @@ class OnsetsFrames(nn.Module):
         self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in HEADS})
         hidden = out // 2
         self.lstms = nn.ModuleDict(
-            {name: nn.LSTM(out, hidden, batch_first=True, bidirectional=True) for name in HEADS if name != "frame"}
+            {name: nn.LSTM(out, hidden, bidirectional=True) for name in HEADS if name != "frame"}
         )
         self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in HEADS})
-        self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, batch_first=True, bidirectional=True)
+        self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, bidirectional=True)
         self.frame_head = nn.Linear(2 * hidden, N_KEYS)
         for name in ("onset", "offset", "key_offset"):
             set_prior(self.heads[name], ONSET_PRIOR)
@@ -40,12 +40,17 @@ class OnsetsFrames(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         heard = {name: stack(x) for name, stack in self.stacks.items()}  # (B, T, out)
-        logits = {name: self.heads[name](run_in_blocks(lstm, heard[name])) for name, lstm in self.lstms.items()}
+        logits = {name: self.heads[name](_over_time(lstm, heard[name])) for name, lstm in self.lstms.items()}
         activation = self.heads["frame"](heard["frame"])
         known = [torch.sigmoid(logits[name]).detach() for name in ("onset", "offset")]
         joined = torch.cat([torch.sigmoid(activation), *known], dim=-1)
-        logits["frame"] = self.frame_head(run_in_blocks(self.frame_lstm, joined))
+        logits["frame"] = self.frame_head(_over_time(self.frame_lstm, joined))
         return {**logits, "pedal_cue": heard["frame"]}
+
+
+def _over_time(lstm: nn.LSTM, x: Tensor) -> Tensor:
+    """``(B, T, C)`` -> ``(B, T, 2 * hidden)``."""
+    return run_in_blocks(lstm, x.transpose(0, 1)).transpose(0, 1)
 
 
 class ConvStack(nn.Module):

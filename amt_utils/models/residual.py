@@ -84,7 +84,7 @@ class ResidualHPPNet(nn.Module):
         onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
 
         heard = onset_keys.detach() if self.detach_onset else onset_keys
-        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset).unsqueeze(1)  # (B, 1, T, 88)
+        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)[..., None].permute(0, 3, 1, 2)  # (B, 1, T, 88)
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
         keys = self.duration_keys(torch.cat([own, heard], dim=1))
         lasting = self.duration_lstm(torch.cat([keys, attack.to(keys.dtype)], dim=1))  # (B, T, 88, 2 hidden)
