@@ -1,8 +1,8 @@
 """A larger network that starts where a smaller one has come to (Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
 Channels are doubled and what follows them hears each copy with a share of the old weight; added blocks begin as the
-identity, added harmonics at zero. The larger network says what the smaller one said, to rounding, and learns on from there. The shares are drawn
-at random: equal copies would have equal gradients and stay equal.
+identity, added harmonics at zero. The larger network says what the smaller one said, to rounding, and learns on from
+there. The shares are drawn at random: equal copies would have equal gradients and stay equal.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def register(subparsers) -> None:
         "--harmonics",
         default=None,
         metavar="LIST",
-        help="of the larger one's harmonic convolution, e.g. 1,2,3,4,5,7; begins with the smaller one's (default: those)",
+        help="of the larger one's harmonic convolution, e.g. 1,2,3,4,5,7: those of the smaller one, then others",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.set_defaults(run=run_command)

@@ -84,10 +84,11 @@ class ResidualHPPNet(nn.Module):
         onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
 
         heard = onset_keys.detach() if self.detach_onset else onset_keys
-        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)[..., None].permute(0, 3, 1, 2)  # (B, 1, T, 88)
+        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)  # (B, T, 88)
+        attack = attack[..., None].permute(0, 3, 1, 2).to(heard.dtype)  # (B, 1, T, 88), as channels-last as the rest
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
         keys = self.duration_keys(torch.cat([own, heard], dim=1))
-        lasting = self.duration_lstm(torch.cat([keys, attack.to(keys.dtype)], dim=1))  # (B, T, 88, 2 hidden)
+        lasting = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
         logits = {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
         return {"onset": onset, **logits, "pedal_cue": pool_keyboard(keys)}
 
