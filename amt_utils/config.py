@@ -69,7 +69,7 @@ class ModelConfig:
     key_channels: int | None = None
     key_blocks: int | None = None
     lstm_hidden: int | None = None
-    hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4)
+    hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 7)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
     detach_onset: bool = True
     dropout: float = 0.0
@@ -124,7 +124,7 @@ class TrainConfig:
     steps_per_epoch: int = 500
     epochs: int = 100
     optimizer: str = "muon"  # or "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup_steps: int = 200
     total_steps: int | None = None  # where the cosine reaches its floor; None: epochs * steps_per_epoch
     final_rate: float = 0.02  # of learning_rate
