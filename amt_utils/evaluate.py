@@ -44,13 +44,21 @@ VELOCITY_TOLERANCE = 0.1  # of the reference's velocity range
 FRAME_SECONDS = 0.01
 
 
-def score_performance(reference: Performance, estimate: Performance, *, ends: str = "sounding") -> dict[str, float]:
+def score_performance(
+    reference: Performance,
+    estimate: Performance,
+    *,
+    ends: str = "sounding",
+    onset_tolerance: float = ONSET_TOLERANCE,
+) -> dict[str, float]:
     """All scores of one recording; the module's docstring defines them.
 
     Args:
         reference: what was played.
         estimate: what was transcribed.
         ends: ``"key"`` or ``"sounding"``: which ends are compared, derived the same way for both.
+        onset_tolerance: of notes, in seconds. A wider one beside the usual tells notes that are missed from labels
+            that are off.
 
     Returns:
         ``{"note_precision": 0.98, ...}``, fractions 0..1, and ``n_reference_notes``, ``n_estimated_notes``.
@@ -70,7 +78,7 @@ def score_performance(reference: Performance, estimate: Performance, *, ends: st
     ref, est = reference.with_ends(ends), estimate.with_ends(ends)
     scores: dict[str, float] = {}
     for name, offset_ratio in (("note", None), ("note_offset", OFFSET_RATIO)):
-        matched = match_notes(ref, est, offset_ratio=offset_ratio)
+        matched = match_notes(ref, est, offset_ratio=offset_ratio, onset_tolerance=onset_tolerance)
         loud_enough = keep_matching_velocities(ref, est, matched)
         scores |= _ratios(name, len(matched), len(est), len(ref))
         scores |= _ratios(f"{name}_velocity", len(loud_enough), len(est), len(ref))
@@ -80,23 +88,36 @@ def score_performance(reference: Performance, estimate: Performance, *, ends: st
     return scores
 
 
-def match_notes(reference: np.ndarray, estimate: np.ndarray, *, offset_ratio: float | None = None) -> np.ndarray:
+def match_notes(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    *,
+    offset_ratio: float | None = None,
+    onset_tolerance: float = ONSET_TOLERANCE,
+) -> np.ndarray:
     """Which estimated note is which reference note: ``(k, 2)`` int indices into the two arrays of notes.
 
     Args:
         reference: ``(n,)`` notes.
         estimate: ``(m,)`` notes.
         offset_ratio: tolerance of the end as a share of the reference's duration; ``None`` ignores ends.
+        onset_tolerance: in seconds.
     """
     pairs = [np.zeros((0, 2), np.int64)]
     for pitch in np.intersect1d(reference["pitch"], estimate["pitch"]):
         ours, theirs = np.flatnonzero(reference["pitch"] == pitch), np.flatnonzero(estimate["pitch"] == pitch)
-        found = _match_intervals(reference[ours], estimate[theirs], midi_to_hz(pitch), offset_ratio)
+        found = _match_intervals(reference[ours], estimate[theirs], midi_to_hz(pitch), offset_ratio, onset_tolerance)
         pairs.append(np.stack([ours[found[:, 0]], theirs[found[:, 1]]], axis=1))
     return np.concatenate(pairs)
 
 
-def _match_intervals(reference: np.ndarray, estimate: np.ndarray, hz: float, offset_ratio: float | None) -> np.ndarray:
+def _match_intervals(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    hz: float,
+    offset_ratio: float | None,
+    onset_tolerance: float = ONSET_TOLERANCE,
+) -> np.ndarray:
     """Events of one pitch -> ``(k, 2)`` matched indices, by mir_eval."""
     from mir_eval.transcription import match_notes as mir_eval_match
 
@@ -106,7 +127,7 @@ def _match_intervals(reference: np.ndarray, estimate: np.ndarray, hz: float, off
         np.full(len(reference), hz),
         intervals[1],
         np.full(len(estimate), hz),
-        onset_tolerance=ONSET_TOLERANCE,
+        onset_tolerance=onset_tolerance,
         offset_ratio=offset_ratio,
         offset_min_tolerance=OFFSET_MIN_TOLERANCE,
     )
@@ -217,6 +238,13 @@ def register(subparsers) -> None:
         default=0.0,
         help="move the references later by this much first, where the labels are known to be early",
     )
+    parser.add_argument(
+        "--onset-tolerance",
+        metavar="SECONDS",
+        type=float,
+        default=ONSET_TOLERANCE,
+        help="how far from its reference a note's onset may be (default: 0.05, as published scores have it)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -227,6 +255,8 @@ def run(args) -> int:
 
     if args.limit is not None and args.limit < 1:
         raise AmtError(f"--limit must be at least 1, not {args.limit}")
+    if not 0 < args.onset_tolerance < 1:
+        raise AmtError(f"--onset-tolerance is in seconds, between 0 and 1, not {args.onset_tolerance}")
     inventory = find_pairs(args.pairs)
     for path, reason in inventory.excluded:
         print(f"left out: {path}: {reason}")
@@ -238,7 +268,8 @@ def run(args) -> int:
     systems = []
     for system in _systems(args):
         print(f"{getattr(system, 'name', 'network')}: {len(pairs)} recordings", flush=True)
-        systems.append(board.score_folder(pairs, system, reference_shift=args.shift, on_result=_print_result))
+        options = {"reference_shift": args.shift, "onset_tolerance": args.onset_tolerance}
+        systems.append(board.score_folder(pairs, system, on_result=_print_result, **options))
     shown = ENDS[::-1] if args.ends == "both" else (args.ends,)
     for ends in shown:
         for scores in systems:

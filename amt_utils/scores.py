@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .errors import AmtError
-from .evaluate import average_scores, score_performance
+from .evaluate import ONSET_TOLERANCE, average_scores, score_performance
 from .files import written_whole
 from .midi import read_midi
 from .notes import ENDS, Performance
@@ -71,11 +71,13 @@ class FolderScores:
         system: its name.
         recordings: recording's name -> ``{"key": {...}, "sounding": {...}, "seconds": ...}``.
         failed: recording's name -> what went wrong; these are in no average.
+        onset_tolerance: of notes, in seconds.
     """
 
     system: str
     recordings: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    onset_tolerance: float = ONSET_TOLERANCE
 
     def average(self, ends: str) -> dict[str, dict[str, float]]:
         """Measure -> mean, median, std, quartiles over the recordings."""
@@ -87,7 +89,13 @@ class FolderScores:
             e: {"average": self.average(e), "recordings": {n: s[e] for n, s in self.recordings.items()}} for e in ends
         }
         seconds = {name: scores["seconds"] for name, scores in self.recordings.items()}
-        return {"system": self.system, "ends": by_ends, "seconds": seconds, "failed": self.failed}
+        how = {"system": self.system, "onset_tolerance": self.onset_tolerance}
+        return {**how, "ends": by_ends, "seconds": seconds, "failed": self.failed}
+
+    def title(self, ends: str) -> str:
+        """The system and what was compared; the tolerance where it is not the usual one."""
+        unusual = self.onset_tolerance != ONSET_TOLERANCE
+        return f"{self.system}, {ends} ends" + (f", onsets ±{1000 * self.onset_tolerance:.0f} ms" if unusual else "")
 
 
 def score_folder(
@@ -96,6 +104,7 @@ def score_folder(
     *,
     name: str | None = None,
     reference_shift: float = 0.0,
+    onset_tolerance: float = ONSET_TOLERANCE,
     on_result: Callable[[str, dict | str], None] | None = None,
 ) -> FolderScores:
     """Transcribes every recording and scores it, for both notions of a note's end; goes on after one that fails.
@@ -105,9 +114,11 @@ def score_folder(
         transcriber: has ``transcribe(path) -> Performance``.
         name: what to call it in tables; the transcriber's own ``name`` otherwise.
         reference_shift: seconds by which every reference is moved later first, for labels known to be early.
+        onset_tolerance: of notes, in seconds.
         on_result: called after each recording with its name and its scores, or the error message.
     """
-    scores = FolderScores(name or getattr(transcriber, "name", type(transcriber).__name__))
+    name = name or getattr(transcriber, "name", type(transcriber).__name__)
+    scores = FolderScores(name, onset_tolerance=onset_tolerance)
     for pair in pairs:
         try:
             reference = read_midi(pair.midi)
@@ -115,7 +126,8 @@ def score_folder(
             began = time.perf_counter()
             estimate = transcriber.transcribe(pair.audio)
             row = {"seconds": time.perf_counter() - began}
-            row |= {ends: score_performance(reference, estimate, ends=ends) for ends in ENDS}
+            options = {"onset_tolerance": onset_tolerance}
+            row |= {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
             scores.recordings[pair.name] = row
         except AmtError as error:
             scores.failed[pair.name] = str(error)
@@ -130,7 +142,7 @@ def recordings_table(scores: FolderScores, ends: str, *, markdown: bool = False)
     average = scores.average(ends)
     for statistic in ("mean", "median", "std"):
         rows.append((statistic, {m: average[m][statistic] if m in average else None for m in COLUMNS.values()}))
-    return _table(f"{scores.system}, {ends} ends", rows, markdown, rule_before=len(scores.recordings))
+    return _table(scores.title(ends), rows, markdown, rule_before=len(scores.recordings))
 
 
 def systems_table(systems: list[FolderScores], ends: str, *, markdown: bool = False) -> str:
@@ -193,7 +205,7 @@ def plot_scores(scores: FolderScores, *, ends: str = "sounding", ax: Axes | None
         ax.barh(np.arange(len(names)) + (1 - i) * 0.27, values, height=0.25, label=label, **style)
         ax.axvline(mean, color=colour, linestyle=("-", "--", ":")[i], linewidth=1)
     ax.set_yticks(np.arange(len(names)), [shorten(n) for n in names])
-    ax.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="F1 in %", title=f"{scores.system}, {ends} ends")
+    ax.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="F1 in %", title=scores.title(ends))
     below = -0.6 / max(2.0, 0.42 * len(names))  # clear of the axis label, in heights of the axes
     ax.legend(loc="upper right", bbox_to_anchor=(1, below), ncols=3, frameon=False)
     return ax

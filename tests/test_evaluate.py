@@ -58,6 +58,8 @@ def test_hand_counted():
     assert (scores["note_precision"], scores["note_recall"]) == (2 / 5, 2 / 4)
     assert scores["note_f1"] == pytest.approx(2 * 2 / 9)
     assert scores["note_offset_recall"] == 1 / 4
+    wider = score_performance(reference, estimate, onset_tolerance=0.1)  # now the one that is 60 ms late counts too
+    assert (wider["note_precision"], wider["note_recall"]) == (3 / 5, 3 / 4)
     assert (scores["n_reference_notes"], scores["n_estimated_notes"]) == (4, 5)
     # frames: 100 + 70 + 94 + 0 of 400 reference cells; the estimate has 110 + 74 + 94 + 100 + 100
     assert scores["frame_recall"] == pytest.approx(264 / 400)

@@ -21,7 +21,7 @@ def music() -> np.ndarray:
 
 
 def test_shipped_network_gives_the_notes_of_pytorch(music):
-    exported, eager = Transcriber(device="cpu"), Transcriber(device="cpu")
+    exported, eager = Transcriber("tiny", device="cpu"), Transcriber("tiny", device="cpu")
     assert isinstance(exported.network, ExportedNetwork)
     eager.network = eager.model.network
     fast, exact = exported.transcribe(music), eager.transcribe(music)
@@ -34,7 +34,7 @@ def test_shipped_network_gives_the_notes_of_pytorch(music):
 
 @pytest.mark.parametrize("frames", (1, 7, 333))
 def test_any_length(frames):
-    transcriber = Transcriber(device="cpu")
+    transcriber = Transcriber("tiny", device="cpu")
     features = torch.rand(1, 3, frames, 352)
     with torch.inference_mode():
         exact, fast = transcriber.model.network(features), transcriber.network(features)
@@ -45,7 +45,7 @@ def test_any_length(frames):
 
 def test_network_of_other_weights_is_left_alone(tmp_path):
     for suffix in (".safetensors", ".json", ".onnx"):
-        shutil.copy(weights_path().with_suffix(suffix), tmp_path / f"mine{suffix}")
+        shutil.copy(weights_path("tiny").with_suffix(suffix), tmp_path / f"mine{suffix}")
     mine = tmp_path / "mine.safetensors"
     assert find_exported(mine) is not None
     mine.write_bytes(mine.read_bytes() + b" ")
@@ -59,7 +59,7 @@ def test_network_of_other_weights_is_left_alone(tmp_path):
 
 def test_exporting(tmp_path, capsys):
     pytest.importorskip("onnx")
-    assert main(["export", "--out", str(tmp_path / "network.onnx")]) == 0
+    assert main(["export", "--weights", "tiny", "--out", str(tmp_path / "network.onnx")]) == 0
     assert "network.onnx" in capsys.readouterr().out
-    assert ExportedNetwork(tmp_path / "network.onnx").weights_hash == find_exported(weights_path()).weights_hash
-    assert list(tmp_path.iterdir()) == [export_network(weights_path(), tmp_path / "network.onnx")]
+    assert ExportedNetwork(tmp_path / "network.onnx").weights_hash == find_exported(weights_path("tiny")).weights_hash
+    assert list(tmp_path.iterdir()) == [export_network(weights_path("tiny"), tmp_path / "network.onnx")]

@@ -22,7 +22,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def shipped() -> Transcriber:
-    return Transcriber(device="cpu")
+    return Transcriber("tiny", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def music() -> np.ndarray:
 
 def differences(music: np.ndarray) -> dict[str, float]:
     """Largest difference per roll between chunks of 10 s and one pass of 41 s, with the shipped weights."""
-    model, config, _ = load_weights(weights_path())
+    model, config, _ = load_weights(weights_path("tiny"))
     chunked = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 10.0}), device="cpu")
     whole = Transcriber.from_model(model, config.replace(decode={"chunk_seconds": 1e4}), device="cpu")
     a, b = chunked.activations(music), whole.activations(music)
