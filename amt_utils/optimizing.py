@@ -1,10 +1,8 @@
-"""How a step changes the weights: optimizer, learning rate, averaging, precision; and where it finds memory."""
+"""How a step changes the weights: optimizer, learning rate, averaging, precision."""
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +11,6 @@ from .config import Config
 from .errors import AmtError
 
 MOMENTUM = 0.95
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
 
@@ -113,14 +110,3 @@ def choose_precision(name: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     # CPUs without AVX-512 bf16 emulate it, slower than fp32
     return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
-
-
-def keep_memory() -> None:
-    """Has the C library keep the memory that a step gives back: on a CPU a step takes a quarter less time.
-
-    Otherwise every large tensor is fetched from the system anew, page by page. Does nothing but on Linux with glibc.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)
-        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**28)):
-            mallopt(option, value)

@@ -31,8 +31,9 @@ from .config import Config, save_config
 from .dataset import ResumableSampler, WindowDataset
 from .errors import AmtError
 from .losses import compute_losses, total_loss
+from .memory import keep_memory
 from .models import build_model, count_parameters
-from .optimizing import choose_precision, keep_memory, learning_rate, make_optimizer, update_average
+from .optimizing import choose_precision, learning_rate, make_optimizer, update_average
 from .run_log import RunLog, read_table
 from .validate import validate
 

@@ -1,6 +1,8 @@
 """Muon's steps, AdamW beside it, and the way back from a stored state."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -92,3 +94,19 @@ def test_every_weight_is_in_one_group():
 def test_an_unknown_optimizer_is_named():
     with pytest.raises(AmtError, match="'muon' or 'adamw', not 'sgd'"):
         make_optimizer(build(), MICRO.replace(train={"optimizer": "sgd"}))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="for Linux's C library")
+def test_memory_that_was_given_back_is_taken_again():
+    # pages fetched from the system once the same large tensor has been made a few times, without and with
+    code = (
+        "import resource, sys, torch; from amt_utils.memory import keep_memory\n"
+        "if sys.argv[1] == 'keep': keep_memory()\n"
+        "for _ in range(30): torch.ones(25_000_000)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): torch.ones(25_000_000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    words = [sys.executable, "-c", code]
+    given_back, kept = (int(subprocess.check_output([*words, mode], text=True)) for mode in ("give", "keep"))
+    assert kept < 0.05 * given_back or given_back < 1000  # another C library may keep it by itself
