@@ -20,6 +20,7 @@ from .config import Config
 from .decode import KEY_ROLLS, decode_pedals, find_notes, perform
 from .errors import AmtError
 from .exported import find_exported
+from .memory import keep_memory
 from .models.blocks import BLOCK
 from .notes import Performance
 from .paths import package_folder
@@ -56,6 +57,8 @@ class Transcriber:
         self._set(model, config, device)
         if self.device.type == "cpu":
             self.network = find_exported(path) or self.network
+            if self.network is self.model.network:
+                keep_memory()
         self.card = card
 
     @classmethod

@@ -61,5 +61,12 @@ def test_exporting(tmp_path, capsys):
     pytest.importorskip("onnx")
     assert main(["export", "--weights", "tiny", "--out", str(tmp_path / "network.onnx")]) == 0
     assert "network.onnx" in capsys.readouterr().out
-    assert ExportedNetwork(tmp_path / "network.onnx").weights_hash == find_exported(weights_path("tiny")).weights_hash
+    fresh = ExportedNetwork(tmp_path / "network.onnx")
+    assert fresh.weights_hash == find_exported(weights_path("tiny")).weights_hash
+    model = Transcriber("tiny", device="cpu").model
+    for frames in (1, 130, 300):  # the graph must not hold the length it was traced with
+        features = torch.rand(1, 3, frames, 352)
+        with torch.inference_mode():
+            exact = model.network(features)
+        torch.testing.assert_close(fresh(features)["frame"], exact["frame"], atol=1e-3, rtol=1e-3)
     assert list(tmp_path.iterdir()) == [export_network(weights_path("tiny"), tmp_path / "network.onnx")]

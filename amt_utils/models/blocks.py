@@ -126,10 +126,10 @@ class FrequencyGroupedLSTM(nn.Module):
         self.lstm = nn.LSTM(c_in, hidden, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, time, keys = x.shape
+        batch, _, time, keys = x.shape
         # time first: from channels-last memory whole keyboards are copied at once
-        out = run_in_blocks(self.lstm, x.permute(2, 0, 3, 1).reshape(time, batch * keys, channels))
-        return out.unflatten(1, (batch, keys)).transpose(0, 1).contiguous()
+        out = run_in_blocks(self.lstm, x.permute(2, 0, 3, 1).flatten(1, 2))
+        return out.reshape(time, batch, keys, -1).transpose(0, 1).contiguous()
 
 
 class PedalHead(nn.Module):
