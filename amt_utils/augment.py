@@ -15,8 +15,11 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from .audio import AUDIO_SUFFIXES, load_audio
 from .errors import AmtError
+from .notes import HIGHEST_PITCH, LOWEST_PITCH
 
 SAMPLE_RATE = 16_000
+ATTACK = 0.05  # seconds of a room's answer that are heard as part of the attack
+FUNDAMENTALS = 440.0 * 2 ** ((np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) - 69) / 12)  # Hz
 
 
 @lru_cache(maxsize=4)
@@ -33,19 +36,25 @@ def load_impulse_responses(folder: str | os.PathLike) -> list[np.ndarray]:
     return responses
 
 
-def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> np.ndarray:
-    """A random recording chain: room, equaliser, saturation, noise, level. ``(n,)`` -> ``(n,)``."""
-    y = filter_randomly(y, rng, rooms=rooms)
+def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """A random recording chain: room, equaliser, saturation, noise, level.
+
+    Returns:
+        ``(n,)`` audio, and ``(88,)`` decibels by which each key's fundamental became louder.
+    """
+    y, decibels = filter_randomly(y, rng, rooms=rooms)
     if rng.random() < 0.2:
         y = saturate(y, rng)
     if rng.random() < 0.8:
         y = add_noise(y, rng)
-    level = 10 ** (rng.uniform(-8, 6) / 20)
-    return np.clip(y * level, -1, 1).astype(np.float32)
+    level = rng.uniform(-8, 6)
+    return np.clip(y * 10 ** (level / 20), -1, 1).astype(np.float32), decibels + level
 
 
-def filter_randomly(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> np.ndarray:
-    """Room and equaliser in one pass through the frequency domain."""
+def filter_randomly(
+    y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Room and equaliser in one pass through the frequency domain; returns what :func:`augment` returns."""
     room = None
     if len(rooms) and rng.random() < 0.6:
         room = rooms[rng.integers(len(rooms))]
@@ -56,12 +65,16 @@ def filter_randomly(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.n
         wet = rng.beta(1.2, 3.0)
         room = wet * room
         room[0] += 1 - wet
+        room /= np.sqrt(np.sum(room[: int(ATTACK * SAMPLE_RATE)] ** 2))  # an attack is as loud as it was
     size = next_fast_len(len(y) + (len(room) if room is not None else 0), real=True)
     spectrum = rfft(y, size)
     if room is not None:
         spectrum *= rfft(room.astype(np.float32), size)
-    spectrum *= _random_equaliser(rfftfreq(size, 1 / SAMPLE_RATE), rng)
-    return irfft(spectrum, size)[: len(y)].astype(np.float32)
+    frequencies = rfftfreq(size, 1 / SAMPLE_RATE)
+    gain = _random_equaliser(frequencies, rng)
+    spectrum *= gain
+    decibels = 20 * np.log10(np.interp(FUNDAMENTALS, frequencies, gain))
+    return irfft(spectrum, size)[: len(y)].astype(np.float32), decibels
 
 
 def _random_equaliser(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -25,11 +25,11 @@ from .errors import AmtError
 from .files import written_whole
 from .midi import read_midi
 from .midi_bulk import parse_midi
-from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes, make_pedals
+from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, Performance, make_notes, make_pedals
 from .paths import work_folder
 from .recordings import MIDI_SUFFIXES
-from .synth import Touch, load_piano, render, simple_tone_piano
-from .targets import make_rolls
+from .synth import Touch, as_heard, load_piano, render, simple_tone_piano
+from .targets import UNKNOWN, make_rolls
 
 if TYPE_CHECKING:
     from .preprocess import Item
@@ -153,10 +153,13 @@ class WindowDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng((self.seed, index))
         make = self._from_recording if rng.random() < self.recording_share else self._from_score
-        audio, performance, start, seconds = make(rng)
+        audio, performance, touch, seconds = make(rng)
         if self.config.data.augment:
-            audio = augment(audio, rng, rooms=self.rooms)
-        rolls = make_rolls(performance, self.n_frames, self.config, start=start)
+            audio, decibels = augment(audio, rng, rooms=self.rooms)
+            performance = as_heard(performance, touch or Touch(), decibels)
+        rolls = make_rolls(performance, self.n_frames, self.config, start=RINGING)
+        if touch is None and not self.config.data.recordings_velocity:
+            rolls["velocity"][:] = UNKNOWN
         times = np.arange(self.n_frames) * self.config.feature.frame_seconds
         item = {name: torch.from_numpy(roll) for name, roll in rolls.items()}
         item["mask"] = torch.from_numpy((times < seconds).astype(np.float32))
@@ -164,7 +167,7 @@ class WindowDataset(Dataset):
         return item
 
     def _from_recording(self, rng: np.random.Generator):
-        """Window, performance on the window's time axis, its start, and the seconds that are not padding."""
+        """Window, performance that begins ``RINGING`` s before it, piano's touch, seconds that are not padding."""
         rate, window = self.config.feature.sample_rate, self.config.data.window_seconds
         pair = self.pairs[rng.choice(len(self.pairs), p=self.pair_odds)]
         ratio = 2.0 ** (rng.uniform(-12, 12) / 1200) if self.config.data.augment else 1.0  # faster: higher and shorter
@@ -175,7 +178,7 @@ class WindowDataset(Dataset):
         seconds = len(y) / rate
         y = np.pad(y, (0, max(0, self.samples - len(y))))[: self.samples].astype(np.float32)
         near = pair.performance.around(begin - RINGING, begin + window * ratio + 1)
-        return y, _at_speed(near, begin, ratio), RINGING, seconds
+        return y, _at_speed(near, begin, ratio), None, seconds
 
     def _from_score(self, rng: np.random.Generator):
         window, data = self.config.data.window_seconds, self.config.data
@@ -194,12 +197,12 @@ class WindowDataset(Dataset):
                 release_seconds=rng.uniform(0.025, 0.12),
                 detune_cents=rng.normal(0, 8) if rng.random() < 0.8 else 0.0,
                 borrowed_keys=int(rng.choice([-3, 0, 0, 3])),
-                unevenness_decibels=rng.uniform(0, 3),
-                resonance_decibels=rng.uniform(-44, -30) if rng.random() < 0.8 else None,
+                key_decibels=rng.uniform(0, 3) * rng.standard_normal(N_KEYS),
+                resonance_decibels=rng.uniform(-42, -28),
             )
         piano = self.pianos[rng.integers(len(self.pianos))]
         y = render(near, piano, start=RINGING, duration=window, touch=touch, rng=rng)
-        return y, near, RINGING, window
+        return y, near, touch, window
 
 
 def _load_pairs(folder: str) -> list[Pair]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from .config import LossConfig
 from .errors import AmtError
+from .targets import UNKNOWN
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float) -> Tensor:
@@ -45,8 +46,8 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
 
     Args:
         logits: of the network, ``(B, T, 88)`` each and ``pedal`` ``(B, T, 3)``.
-        batch: targets of the same names and shapes, ``velocity`` in 0..1, and ``mask`` ``(B, T)``: 1 where
-            the window has sound.
+        batch: targets of the same names and shapes, ``velocity`` in 0..1 or ``UNKNOWN``, and ``mask`` ``(B, T)``: 1
+            where the window has sound.
     """
     kinds = {"bce": binary_cross_entropy, "focal": focal_loss, "dice": dice_loss}
     if config.kind not in kinds:
@@ -63,6 +64,7 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
     terms["pedal"] = binary_cross_entropy(logits["pedal"].float(), batch["pedal"], mask, 1.0)
     # velocity counts where an onset is, most at its peak, and as far as is wished while the note goes on
     where = torch.maximum(batch["onset"], config.velocity_after_onset * batch["frame_ex"])
+    where = where * (batch["velocity"] > UNKNOWN)
     terms["velocity"] = _masked_mean(
         F.binary_cross_entropy_with_logits(logits["velocity"].float(), batch["velocity"], reduction="none"),
         mask * where,

@@ -54,7 +54,7 @@ def run_command(args) -> int:
         performance = performance.shifted(LEAD)
         audio = render(performance, piano, rng=rng)
         if rooms:
-            audio = filter_randomly(audio, rng, rooms=rooms)
+            audio, _ = filter_randomly(audio, rng, rooms=rooms)
         audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
         save_audio(out / f"{number:04d}.flac", audio, sample_rate=SAMPLE_RATE)
         write_midi(out / f"{number:04d}.mid", performance)

@@ -20,12 +20,14 @@ from scipy.signal import oaconvolve
 
 from .audio import load_audio
 from .errors import AmtError
-from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance
+from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes
 
 SAMPLE_RATE = 16_000
 FIRST_UNDAMPED_PITCH = 91  # on most grands the dampers end near G6
 RESTRIKE_FADE = 0.03  # seconds in which a re-struck string's old vibration is taken over
 LOUDNESS_WINDOW = 0.25  # seconds after the hammer over which a sample's loudness is measured
+DECIBELS_PER_VELOCITY = 0.32
+FULL_LOUDNESS = 0.22  # RMS of a full-velocity note at its attack: chords do not clip, recordings are about as loud
 
 
 @dataclass
@@ -139,18 +141,18 @@ class Touch:
         release_seconds: time constant of the dampers in the middle of the keyboard.
         detune_cents: of the whole instrument.
         borrowed_keys: take each key's sample from so many keys higher: another body, another brightness.
-        unevenness_decibels: standard deviation of the keys' loudness, as on a piano that wants voicing.
-        resonance_decibels: of the undamped strings that answer while the sustain pedal is down; ``None`` leaves
-            them out.
+        key_decibels: ``(88,)``, how much louder single keys are, as on a piano that wants voicing.
+        resonance_decibels: of the undamped strings that answer while the sustain pedal is down: without them nobody
+            could hear it go down. ``None`` leaves them out.
     """
 
-    decibels_per_velocity: float = 0.32
+    decibels_per_velocity: float = DECIBELS_PER_VELOCITY
     timbre_jitter: float = 0.0
     release_seconds: float = 0.06
     detune_cents: float = 0.0
     borrowed_keys: int = 0
-    unevenness_decibels: float = 0.0
-    resonance_decibels: float | None = None
+    key_decibels: np.ndarray | None = None
+    resonance_decibels: float | None = -36.0
 
 
 def render(
@@ -162,7 +164,7 @@ def render(
     touch: Touch | None = None,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Notes and pedals on a piano -> float32 audio at 16 kHz, a full-velocity note near 0.5 RMS at its attack.
+    """Notes and pedals on a piano -> float32 audio at 16 kHz, a full-velocity note near :data:`FULL_LOUDNESS`.
 
     Args:
         performance: key ends and pedals; the sounding ends follow from them.
@@ -183,8 +185,8 @@ def render(
     mix = np.zeros(int(np.ceil(n_out * ratio)) + 8, np.float32)
     restrike = _next_strike(sounding)
     key_gain = piano.key_gain
-    if touch.unevenness_decibels:
-        key_gain = key_gain * 10 ** (touch.unevenness_decibels * rng.standard_normal(N_KEYS) / 20)
+    if touch.key_decibels is not None:
+        key_gain = key_gain * 10 ** (touch.key_decibels / 20)
     for note, struck_again in zip(sounding, restrike, strict=True):
         begin = (note["onset"] - start) * ratio * SAMPLE_RATE
         if begin >= len(mix):
@@ -192,7 +194,8 @@ def render(
         pitch, velocity = int(note["pitch"]), float(note["velocity"])
         layer = velocity + touch.timbre_jitter * rng.standard_normal()
         sample = piano.tuned_sample(pitch, layer, touch.borrowed_keys)
-        gain = 0.5 * key_gain[pitch - LOWEST_PITCH] * 10 ** (touch.decibels_per_velocity * (velocity - 127) / 20)
+        decibels = touch.decibels_per_velocity * (velocity - 127)
+        gain = FULL_LOUDNESS * key_gain[pitch - LOWEST_PITCH] * 10 ** (decibels / 20)
         damped = (note["offset"] - note["onset"]) * SAMPLE_RATE
         if pitch >= FIRST_UNDAMPED_PITCH:
             damped = np.inf
@@ -206,6 +209,23 @@ def render(
     if ratio != 1.0:
         mix = soxr.resample(mix, SAMPLE_RATE * ratio, SAMPLE_RATE, quality="MQ").astype(np.float32)
     return np.pad(mix, (0, max(0, n_out - len(mix))))[:n_out]
+
+
+def as_heard(performance: Performance, touch: Touch, decibels: np.ndarray) -> Performance:
+    """The same notes with the velocities at which a piano of the usual touch would sound as loud.
+
+    How hard a key was struck cannot be told from a recording whose gain and piano are unknown; how loud it sounds can.
+
+    Args:
+        performance: as it was rendered.
+        touch: that of the rendering.
+        decibels: ``(88,)``, by which the recording chain made each key louder.
+    """
+    notes = performance.notes
+    louder = decibels if touch.key_decibels is None else decibels + touch.key_decibels
+    level = touch.decibels_per_velocity * (notes["velocity"] - 127.0) + louder[notes["pitch"] - LOWEST_PITCH]
+    velocity = np.clip(np.rint(127 + level / DECIBELS_PER_VELOCITY), 1, 127)
+    return Performance(make_notes(notes["onset"], notes["offset"], notes["pitch"], velocity), performance.pedals)
 
 
 @lru_cache(maxsize=1)

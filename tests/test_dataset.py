@@ -6,9 +6,13 @@ import torch
 
 from amt_utils.config import Config, FeatureConfig
 from amt_utils.dataset import ResumableSampler, WindowDataset, load_performances
+from amt_utils.decode import KEY_ROLLS
 from amt_utils.errors import AmtError
 from amt_utils.hcqt import HCQT
+from amt_utils.losses import compute_losses
 from amt_utils.maestro.miniature import make_miniature
+from amt_utils.synth import DECIBELS_PER_VELOCITY
+from amt_utils.targets import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,35 @@ def test_labels_fit_the_sound(miniature, share):
     assert len(rises) > 30
     assert np.mean(np.array(rises) > 0.02) > 0.7
     assert np.mean(rises) > np.mean(elsewhere) + 0.1
+
+
+def test_velocity_tells_how_loud_a_note_sounds(miniature):
+    """Whatever the gain of a window and the touch of its piano: one scale from velocity to level."""
+    dataset = WindowDataset(configure(miniature, recordings=()))
+    feature = HCQT(FeatureConfig(harmonics=(1.0,)))
+    velocity, level = [], []
+    for index in range(20):
+        item = dataset[index]
+        keys = feature(item["audio"][None])[0, 0].reshape(101, 88, 4).amax(-1)
+        for frame, key in (item["onset"] > 0.7).nonzero().tolist():
+            if frame < 95 and 30 <= key <= 60 and keys[frame + 3].argmax() == key:  # not drowned in a louder note
+                velocity.append(127 * float(item["velocity"][frame, key]))
+                level.append(100 * float(keys[frame + 3, key]))
+    assert len(velocity) > 20
+    slope, _ = np.polyfit(velocity, level, 1)
+    assert slope == pytest.approx(DECIBELS_PER_VELOCITY, rel=0.25)
+    assert np.corrcoef(velocity, level)[0, 1] > 0.8
+
+
+def test_velocities_of_recordings_can_be_left_out(miniature):
+    config = configure(miniature, midi=(), recordings_velocity=False)
+    item = WindowDataset(config)[0]
+    assert bool((item["velocity"] == UNKNOWN).all())
+    batch = {name: value[None] for name, value in item.items()}
+    logits = {name: torch.zeros_like(batch[name]) for name in ("pedal", *KEY_ROLLS)}
+    assert float(compute_losses(logits, batch, config.loss)["velocity"]) == 0
+    known = WindowDataset(configure(miniature, midi=()))[0]
+    assert float(known["velocity"].min()) >= 0
 
 
 def test_short_recordings_are_padded_and_masked(miniature):

@@ -6,9 +6,9 @@ import pytest
 from amt_utils.audio import save_audio
 from amt_utils.augment import add_noise, augment, filter_randomly, load_impulse_responses
 from amt_utils.errors import AmtError
-from amt_utils.notes import SUSTAIN, Performance, make_notes, make_pedals
+from amt_utils.notes import LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.paths import shared_data
-from amt_utils.synth import Touch, load_piano, render, simple_tone_piano
+from amt_utils.synth import Touch, as_heard, load_piano, render, simple_tone_piano
 
 RATE = 16_000
 PIANO = simple_tone_piano()
@@ -50,7 +50,7 @@ def test_louder_keys_are_louder_by_the_given_slope():
 
 def test_dampers_and_pedals_end_the_sound():
     dry = render(one_note(), PIANO, duration=3.0)
-    held = render(one_note(pedals=[(0.2, 2.0, 0)]), PIANO, duration=3.0)
+    held = render(one_note(pedals=[(0.2, 2.0, 0)]), PIANO, duration=3.0, touch=Touch(resonance_decibels=None))
     caught = render(one_note(pedals=[(0.7, 2.0, 1)]), PIANO, duration=3.0)
     soft = render(one_note(pedals=[(0.2, 2.0, 2)]), PIANO, duration=3.0)
     assert rms(dry, 1.5, 1.9) < 0.02 * rms(held, 1.5, 1.9)
@@ -94,14 +94,39 @@ def test_augmentation_keeps_length_and_is_repeatable(tmp_path):
     rooms = load_impulse_responses(tmp_path)
     assert np.sum(rooms[0] ** 2) == pytest.approx(1, rel=1e-4)
     y = render(one_note(), PIANO, duration=2.0)
-    first, second = (augment(y, np.random.default_rng(5), rooms=rooms) for _ in range(2))
+    first, second = (augment(y, np.random.default_rng(5), rooms=rooms)[0] for _ in range(2))
     assert np.array_equal(first, second)
     assert first.shape == y.shape
     assert first.dtype == np.float32
-    assert not np.array_equal(first, augment(y, np.random.default_rng(6), rooms=rooms))
-    late = [np.argmax(np.abs(filter_randomly(y, np.random.default_rng(s), rooms=rooms)) > 0.02) for s in range(10)]
+    assert not np.array_equal(first, augment(y, np.random.default_rng(6), rooms=rooms)[0])
+    filtered = [filter_randomly(y, np.random.default_rng(s), rooms=rooms)[0] for s in range(10)]
+    late = [np.argmax(np.abs(x) > 0.02 * 0.44) for x in filtered]
     assert max(late) - min(late) < 0.01 * RATE  # no room or filter shifts the attack
     assert rms(add_noise(y, np.random.default_rng(0)), 0, 0.4) > rms(y, 0, 0.4)
+
+
+@pytest.mark.parametrize(("pitch", "velocity"), [(40, 100), (60, 70), (84, 55)])
+def test_velocity_as_heard_is_the_usual_touch_at_that_loudness(pitch, velocity):
+    played = one_note(pitch, velocity)
+    touch = Touch(decibels_per_velocity=0.42, key_decibels=np.linspace(-3, 3, N_KEYS))
+    louder = 4.0
+    heard = as_heard(played, touch, np.full(N_KEYS, louder))
+    assert heard.notes["velocity"] != velocity
+    assert [heard.notes[n] == played.notes[n] for n in ("onset", "offset", "pitch")] == [True] * 3
+    there = 10 ** (louder / 20) * rms(render(played, PIANO, touch=touch), 0.5, 0.8)
+    assert abs(20 * np.log10(rms(render(heard, PIANO), 0.5, 0.8) / there)) < 0.4
+
+
+def test_the_chain_says_how_much_louder_a_fundamental_became():
+    for seed in range(5):
+        for pitch in (45, 60, 81):
+            y = render(one_note(pitch, offset=1.9), PIANO, duration=2.0)
+            filtered, decibels = filter_randomly(y, np.random.default_rng(seed))
+            nearest = round(440 * 2 ** ((pitch - 69) / 12) * 2)
+            before, after = (
+                np.abs(np.fft.rfft(x * np.hanning(len(x))))[nearest - 2 : nearest + 3] for x in (y, filtered)
+            )
+            assert 20 * np.log10(after.max() / before.max()) == pytest.approx(decibels[pitch - LOWEST_PITCH], abs=0.3)
 
 
 def test_broken_banks_are_named(tmp_path):
