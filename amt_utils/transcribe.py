@@ -26,6 +26,8 @@ from .notes import Performance
 from .paths import package_folder
 
 DEFAULT_WEIGHTS = "tiny"
+USUAL_LEVELS = (-34.0, -14.0)  # dB; how loud the loud moments are of most of what networks are trained on
+MOST_GAIN = 30.0  # dB; no more, lest the noise of an empty recording be taken for music
 
 
 def weights_path(name: str | os.PathLike | None = None) -> Path:
@@ -127,12 +129,24 @@ class Transcriber:
             buffer, first = buffer[body * hop :], False
 
     def _blocks(self, audio) -> Iterator[np.ndarray]:
+        gain = self._gain(self._read(audio))
+        return (gain * block for block in self._read(audio))
+
+    def _read(self, audio) -> Iterator[np.ndarray]:
         if isinstance(audio, np.ndarray):
             if audio.ndim != 1 or not np.all(np.isfinite(audio)):
                 raise AmtError("audio must be a one-dimensional array of finite samples")
             yield audio.astype(np.float32, copy=False)
         else:
             yield from stream_audio(audio, sample_rate=self.config.feature.sample_rate)
+
+    def _gain(self, blocks: Iterator[np.ndarray]) -> np.float32:
+        """What brings a recording fainter or louder than usual to the nearest usual level; 1 for all others."""
+        moment = self.config.feature.sample_rate // 20
+        power = [np.square(b[: len(b) // moment * moment].reshape(-1, moment)).mean(1) for b in blocks]
+        loud = np.percentile(np.concatenate(power), 95) if sum(map(len, power)) else 0.0
+        level = 10 * np.log10(loud) if loud > 0 else USUAL_LEVELS[0]
+        return np.float32(10 ** (min(MOST_GAIN, np.clip(level, *USUAL_LEVELS) - level) / 20))
 
     def _forward(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         batch = torch.from_numpy(np.ascontiguousarray(samples))[None].to(self.device)

@@ -12,6 +12,7 @@ from amt_utils.config import Config
 from amt_utils.decode import ROLLS, decode_performance, find_notes
 from amt_utils.demo import example_files
 from amt_utils.errors import AmtError
+from amt_utils.evaluate import match_notes
 from amt_utils.midi import read_midi
 from amt_utils.models import build_model
 from amt_utils.models.blocks import run_in_pieces
@@ -114,6 +115,20 @@ def test_goes_on_after_bad_files_and_names_them(bad_files, tmp_path, capsys):
     for name in names:
         assert name in printed.err
     assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("decibels", [-40, 15])
+def test_faint_and_loud_recordings_give_the_same_notes(shipped, music, decibels):
+    usual = shipped.transcribe(music[: 16_000 * 10])
+    other = shipped.transcribe(music[: 16_000 * 10] * np.float32(10 ** (decibels / 20)))
+    assert len(usual.notes) > 20
+    matched = match_notes(usual.notes, other.notes)
+    assert 2 * len(matched) / (len(usual.notes) + len(other.notes)) > 0.97
+
+
+def test_the_hiss_of_an_empty_recording_is_no_music(shipped):
+    hiss = 10 ** (-75 / 20) * np.random.default_rng(0).standard_normal(16_000 * 5)
+    assert len(shipped.transcribe(hiss.astype(np.float32)).notes) == 0
 
 
 def test_silence_gives_an_empty_file_not_an_error(tmp_path):
