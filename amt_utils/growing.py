@@ -31,7 +31,8 @@ LAYERS = (
     (r".*lstm\.weight_hh", ["hidden"] * 4, ["hidden"]),
     (r"onset_lstm", ["hidden"] * 4, ["key"]),
     (r"duration_lstm", ["hidden"] * 4, ["key", "attack"]),
-    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key"]),
+    (r"pedal_state", ["states"], ["hidden", "hidden"]),
+    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states"]),
     (r"onset_head|duration_heads|pedal_head\.out", ["output"], ["hidden", "hidden"]),
 )
 

@@ -33,6 +33,7 @@ SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 ke
     "base": (16, 32, 96, 3, 64),
     "large": (32, 128, 160, 4, 128),
 }
+PEDAL_STATES = 16  # what each key tells the pedals
 
 
 def channel_widths(model: ModelConfig) -> dict[str, int]:
@@ -71,7 +72,9 @@ class ResidualHPPNet(nn.Module):
                 "velocity": make_head(2 * hidden),
             }
         )
-        self.pedal_head = PedalHead(2 * key, hidden)
+        # which keys are up while their notes go on is known by now, and is what tells of the pedal
+        self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
+        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES, hidden)
 
     def onset_parameters(self):
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
@@ -90,7 +93,8 @@ class ResidualHPPNet(nn.Module):
         keys = self.duration_keys(torch.cat([own, heard], dim=1))
         lasting = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
         logits = {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
-        return {"onset": onset, **logits, "pedal_cue": pool_keyboard(keys)}
+        state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
+        return {"onset": onset, **logits, "pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state)], dim=-1)}
 
 
 class ResidualStem(nn.Module):
