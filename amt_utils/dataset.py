@@ -156,7 +156,7 @@ class WindowDataset(Dataset):
         audio, performance, touch, seconds = make(rng)
         if self.config.data.augment:
             audio, decibels = augment(audio, rng, rooms=self.rooms)
-            performance = as_heard(performance, touch or Touch(), decibels)
+            performance = as_heard(performance, touch or Touch(), float(np.median(decibels)))
         rolls = make_rolls(performance, self.n_frames, self.config, start=RINGING)
         if touch is None and not self.config.data.recordings_velocity:
             rolls["velocity"][:] = UNKNOWN

@@ -33,7 +33,7 @@ def register(subparsers) -> None:
     """Adds ``demo`` to the command line."""
     parser = subparsers.add_parser("demo", help="transcribe the embedded recording and score the result")
     parser.add_argument("--out", default="demo_output", metavar="DIR", help="where to write (default: demo_output)")
-    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
+    parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.set_defaults(run=run_command)
 
 

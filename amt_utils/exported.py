@@ -108,7 +108,7 @@ def register(subparsers) -> None:
         description="Writes the network of a weights file as ONNX. On machines without a GPU `transcribe` takes it "
         "when it lies beside the weights under the same name.",
     )
-    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
+    parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--out", default=None, metavar="FILE", help="where to write (default: beside the weights)")
     parser.set_defaults(run=run_command)
 

@@ -211,19 +211,20 @@ def render(
     return np.pad(mix, (0, max(0, n_out - len(mix))))[:n_out]
 
 
-def as_heard(performance: Performance, touch: Touch, decibels: np.ndarray) -> Performance:
+def as_heard(performance: Performance, touch: Touch, decibels: float) -> Performance:
     """The same notes with the velocities at which a piano of the usual touch would sound as loud.
 
-    How hard a key was struck cannot be told from a recording whose gain and piano are unknown; how loud it sounds can.
+    How hard a key was struck cannot be told from a recording whose gain is unknown; how loud it sounds can. That one
+    key speaks louder than another, or a microphone favours the bass, is no part of it: players are told by their
+    velocities, and what is meant to be heard behind such colour is the timbre.
 
     Args:
         performance: as it was rendered.
         touch: that of the rendering.
-        decibels: ``(88,)``, by which the recording chain made each key louder.
+        decibels: by which the recording chain made everything louder.
     """
     notes = performance.notes
-    louder = decibels if touch.key_decibels is None else decibels + touch.key_decibels
-    level = touch.decibels_per_velocity * (notes["velocity"] - 127.0) + louder[notes["pitch"] - LOWEST_PITCH]
+    level = touch.decibels_per_velocity * (notes["velocity"] - 127.0) + decibels
     velocity = np.clip(np.rint(127 + level / DECIBELS_PER_VELOCITY), 1, 127)
     return Performance(make_notes(notes["onset"], notes["offset"], notes["pitch"], velocity), performance.pedals)
 

@@ -25,13 +25,13 @@ from .models.blocks import BLOCK
 from .notes import Performance
 from .paths import package_folder
 
-DEFAULT_WEIGHTS = "tiny"
+DEFAULT_WEIGHTS = "base"
 USUAL_LEVELS = (-34.0, -14.0)  # dB; how loud the loud moments are of most of what networks are trained on
 MOST_GAIN = 30.0  # dB; no more, lest the noise of an empty recording be taken for music
 
 
 def weights_path(name: str | os.PathLike | None = None) -> Path:
-    """A shipped name (``"tiny"``), a path, or ``None`` for the default -> the weights file.
+    """A shipped name (``"base"``, ``"tiny"``), a path, or ``None`` for the default -> the weights file.
 
     Raises:
         AmtError: neither a file nor a shipped name.

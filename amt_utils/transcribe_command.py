@@ -27,7 +27,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, or folders of them")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
-    parser.add_argument("--weights", default=None, help="a shipped name or a file (default: the shipped default)")
+    parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
     parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")

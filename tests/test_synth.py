@@ -108,9 +108,9 @@ def test_augmentation_keeps_length_and_is_repeatable(tmp_path):
 @pytest.mark.parametrize(("pitch", "velocity"), [(40, 100), (60, 70), (84, 55)])
 def test_velocity_as_heard_is_the_usual_touch_at_that_loudness(pitch, velocity):
     played = one_note(pitch, velocity)
-    touch = Touch(decibels_per_velocity=0.42, key_decibels=np.linspace(-3, 3, N_KEYS))
+    touch = Touch(decibels_per_velocity=0.42)
     louder = 4.0
-    heard = as_heard(played, touch, np.full(N_KEYS, louder))
+    heard = as_heard(played, touch, louder)
     assert heard.notes["velocity"] != velocity
     assert [heard.notes[n] == played.notes[n] for n in ("onset", "offset", "pitch")] == [True] * 3
     there = 10 ** (louder / 20) * rms(render(played, PIANO, touch=touch), 0.5, 0.8)
