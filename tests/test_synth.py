@@ -6,7 +6,7 @@ import pytest
 from amt_utils.audio import save_audio
 from amt_utils.augment import add_noise, augment, filter_randomly, load_impulse_responses
 from amt_utils.errors import AmtError
-from amt_utils.notes import LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes, make_pedals
+from amt_utils.notes import LOWEST_PITCH, SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.paths import shared_data
 from amt_utils.synth import Touch, as_heard, load_piano, render, simple_tone_piano
 
