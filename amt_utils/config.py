@@ -17,6 +17,7 @@ from .notes import N_KEYS
 from .paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
+DECODE_SETTING_HELP = "how notes are read off, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,22 @@ def _build(kind: type, values: dict[str, Any], where: str):
         default = fields[name].default_factory if fields[name].default is dataclasses.MISSING else None
         if dataclasses.is_dataclass(default):
             value = _build(default, value, f"{where}.{name}")
-        elif isinstance(value, list):
-            value = tuple(value)
+        else:
+            value = tuple(value) if isinstance(value, list) else value
+            if not _fits(value, fields[name].type):
+                raise AmtError(f"{where}.{name}: expected {fields[name].type}, found {value!r}")
         built[name] = value
     return kind(**built)
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value read from JSON may stand in a field so annotated."""
+    wanted = annotation.removesuffix(" | None")
+    if value is None:
+        return wanted != annotation
+    kinds = {"float": (int, float), "int": int, "str": str, "bool": bool}
+    kind = kinds.get(wanted.split("[")[0], tuple)
+    return isinstance(value, kind) and (wanted == "bool" or not isinstance(value, bool))
 
 
 def config_names() -> list[str]:

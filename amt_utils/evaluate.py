@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .config import DECODE_SETTING_HELP
 from .errors import AmtError
 from .notes import ENDS, PEDAL_NAMES, Performance, check_notes, check_pedals
 
@@ -229,6 +230,7 @@ def register(subparsers) -> None:
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--limit", metavar="N", type=int, help="only the first N recordings, by name")
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint instead of the weights that come along")
+    parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
     parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")
     parser.add_argument(
@@ -295,7 +297,7 @@ def _systems(args) -> list:
     else:
         from .transcribe import Transcriber
 
-        systems = [Transcriber(args.weights)]
+        systems = [Transcriber(args.weights, settings=args.set)]
     if args.baseline == "nmf":
         from .nmf import NmfTranscriber
 

@@ -8,7 +8,7 @@ the centres are joined, so that the joined activations equal those of one long p
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from .audio import load_audio, stream_audio
 from .checkpoints import load_weights
-from .config import Config
+from .config import Config, change_config
 from .decode import KEY_ROLLS, decode_pedals, find_notes, perform
 from .errors import AmtError
 from .exported import find_exported
@@ -51,11 +51,21 @@ class Transcriber:
     Args:
         weights: a shipped name, a ``.safetensors`` or ``.pt`` file; ``None`` for the default.
         device: ``"cpu"``, ``"cuda"`` or ``None`` for what is there.
+        settings: changes to how it decodes, as ``["decode.onset_threshold=0.5"]``.
+
+    Raises:
+        AmtError: no such weights, or a setting that is none of ``decode``.
     """
 
-    def __init__(self, weights: str | os.PathLike | None = None, *, device: str | None = None):
+    def __init__(
+        self, weights: str | os.PathLike | None = None, *, device: str | None = None, settings: Iterable[str] = ()
+    ):
         path = weights_path(weights)
         model, config, card = load_weights(path)
+        for setting in settings:
+            if not setting.startswith("decode."):
+                raise AmtError(f"{setting!r}: weights are what they are; only decode.FIELD=VALUE can be changed")
+            config = change_config(config, [setting])
         self._set(model, config, device)
         if self.device.type == "cpu":
             self.network = find_exported(path) or self.network

@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .audio import AUDIO_SUFFIXES, audio_duration
+from .config import DECODE_SETTING_HELP
 from .errors import AmtError
 from .outputs import transcribe_recording
 from .transcribe import Transcriber
@@ -29,6 +30,7 @@ def register(subparsers) -> None:
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
+    parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
     score = parser.add_argument_group("sheet music", "what is not given is estimated")
@@ -41,7 +43,7 @@ def register(subparsers) -> None:
 
 def run_command(args) -> int:
     """One line per file; 1 if any failed."""
-    transcriber = Transcriber(args.weights, device=args.device)
+    transcriber = Transcriber(args.weights, device=args.device, settings=args.set)
     failed: list[str] = []
     names: set[str] = set()
     files = _expand(args.audio)

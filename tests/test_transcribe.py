@@ -131,6 +131,13 @@ def test_the_hiss_of_an_empty_recording_is_no_music(shipped):
     assert len(shipped.transcribe(hiss.astype(np.float32)).notes) == 0
 
 
+def test_a_lower_threshold_finds_more_notes(shipped, music):
+    keen = Transcriber("tiny", device="cpu", settings=["decode.onset_threshold=0.2"])
+    assert len(keen.transcribe(music).notes) > len(shipped.transcribe(music).notes)
+    with pytest.raises(AmtError, match="only decode"):
+        Transcriber("tiny", settings=["model.size=base"])
+
+
 def test_silence_gives_an_empty_file_not_an_error(tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
     assert main(["transcribe", str(tmp_path / "silence.wav"), "--out", str(tmp_path)]) == 0
