@@ -104,7 +104,7 @@ class DataConfig:
 
     recordings: tuple[str, ...] = ()
     recordings_weight: float = 1.0
-    recordings_velocity: bool = True  # False: their loudness follows no common law, learn it from rendered windows
+    recordings_velocity: bool = True  # False: each piano has a law of its own, only differences in a window count
     midi: tuple[str, ...] = ()  # folders or a MAESTRO zip, rendered on the fly
     midi_weight: float = 1.0
     midi_split: str = "train"

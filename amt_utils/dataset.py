@@ -29,7 +29,7 @@ from .notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, Performance, make_notes,
 from .paths import work_folder
 from .recordings import MIDI_SUFFIXES
 from .synth import Touch, as_heard, load_piano, render, simple_tone_piano
-from .targets import UNKNOWN, make_rolls
+from .targets import make_rolls
 
 if TYPE_CHECKING:
     from .preprocess import Item
@@ -125,7 +125,8 @@ def _parse(source: Path, split: str) -> Iterator[Performance]:
 class WindowDataset(Dataset):
     """Endless training windows; ``dataset[i]`` depends on the seed and ``i`` alone.
 
-    An item holds ``audio`` ``(n,)``, the rolls of :func:`amt_utils.targets.make_rolls` and ``mask`` ``(T,)``.
+    An item holds ``audio`` ``(n,)``, the rolls of :func:`amt_utils.targets.make_rolls`, ``mask`` ``(T,)`` and
+    ``velocity_relative``, 1 where velocities can be compared within the window only.
 
     Raises:
         AmtError: the configuration names no source, or one that is not there.
@@ -158,12 +159,11 @@ class WindowDataset(Dataset):
             audio, decibels = augment(audio, rng, rooms=self.rooms)
             performance = as_heard(performance, touch or Touch(), float(np.median(decibels)))
         rolls = make_rolls(performance, self.n_frames, self.config, start=RINGING)
-        if touch is None and not self.config.data.recordings_velocity:
-            rolls["velocity"][:] = UNKNOWN
         times = np.arange(self.n_frames) * self.config.feature.frame_seconds
         item = {name: torch.from_numpy(roll) for name, roll in rolls.items()}
         item["mask"] = torch.from_numpy((times < seconds).astype(np.float32))
         item["audio"] = torch.from_numpy(audio)
+        item["velocity_relative"] = torch.tensor(float(touch is None and not self.config.data.recordings_velocity))
         return item
 
     def _from_recording(self, rng: np.random.Generator):

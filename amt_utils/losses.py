@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from .config import LossConfig
 from .errors import AmtError
-from .targets import UNKNOWN
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float) -> Tensor:
@@ -46,8 +45,9 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
 
     Args:
         logits: of the network, ``(B, T, 88)`` each and ``pedal`` ``(B, T, 3)``.
-        batch: targets of the same names and shapes, ``velocity`` in 0..1 or ``UNKNOWN``, and ``mask`` ``(B, T)``: 1
-            where the window has sound.
+        batch: targets of the same names and shapes, ``velocity`` in 0..1, and ``mask`` ``(B, T)``: 1 where the
+            window has sound; ``velocity_relative`` ``(B,)``, if it is there: 1 where a window's velocities are known
+            but for a constant.
     """
     kinds = {"bce": binary_cross_entropy, "focal": focal_loss, "dice": dice_loss}
     if config.kind not in kinds:
@@ -64,10 +64,15 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
     terms["pedal"] = binary_cross_entropy(logits["pedal"].float(), batch["pedal"], mask, 1.0)
     # velocity counts where an onset is, most at its peak, and as far as is wished while the note goes on
     where = torch.maximum(batch["onset"], config.velocity_after_onset * batch["frame_ex"])
-    where = where * (batch["velocity"] > UNKNOWN)
+    where = where * mask
+    velocity = batch["velocity"]
+    if "velocity_relative" in batch:
+        # a constant that is not known is taken from what was heard: the mean teaches nothing, differences do
+        heard = torch.sigmoid(logits["velocity"].detach().float())
+        constant = (where * (heard - velocity)).sum((1, 2)) / where.sum((1, 2)).clamp_min(1e-6)
+        velocity = (velocity + (batch["velocity_relative"] * constant)[:, None, None]).clamp(0, 1)
     terms["velocity"] = _masked_mean(
-        F.binary_cross_entropy_with_logits(logits["velocity"].float(), batch["velocity"], reduction="none"),
-        mask * where,
+        F.binary_cross_entropy_with_logits(logits["velocity"].float(), velocity, reduction="none"), where
     )
     return terms
 

@@ -13,8 +13,6 @@ from .config import Config
 from .errors import AmtError
 from .notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES, Performance
 
-UNKNOWN = -1.0  # a velocity that no loss is to count
-
 
 def make_rolls(performance: Performance, n_frames: int, config: Config, *, start: float = 0.0) -> dict[str, np.ndarray]:
     """Target rolls of the ``n_frames`` frames that begin ``start`` seconds into the performance.

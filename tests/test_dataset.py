@@ -12,7 +12,6 @@ from amt_utils.hcqt import HCQT
 from amt_utils.losses import compute_losses
 from amt_utils.maestro.miniature import make_miniature
 from amt_utils.synth import DECIBELS_PER_VELOCITY
-from amt_utils.targets import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +79,24 @@ def test_velocity_tells_how_loud_a_note_sounds(miniature):
     assert np.corrcoef(velocity, level)[0, 1] > 0.8
 
 
-def test_velocities_of_recordings_can_be_left_out(miniature):
-    config = configure(miniature, midi=(), recordings_velocity=False)
-    item = WindowDataset(config)[0]
-    assert bool((item["velocity"] == UNKNOWN).all())
+def test_recordings_can_teach_differences_of_velocity_alone(miniature):
+    item = WindowDataset(configure(miniature, midi=(), recordings_velocity=False))[0]
     batch = {name: value[None] for name, value in item.items()}
+    assert float(batch["velocity_relative"]) == 1
     logits = {name: torch.zeros_like(batch[name]) for name in ("pedal", *KEY_ROLLS)}
-    assert float(compute_losses(logits, batch, config.loss)["velocity"]) == 0
-    known = WindowDataset(configure(miniature, midi=()))[0]
-    assert float(known["velocity"].min()) >= 0
+
+    def slope_at(velocity: torch.Tensor, relative: float) -> float:
+        """How much the velocity loss would change with the logits of ``velocity``."""
+        heard = logits["velocity"] = torch.logit(velocity.clamp(0.01, 0.99)).requires_grad_()
+        known = {**batch, "velocity_relative": torch.tensor([relative])}
+        compute_losses(logits, known, Config().loss)["velocity"].backward()
+        return float(heard.grad.abs().sum())
+
+    right = batch["velocity"] * 0.5 + 0.25
+    batch["velocity"] = right + 0.1
+    assert slope_at(right, relative=1) < 1e-4 < slope_at(right, relative=0)
+    assert slope_at(1 - right, relative=1) > 1e-3
+    assert float(WindowDataset(configure(miniature, midi=()))[0]["velocity_relative"]) == 0
 
 
 def test_short_recordings_are_padded_and_masked(miniature):
