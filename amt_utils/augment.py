@@ -98,7 +98,7 @@ def saturate(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_noise(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """White to brown noise and sometimes mains hum, 20 to 60 dB below the signal: a microphone in a room has 40 to 50."""
+    """White to brown noise and sometimes mains hum, 20 to 60 dB below the signal: real recordings have 40 to 50."""
     n = len(y)
     size = next_fast_len(n, real=True)
     spectrum = rfft(rng.standard_normal(size).astype(np.float32))
