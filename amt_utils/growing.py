@@ -32,7 +32,8 @@ LAYERS = (
     (r"onset_lstm", ["hidden"] * 4, ["key"]),
     (r"duration_lstm", ["hidden"] * 4, ["key", "attack"]),
     (r"pedal_state", ["states"], ["hidden", "hidden"]),
-    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states"]),
+    (r"pedal_chords", ["chords"], ["rolls"]),
+    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states and chords"]),
     (r"onset_head|duration_heads|pedal_head\.out", ["output"], ["hidden", "hidden"]),
 )
 

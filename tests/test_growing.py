@@ -22,7 +22,7 @@ def test_says_the_same(tiny, tmp_path):
     assert main(["grow", "--weights", "tiny", "--size", "base", "--out", str(tmp_path / "start.safetensors")]) == 0
     grown, config, grown_card = load_weights(tmp_path / "start.safetensors")
     assert config.model.size == "base" and config.decode == tiny[1].decode
-    assert grown_card["parameters"] > 4 * card["parameters"]
+    assert grown_card["parameters"] > 3 * card["parameters"]
     torch.manual_seed(0)
     features = torch.rand(1, 3, 150, 352)
     with torch.inference_mode():
@@ -40,7 +40,7 @@ def test_copies_get_gradients_of_their_own(tiny):
     grown(torch.randn(1, 8000) * 0.1)["frame"].square().mean().backward()
     convolution = grown.network.duration_keys[2].time[0].weight
     torch.testing.assert_close(convolution[0, :, :, :], convolution[48, :, :, :])
-    assert (convolution.grad[0] - convolution.grad[48]).abs().max() > 0.05 * convolution.grad.abs().max()
+    assert (convolution.grad[0] - convolution.grad[48]).abs().max() > 0.05 * convolution.grad[0].abs().max() > 0
 
 
 def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
@@ -48,7 +48,7 @@ def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
     out = tmp_path / "more.safetensors"
     few = small.model.hdconv_harmonics
     more = ",".join(str(k) for k in (*few, 11, 13))
-    assert main(["grow", "--size", "tiny", "--harmonics", more, "--out", str(out)]) == 0
+    assert main(["grow", "--weights", "tiny", "--size", "tiny", "--harmonics", more, "--out", str(out)]) == 0
     grown, config, _ = load_weights(out)
     assert config.model.hdconv_harmonics == (*few, 11, 13)
     features = torch.rand(1, 3, 60, 352)
@@ -56,8 +56,8 @@ def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
         torch.testing.assert_close(grown.eval().read(features)["onset"], model.read(features)["onset"])
     grown.train().read(features)["onset"].square().mean().backward()
     assert grown.network.onset_harmonics.conv.branches[-1].weight.grad.abs().max() > 0
-    assert main(["grow", "--size", "tiny", "--harmonics", "2,3", "--out", str(out)]) != 0
-    assert main(["grow", "--size", "tiny", "--harmonics", "1,two", "--out", str(out)]) != 0
+    assert main(["grow", "--weights", "tiny", "--size", "tiny", "--harmonics", "2,3", "--out", str(out)]) != 0
+    assert main(["grow", "--weights", "tiny", "--size", "tiny", "--harmonics", "1,two", "--out", str(out)]) != 0
 
 
 def test_only_what_can_grow(tiny, tmp_path):
@@ -68,4 +68,4 @@ def test_only_what_can_grow(tiny, tmp_path):
         grow({}, Config().replace(model={"name": "unet"}), small)
     with pytest.raises(AmtError, match="same features"):
         grow(model.state_dict(), small, small.replace(model={"size": "base"}, feature={"kind": "cqt"}))
-    assert main(["grow", "--size", "base", "--out", str(tmp_path / "x.pt")]) != 0
+    assert main(["grow", "--weights", "tiny", "--size", "base", "--out", str(tmp_path / "x.pt")]) != 0

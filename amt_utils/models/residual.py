@@ -34,6 +34,8 @@ SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 ke
     "large": (32, 128, 160, 4, 128),
 }
 PEDAL_STATES = 16  # what each key tells the pedals
+PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedals key by key ...
+PEDAL_CHORDS = 64  # ... as combinations of so many keys: which notes sound on together, and end together
 
 
 def channel_widths(model: ModelConfig) -> dict[str, int]:
@@ -74,7 +76,8 @@ class ResidualHPPNet(nn.Module):
         )
         # which keys are up while their notes go on is known by now, and is what tells of the pedal
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
-        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES, hidden)
+        self.pedal_chords = nn.Linear(len(PEDAL_ROLLS) * 88, PEDAL_CHORDS)
+        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES + PEDAL_CHORDS, hidden)
 
     def onset_parameters(self):
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
@@ -92,9 +95,12 @@ class ResidualHPPNet(nn.Module):
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
         keys = self.duration_keys(torch.cat([own, heard], dim=1))
         lasting = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
-        logits = {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
+        logits = {"onset": onset} | {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
         state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
-        return {"onset": onset, **logits, "pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state)], dim=-1)}
+        # notes are given, not bent to the pedals' wishes
+        rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1))  # (B, T, 4 * 88)
+        chords = F.relu(self.pedal_chords(rolls.to(lasting.dtype)))
+        return logits | {"pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state), chords], dim=-1)}
 
 
 class ResidualStem(nn.Module):
