@@ -148,7 +148,9 @@ class DecodeConfig:
     key_offset_threshold: float = 0.3
     pedal_threshold: float = 0.5
     min_note_seconds: float = 0.03
-    time_shift: float = 0.0  # seconds added to every decoded time
+    time_shift: float = 0.0  # seconds added to every time of a note
+    pedal_release_shift: float = 0.0  # seconds: dampers are on the strings before the pedal is half up
+    velocity_smoothing: float = 0.0  # 0..1: how far velocities are drawn to those of the notes around
     chunk_seconds: float = 40.0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amt_utils.config import Config, change_config, config_names, load_config
-from amt_utils.decode import decode_performance, find_peaks
+from amt_utils.decode import decode_performance, find_peaks, smooth_velocities
 from amt_utils.errors import AmtError
 from amt_utils.evaluate import score_performance
 from amt_utils.notes import Performance, make_notes, make_pedals
@@ -130,3 +130,35 @@ def test_time_shift_moves_every_note_but_none_before_the_beginning():
     moved = decode_performance(rolls, Config().replace(decode={"time_shift": -0.02})).notes
     assert moved["onset"] == pytest.approx(np.maximum(plain["onset"] - 0.02, 0), abs=1e-9)
     assert moved["offset"] == pytest.approx(np.maximum(plain["offset"] - 0.02, 0.03), abs=1e-9)
+
+
+def test_a_pedals_release_is_moved_but_not_into_the_next_press():
+    played = Performance(
+        make_notes([0.1], [1.9], [60], [64]), make_pedals([0.2, 0.6, 1.2], [0.5, 1.15, 1.6], [0, 0, 0])
+    )
+    rolls = make_rolls(played, 100, Config())
+    plain = decode_performance(rolls, Config()).pedals
+    moved = decode_performance(rolls, Config().replace(decode={"pedal_release_shift": 0.04})).pedals
+    assert moved["onset"] == pytest.approx(plain["onset"]) and len(moved) == 3
+    later = moved["offset"] - plain["offset"]
+    assert later[[0, 2]] == pytest.approx([0.04, 0.04])
+    assert later[1] == pytest.approx((plain["onset"][2] - plain["offset"][1]) / 2)
+
+
+def test_smoothed_velocities_lose_voicing_and_noise_but_keep_the_dynamics():
+    """Two hands, each swelling slowly; one key in four is voiced brighter, and every note is heard a little wrong."""
+    rng = np.random.default_rng(0)
+    onset = np.repeat(np.arange(400) * 0.1, 2)
+    pitch = np.stack([rng.integers(40, 52, 400), rng.integers(70, 82, 400)], axis=1).ravel()
+    swell = 10 * np.sin(onset / 4)
+    played = np.where(pitch < 60, 50 + swell, 80 - swell)
+    heard = np.clip(np.rint(played + 10 * (pitch % 4 == 0) + rng.normal(0, 6, 800)), 1, 127).astype(np.int16)
+
+    def off(velocity):
+        return np.std(velocity - played)
+
+    assert np.array_equal(smooth_velocities(onset, pitch, heard, 0.0), heard)
+    smooth = smooth_velocities(onset, pitch, heard, 0.5)
+    assert smooth.dtype == heard.dtype and off(smooth) < 0.6 * off(heard)
+    lone = smooth_velocities(np.array([0.0, 10.0]), np.array([60, 60]), np.array([20, 120]), 0.5)
+    assert lone.tolist() == [20, 120]  # nothing else is played around
