@@ -23,6 +23,7 @@ from .run_log import read_table
 ROWS: dict[str, tuple[str, ...]] = {  # what each row changes in the configuration it starts from
     "ours": (),
     "without-residuals": ("model.residual=false",),
+    "without-register": ("model.register=false",),
     "without-hcqt": ("feature.kind=cqt",),
     "without-detach": ("model.detach_onset=false",),
     "grid-targets": ("target.mode=grid",),

@@ -72,6 +72,7 @@ class ModelConfig:
     lstm_hidden: int | None = None
     hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 7)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
+    register: bool = True  # a bias per bin and key: no two strings are alike
     detach_onset: bool = True
     dropout: float = 0.0
     norm: str = "batch"

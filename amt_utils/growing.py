@@ -1,8 +1,8 @@
-"""A larger network that starts where a smaller one has come to (Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
+"""A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
-Channels are doubled and what follows them hears each copy with a share of the old weight; added blocks begin as the
-identity, added harmonics at zero. The larger network says what the smaller one said, to rounding, and learns on from
-there. The shares are drawn at random: equal copies would have equal gradients and stay equal.
+What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
+yet: the weights that lead from them are zero. Added blocks begin as the identity, added harmonics at zero. The larger
+network says what the smaller one said, to rounding, and learns on from there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .models.residual import channel_widths
 
 # layer -> what its outputs and its inputs are channels of; names that are no width stay as they are
 LAYERS = (
+    (r"onset_bins", ["trunk"], ["trunk"]),
     (r"onset_stem\.second", ["stem"], ["stem"]),
     (r"onset_stem", ["stem"], ["input"]),
     (r"onset_harmonics", ["trunk"], ["stem"]),
@@ -33,9 +34,12 @@ LAYERS = (
     (r"duration_lstm", ["hidden"] * 4, ["key", "attack"]),
     (r"pedal_state", ["states"], ["hidden", "hidden"]),
     (r"pedal_chords", ["chords"], ["rolls"]),
-    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states and chords"]),
-    (r"onset_head|duration_heads|pedal_head\.out", ["output"], ["hidden", "hidden"]),
+    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states, chords and floor"]),
+    (r"pedal_head\.second_lstm", ["hidden"] * 4, ["hidden", "hidden"]),
+    (r"onset_head|duration_heads|pedal_head\.(second_)?out", ["output"], ["hidden", "hidden"]),
 )
+# added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
+SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\.|pedal_head\.second_out"
 
 
 def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:
@@ -43,8 +47,8 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
 
     Args:
         weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
-        small, large: configurations; only the sizes and ``hdconv_harmonics`` in ``model`` may differ.
-        seed: of the shares and of the added blocks.
+        small, large: configurations; only the sizes, ``hdconv_harmonics`` and ``register`` in ``model`` may differ.
+        seed: of what is added.
 
     Raises:
         AmtError: the large network is not at least as large everywhere, or is another network.
@@ -58,48 +62,39 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     if any(new[name] < old[name] for name in old):
         raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")
     torch.manual_seed(seed)
-    widened = {name: _choose_copies(old[name], new[name]) for name in ("stem", "trunk", "key", "hidden")}
     grown = build_model(large).state_dict()
     for name, fresh in grown.items():
         inside = name.removeprefix("network.")
         if name in weights:
-            grown[name] = _widen(inside, weights[name], widened) if inside != name else weights[name]
-        elif re.search(r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$", name):
-            # an added block's last norm, an added harmonic: lets nothing through yet
+            grown[name] = _set_into(fresh, weights[name], inside, old, new) if inside != name else weights[name]
+        elif re.search(SILENT, name):
             grown[name] = torch.zeros_like(fresh)
     return grown
 
 
-def _choose_copies(old: int, new: int) -> tuple[Tensor, Tensor]:
-    """Which old channel each new one copies, and its share of what that one used to say."""
-    source = torch.arange(new) % old
-    weight = 0.5 + torch.rand(new)
-    total = torch.zeros(old).index_add_(0, source, weight)
-    return source, weight / total[source]
-
-
-def _widen(name: str, tensor: Tensor, widened: dict[str, tuple[Tensor, Tensor]]) -> Tensor:
-    outputs, inputs = next((o, i) for pattern, o, i in LAYERS if re.match(pattern, name))
+def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new: dict[str, int]) -> Tensor:
+    """``tensor`` at its place in ``fresh``; what its rows would hear of added channels is zero."""
     if tensor.ndim == 0:
         return tensor
-    source, _ = _join(outputs, tensor.shape[0], widened)
-    tensor = tensor[source]
-    if tensor.ndim > 1:
-        source, share = _join(inputs, tensor.shape[1], widened)
-        tensor = tensor[:, source] * share.view(1, -1, *[1] * (tensor.ndim - 2))
-    return tensor
+    outputs, inputs = next((o, i) for pattern, o, i in LAYERS if re.match(pattern, name))
+    rows = _places(outputs, tensor.shape[0], old, new)
+    out = fresh.clone()
+    if tensor.ndim == 1 or fresh.shape[1] == tensor.shape[1] == 1:  # a vector, a register
+        out[rows] = tensor
+    else:
+        out[rows] = 0.0
+        out[rows[:, None], _places(inputs, tensor.shape[1], old, new)] = tensor
+    return out
 
 
-def _join(channels: list[str], size: int, widened: dict[str, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Sources and shares of channels that stand side by side; what is no width takes what is left of ``size``."""
-    known = sum(int(widened[c][0].max()) + 1 for c in channels if c in widened)
-    sources, shares, begin = [], [], 0
+def _places(channels: list[str], size: int, old: dict[str, int], new: dict[str, int]) -> Tensor:
+    """Where ``size`` old channels stand among the new; what is no width takes what is left of ``size``."""
+    left = size - sum(old.get(channel, 0) for channel in channels)
+    places, begin = [], 0
     for channel in channels:
-        source, share = widened.get(channel, (torch.arange(size - known), torch.ones(size - known)))
-        sources.append(source + begin)
-        shares.append(share)
-        begin += int(source.max()) + 1
-    return torch.cat(sources), torch.cat(shares)
+        places.append(begin + torch.arange(old.get(channel, left)))
+        begin += new.get(channel, left)
+    return torch.cat(places)
 
 
 def register(subparsers) -> None:

@@ -1,4 +1,4 @@
-"""A grown network says what the one it grew from said, and its copies learn apart."""
+"""A grown network says what the one it grew from said, and what was added learns."""
 
 import pytest
 import torch
@@ -32,15 +32,36 @@ def test_says_the_same(tiny, tmp_path):
     assert large["onset"].std() > 0.5
 
 
-def test_copies_get_gradients_of_their_own(tiny):
+def test_added_channels_are_fresh_and_learn(tiny):
     model, small, _ = tiny
     large = small.replace(model={"size": "base"})
     grown = build_model(large)
     grown.load_state_dict(grow(model.state_dict(), small, large))
-    grown(torch.randn(1, 8000) * 0.1)["frame"].square().mean().backward()
-    convolution = grown.network.duration_keys[2].time[0].weight
-    torch.testing.assert_close(convolution[0, :, :, :], convolution[48, :, :, :])
-    assert (convolution.grad[0] - convolution.grad[48]).abs().max() > 0.05 * convolution.grad[0].abs().max() > 0
+    block = grown.network.duration_keys[3].time[0].weight  # of a block that tiny has: (96, 96, 5, 1), 48 of them old
+    assert torch.equal(block[:48, :48], model.network.duration_keys[3].time[0].weight)
+    assert not block[:48, 48:].any() and block[48:].std() > 0
+    for _ in range(2):  # what leads from the added channels moves first, then they themselves have a gradient
+        grown(torch.randn(1, 8000) * 0.1)["frame"].square().mean().backward()
+        with torch.no_grad():
+            for weight in grown.parameters():
+                weight -= 0.1 * weight.grad if weight.grad is not None else 0
+    assert block[:48, 48:].any()
+    assert block.grad[48:].any()
+
+
+def test_register_begins_silent_and_learns(tiny):
+    model, small, _ = tiny
+    without = small.replace(model={"register": False})
+    plain = build_model(without)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    grown = build_model(small)
+    grown.load_state_dict(grow(plain.state_dict(), without, small))
+    features = torch.rand(1, 3, 60, 352)
+    with torch.inference_mode():
+        torch.testing.assert_close(grown.eval().read(features)["onset"], plain.eval().read(features)["onset"])
+    grown.read(features)["frame"].sum().backward()
+    register = grown.network.duration_keys[1].bias
+    assert register.shape == (48, 1, 88) and not register.any() and register.grad.any()
 
 
 def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):

@@ -62,6 +62,17 @@ class ConvNorm(nn.Sequential):
         )
 
 
+class Register(nn.Module):
+    """Adds a bias per channel and place on the frequency axis to ``(B, C, T, F)``; begins at zero."""
+
+    def __init__(self, channels: int, places: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels, 1, places))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
 class HDConv(nn.Module):
     """Harmonic dilated convolution (Wei et al., "HPPNet", ISMIR 2022): parallel 1×3 convolutions, summed.
 
@@ -135,22 +146,36 @@ class FrequencyGroupedLSTM(nn.Module):
 class PedalHead(nn.Module):
     """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM -> logits ``(B, T, 3)``.
 
+    ``deep``: a second LSTM hears the first, and the logits are the sum of what both say.
+
     How long this room and this piano ring is learnt over minutes: unlike the keys', its memory is not cut, and it
     reads a recording when all of it has been heard.
     """
 
-    def __init__(self, c_in: int, hidden: int):
+    def __init__(self, c_in: int, hidden: int, *, deep: bool = False):
         super().__init__()
         self.lstm = nn.LSTM(c_in, hidden, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * hidden, len(PEDAL_NAMES))
+        self.second_lstm = nn.LSTM(2 * hidden, hidden, batch_first=True, bidirectional=True) if deep else None
+        self.second_out = nn.Linear(2 * hidden, len(PEDAL_NAMES)) if deep else None
 
     def forward(self, cue: Tensor) -> Tensor:
-        return self.out(run_in_pieces(self.lstm, cue))
+        heard = run_in_pieces(self.lstm, cue)
+        logits = self.out(heard)
+        if self.second_lstm is not None:
+            logits = logits + self.second_out(run_in_pieces(self.second_lstm, heard))
+        return logits
 
 
 def pool_keyboard(x: Tensor) -> Tensor:
     """Mean and max over the keys: ``(B, C, T, 88)`` -> ``(B, T, 2 C)``."""
     return torch.cat([x.mean(-1), x.amax(-1)], dim=1).transpose(1, 2)
+
+
+def read_floor(x: Tensor, bins: int) -> Tensor:
+    """The lowest value of every ``bins`` neighbouring bins: ``(B, C, T, F)`` -> ``(B, T, C * F // bins)``."""
+    floor = -F.max_pool2d(-x, (1, bins))  # (B, C, T, F // bins)
+    return floor.permute(0, 2, 1, 3).flatten(2)
 
 
 def make_head(c_in: int, *, prior: float | None = None) -> nn.Linear:

@@ -4,6 +4,10 @@ HCQT ``(B, 3, T, 352)`` -> residual 7×7 stem -> harmonic dilated convolution ->
 and octaves -> frequency-grouped LSTM -> heads. There are two trunks: one for onsets; one for everything that lasts
 (offset, frame, velocity, pedal). The second hears the first, *detached*: what the duration losses want never pulls
 on the attack.
+
+Convolutions and LSTMs are shared by all keys, but strings are not alike: the lowest have hardly a fundamental, the
+highest hardly a second partial. What each layer may know of where on the keyboard it stands is its *register*: a bias
+per bin or key.
 """
 
 from __future__ import annotations
@@ -14,28 +18,32 @@ from torch.nn import functional as F
 
 from ..config import Config, ModelConfig
 from ..errors import AmtError
+from ..notes import N_KEYS
 from .blocks import (
     ONSET_PRIOR,
     ConvNorm,
     FrequencyGroupedLSTM,
     HDConv,
     PedalHead,
+    Register,
     fold_to_keys,
     make_head,
     make_norm,
     pool_keyboard,
     pool_to_keys,
+    read_floor,
 )
 
 SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 keys), key blocks, LSTM hidden
     "micro": (4, 8, 8, 1, 8),  # for tests
     "tiny": (16, 24, 48, 2, 32),
-    "base": (16, 32, 96, 3, 64),
+    "base": (24, 48, 96, 3, 64),
     "large": (32, 128, 160, 4, 128),
 }
 PEDAL_STATES = 16  # what each key tells the pedals
 PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedals key by key ...
 PEDAL_CHORDS = 64  # ... as combinations of so many keys: which notes sound on together, and end together
+FLOOR_BINS = 16  # a third of an octave: open strings answer between the partials of what is played
 
 
 def channel_widths(model: ModelConfig) -> dict[str, int]:
@@ -56,9 +64,12 @@ class ResidualHPPNet(nn.Module):
         stem, trunk, key, blocks, hidden = channel_widths(model).values()
         self.detach_onset = model.detach_onset
         self.bins_per_key = config.feature.bins_per_key
-        options = {"norm": model.norm, "residual": model.residual}
-        self.onset_stem = ResidualStem(config.feature.n_channels, stem, **options)
+        options = {"norm": model.norm, "residual": model.residual, "register": model.register}
+        self.onset_stem = ResidualStem(config.feature.n_channels, stem, norm=model.norm, residual=model.residual)
         self.onset_harmonics = HarmonicBlock(stem, trunk, config, **options)
+        # the strongest of a key's bins is pooled; which of them it is tells a partial from a fundamental
+        self.onset_bins = nn.Conv2d(trunk, trunk, (1, self.bins_per_key), stride=(1, self.bins_per_key), bias=False)
+        nn.init.zeros_(self.onset_bins.weight)
         self.onset_keys = KeyBlocks(trunk, key, blocks, dropout=model.dropout, **options)
         self.onset_lstm = FrequencyGroupedLSTM(key, hidden)
         self.onset_head = make_head(2 * hidden, prior=ONSET_PRIOR)
@@ -76,8 +87,9 @@ class ResidualHPPNet(nn.Module):
         )
         # which keys are up while their notes go on is known by now, and is what tells of the pedal
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
-        self.pedal_chords = nn.Linear(len(PEDAL_ROLLS) * 88, PEDAL_CHORDS)
-        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES + PEDAL_CHORDS, hidden)
+        self.pedal_chords = nn.Linear(len(PEDAL_ROLLS) * N_KEYS, PEDAL_CHORDS)
+        floors = config.feature.n_channels * config.feature.n_bins // FLOOR_BINS
+        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES + PEDAL_CHORDS + floors, hidden, deep=True)
 
     def onset_parameters(self):
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
@@ -86,7 +98,8 @@ class ResidualHPPNet(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
         harmonic = self.onset_harmonics(self.onset_stem(x))
-        onset_keys = self.onset_keys(pool_to_keys(harmonic, self.bins_per_key))  # (B, key, T, 88)
+        pooled = pool_to_keys(harmonic, self.bins_per_key) + self.onset_bins(harmonic)  # (B, trunk, T, 88)
+        onset_keys = self.onset_keys(pooled)  # (B, key, T, 88)
         onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
 
         heard = onset_keys.detach() if self.detach_onset else onset_keys
@@ -100,7 +113,8 @@ class ResidualHPPNet(nn.Module):
         # notes are given, not bent to the pedals' wishes
         rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1))  # (B, T, 4 * 88)
         chords = F.relu(self.pedal_chords(rolls.to(lasting.dtype)))
-        return logits | {"pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state), chords], dim=-1)}
+        floor = read_floor(x, FLOOR_BINS)
+        return logits | {"pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state), chords, floor], dim=-1)}
 
 
 class ResidualStem(nn.Module):
@@ -118,27 +132,31 @@ class ResidualStem(nn.Module):
 
 
 class HarmonicBlock(nn.Module):
-    """HDConv, norm, and the input's projection added."""
+    """HDConv, norm, and the input's projection and the register added."""
 
-    def __init__(self, c_in: int, c_out: int, config: Config, *, norm: str, residual: bool):
+    def __init__(self, c_in: int, c_out: int, config: Config, *, norm: str, residual: bool, register: bool):
         super().__init__()
         self.conv = HDConv(
             c_in, c_out, config.model.hdconv_harmonics, bins_per_octave=config.feature.bins_per_octave
         )
         self.norm = make_norm(norm, c_out)
         self.skip = nn.Conv2d(c_in, c_out, 1) if residual else None
+        self.register = Register(c_out, config.feature.n_bins) if register else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv(x))
+        y = self.register(self.norm(self.conv(x)))
         return F.relu(y if self.skip is None else y + self.skip(x))
 
 
 class KeyBlocks(nn.Sequential):
-    """1×1 projection, then blocks of (octave context, time context) with a skip connection, on 88 keys."""
+    """1×1 projection and register, then blocks of (octave context, time context) with a skip connection, on 88 keys."""
 
-    def __init__(self, c_in: int, c_out: int, n_blocks: int, *, dropout: float, norm: str, residual: bool):
+    def __init__(
+        self, c_in: int, c_out: int, n_blocks: int, *, dropout: float, norm: str, residual: bool, register: bool
+    ):
         super().__init__(
             ConvNorm(c_in, c_out, (1, 1), norm=norm),
+            Register(c_out, N_KEYS) if register else nn.Identity(),
             nn.ReLU(),
             *(KeyBlock(c_out, norm=norm, residual=residual) for _ in range(n_blocks)),
             nn.Dropout(dropout),
