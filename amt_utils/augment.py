@@ -42,7 +42,7 @@ def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] 
     Returns:
         ``(n,)`` audio, and ``(88,)`` decibels by which each key's fundamental became louder.
     """
-    y, decibels = filter_randomly(y, rng, rooms=rooms)
+    y, decibels = filter_randomly(y, rng, rooms=rooms, resonances=True)
     if rng.random() < 0.2:
         y = saturate(y, rng)
     if rng.random() < 0.8:
@@ -52,9 +52,12 @@ def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] 
 
 
 def filter_randomly(
-    y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()
+    y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = (), resonances: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Room and equaliser in one pass through the frequency domain; returns what :func:`augment` returns."""
+    """Room and equaliser in one pass through the frequency domain; returns what :func:`augment` returns.
+
+    ``resonances`` adds those of another body: a quarter of an octave wide, they move single partials.
+    """
     room = None
     if len(rooms) and rng.random() < 0.6:
         room = rooms[rng.integers(len(rooms))]
@@ -72,16 +75,18 @@ def filter_randomly(
         spectrum *= rfft(room.astype(np.float32), size)
     frequencies = rfftfreq(size, 1 / SAMPLE_RATE)
     gain = _random_equaliser(frequencies, rng)
-    spectrum *= gain
+    if resonances:
+        position = np.log(np.maximum(frequencies, 20.0))
+        gain = gain * 10 ** (_random_curve(position, rng, knots=32, most=2.5) / 20)
+    spectrum *= gain.astype(np.float32)
     decibels = 20 * np.log10(np.interp(FUNDAMENTALS, frequencies, gain))
     return irfft(spectrum, size)[: len(y)].astype(np.float32), decibels
 
 
 def _random_equaliser(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A smooth gain curve of a few dB, with a gentle low and high cut now and then."""
-    knots = np.geomspace(40, 8000, 7)
     position = np.log(np.maximum(frequencies, 20.0))
-    decibels = np.interp(position, np.log(knots), rng.normal(0, rng.uniform(0, 5), len(knots)))
+    decibels = _random_curve(position, rng, knots=7, most=5.0)
     decibels += rng.normal(0, 1.5) * (position - np.log(500.0)) / np.log(2)  # tilt, dB per octave
     gain = 10 ** (np.clip(decibels, -24, 15) / 20)
     if rng.random() < 0.3:
@@ -89,6 +94,11 @@ def _random_equaliser(frequencies: np.ndarray, rng: np.random.Generator) -> np.n
     if rng.random() < 0.3:
         gain = gain / np.sqrt(1 + (frequencies / rng.uniform(2500, 7500)) ** 4)
     return gain.astype(np.float32)
+
+
+def _random_curve(position: np.ndarray, rng: np.random.Generator, *, knots: int, most: float) -> np.ndarray:
+    """Decibels at log frequencies: random at ``knots`` over the keyboard, at most ``most`` of standard deviation."""
+    return np.interp(position, np.log(np.geomspace(40, 8000, knots)), rng.normal(0, rng.uniform(0, most), knots))
 
 
 def saturate(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
