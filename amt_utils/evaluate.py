@@ -234,6 +234,11 @@ def register(subparsers) -> None:
     parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
     parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")
     parser.add_argument(
+        "--references",
+        metavar="DIR",
+        help="score against the MIDI of the same names there, as `align --out` writes it, not against that beside",
+    )
+    parser.add_argument(
         "--shift",
         metavar="SECONDS",
         type=float,
@@ -253,7 +258,7 @@ def register(subparsers) -> None:
 def run(args) -> int:
     """The ``evaluate`` command; 0 when every recording was scored, 1 otherwise."""
     from . import scores as board
-    from .recordings import find_pairs
+    from .recordings import Pair, find_midi, find_pairs
 
     if args.limit is not None and args.limit < 1:
         raise AmtError(f"--limit must be at least 1, not {args.limit}")
@@ -267,6 +272,8 @@ def run(args) -> int:
     pairs = inventory.pairs[: args.limit]
     if not pairs:
         raise AmtError(f"{args.pairs}: no pair of audio and MIDI; they must have the same name, as a.flac and a.mid")
+    if args.references:
+        pairs = [Pair(pair.name, pair.audio, find_midi(args.references, pair.name)) for pair in pairs]
     systems = []
     for system in _systems(args):
         print(f"{getattr(system, 'name', 'network')}: {len(pairs)} recordings", flush=True)

@@ -33,6 +33,15 @@ class Pair:
     midi: Path
 
 
+def find_midi(folder: str | os.PathLike, name: str) -> Path:
+    """``<folder>/<name>.mid`` or ``.midi``. Raises :class:`AmtError` where there is none."""
+    for suffix in MIDI_SUFFIXES:
+        candidate = Path(folder) / f"{name}{suffix}"
+        if candidate.is_file():
+            return candidate
+    raise AmtError(f"{Path(folder) / name}.mid: no such file")
+
+
 @dataclass(frozen=True)
 class Inventory:
     """What a folder holds.

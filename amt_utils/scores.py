@@ -20,7 +20,7 @@ from .evaluate import ONSET_TOLERANCE, average_scores, score_performance
 from .files import written_whole
 from .midi import read_midi
 from .notes import ENDS, Performance
-from .recordings import MIDI_SUFFIXES, Pair
+from .recordings import Pair, find_midi
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,11 +56,7 @@ class MidiFolder:
 
     def transcribe(self, path: str | os.PathLike) -> Performance:
         """The MIDI file of that name. Raises :class:`AmtError` where there is none."""
-        for suffix in MIDI_SUFFIXES:
-            candidate = self.folder / f"{Path(path).stem}{suffix}"
-            if candidate.is_file():
-                return read_midi(candidate)
-        raise AmtError(f"{self.folder / Path(path).stem}.mid: no such transcription; transcribe {path} first")
+        return read_midi(find_midi(self.folder, Path(path).stem))
 
 
 @dataclass

@@ -216,6 +216,11 @@ def register(subparsers) -> None:
     parser.add_argument("path", metavar="PATH", help="a recording, or a folder of same-basename audio and MIDI")
     parser.add_argument("midi", metavar="MIDI", nargs="?", help="the recording's .mid")
     parser.add_argument("--out", metavar="PATH", help="the corrected .mid, or a folder for them; else only report")
+    parser.add_argument(
+        "--by-velocity",
+        action="store_true",
+        help="also move onsets to where notes of their velocity sound: on a player piano soft hammers take longer",
+    )
     parser.add_argument("--picture", metavar="FILE", help="a picture of the lags (one recording; .png, .svg, .pdf)")
     parser.set_defaults(run=run)
 
@@ -234,20 +239,27 @@ def run(args) -> int:
         out = {pair.name: Path(args.out) / f"{pair.name}.mid" if args.out else None for pair in pairs}
     if args.picture and len(pairs) > 1:
         raise AmtError(f"--picture {args.picture}: one recording at a time")
-    return max(_align_and_report(pair, out[pair.name], args.picture) for pair in pairs)
+    return max(_align_and_report(pair, out[pair.name], args.picture, args.by_velocity) for pair in pairs)
 
 
-def _align_and_report(pair, out, picture) -> int:
+def _align_and_report(pair, out, picture, by_velocity: bool) -> int:
+    from ..audio import load_audio
     from ..midi import write_midi
+    from .hammer_lag import measure_hammer_lag
 
     if out and Path(out).exists() and Path(out).samefile(pair.midi):
         raise AmtError(f"{out}: is the MIDI itself; choose another --out so that the original stays")
     try:
-        alignment, moved = align_files(pair.audio, pair.midi)
+        audio = load_audio(pair.audio, sample_rate=SAMPLE_RATE)
+        alignment, moved = align_audio(audio, pair.midi)
     except AmtError as error:
         print(f"{pair.name}: failed: {error}", flush=True)
         return 1
     print(f"{pair.name}: {alignment.describe()}", flush=True)
+    if by_velocity and alignment.reliable:
+        lag = measure_hammer_lag(audio, moved)
+        moved = lag.apply(moved)
+        print(f"{pair.name}: {lag.describe()}", flush=True)
     if picture:
         from matplotlib.figure import Figure
 
