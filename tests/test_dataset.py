@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from amt_utils.config import Config, FeatureConfig
-from amt_utils.dataset import ResumableSampler, WindowDataset, load_performances
+from amt_utils.dataset import ResumableSampler, WindowDataset, _vary_octaves, load_performances
 from amt_utils.decode import KEY_ROLLS
 from amt_utils.errors import AmtError
 from amt_utils.hcqt import HCQT
 from amt_utils.losses import compute_losses
 from amt_utils.maestro.miniature import make_miniature
+from amt_utils.notes import make_notes
 from amt_utils.synth import DECIBELS_PER_VELOCITY
 
 
@@ -134,3 +135,21 @@ def test_the_sampler_goes_on_where_it_stopped():
     assert len(resumed) == 7
     both = [ResumableSampler(12, rank=r, replicas=2) for r in (0, 1)]
     assert sorted(i for s in both for i in s) == list(range(12))
+
+
+def test_octaves_vary_and_stay_about_as_many():
+    rng = np.random.default_rng(0)
+    onset = np.repeat(np.arange(300) * 0.2, 2) + rng.uniform(0, 0.01, 600)
+    pitch = np.stack([rng.integers(30, 90, 300), np.zeros(300, int)], axis=1)
+    pitch[:, 1] = pitch[:, 0] + np.where(rng.random(300) < 0.3, 12, 7)
+    notes = make_notes(onset, onset + 0.15, pitch.ravel(), np.full(600, 60))
+
+    def doublings(notes):
+        together = np.abs(notes["onset"][:, None] - notes["onset"]) < 0.03
+        return int((together & (notes["pitch"][:, None] - notes["pitch"] == 12)).sum())
+
+    varied = _vary_octaves(notes, rng)
+    kept = np.isin(notes[["onset", "pitch"]], varied[["onset", "pitch"]])
+    assert 0.3 * doublings(notes) < (~kept).sum() < 0.7 * doublings(notes)
+    assert 0.6 * doublings(notes) < doublings(varied) < 1.4 * doublings(notes)
+    assert varied["pitch"].max() <= 108

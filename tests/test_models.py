@@ -9,6 +9,7 @@ from amt_utils.decode import decode_performance
 from amt_utils.errors import AmtError
 from amt_utils.losses import compute_losses, total_loss
 from amt_utils.models import HEADS, build_model, count_parameters
+from amt_utils.models.blocks import read_floor
 from amt_utils.notes import Performance, make_notes
 from amt_utils.synth import render, simple_tone_piano
 from amt_utils.targets import make_rolls
@@ -139,3 +140,12 @@ def test_unknown_names_are_refused():
 
 def _none() -> Performance:
     return Performance(make_notes([], [], [], []))
+
+
+def test_floor_lies_between_the_partials():
+    x = torch.full((1, 3, 5, 352), 0.2)
+    x[:, :, 2, ::8] = 0.9  # partials
+    x[:, :, 4] += 0.1  # open strings answer everywhere
+    floor = read_floor(x, 16)
+    assert floor.shape == (1, 5, 66)
+    torch.testing.assert_close(floor[0, :, 0], torch.tensor([0.2, 0.2, 0.2, 0.2, 0.3]))
