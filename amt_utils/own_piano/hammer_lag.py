@@ -21,7 +21,7 @@ from .align_search import FINE_HOP, FINE_STEP, SAMPLE_RATE
 REACH = 20  # steps on either side of a label that are searched: 100 ms
 RISE = 4  # steps on either side between which a level rises
 LATENCY = -0.009  # seconds: where the peak is for a hammer that falls at its label (rendered music, median)
-VELOCITIES = np.arange(8, 124, 4)
+VELOCITIES = range(8, 124, 4)
 ALIKE = 5.0  # standard deviation, in velocities, of notes that are averaged
 FEWEST_NOTES = 20
 CLEAR = 4.0  # how far a peak must stand out of what is beside it, in standard deviations
@@ -57,7 +57,7 @@ class HammerLag:
         if not len(self.velocities):
             return "too few notes of any velocity to measure when they sound"
         points = (self.velocities[0], self.velocities[len(self.velocities) // 2], self.velocities[-1])
-        return "notes sound " + ", ".join(f"{1000 * self.at(v):+.0f} ms at velocity {v}" for v in points)
+        return "notes sound " + ", ".join(f"{1000 * self.at(v):+.0f} ms at velocity {v:.0f}" for v in points)
 
 
 def measure_hammer_lag(audio: np.ndarray, performance: Performance) -> HammerLag:
