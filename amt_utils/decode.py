@@ -31,7 +31,7 @@ STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset pea
     [("strike", "i8"), ("onset", "f8"), ("key_end", "f8"), ("end", "f8"), ("key", "i2"), ("velocity", "i2")]
 )
 SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
-TOUCH_SECONDS, TOUCH_SEMITONES = 0.5, 6.0  # standard deviations of what counts as the notes around a note
+TOUCH_SECONDS, TOUCH_SEMITONES = 0.5, 4.0  # standard deviations of what counts as the notes around a note
 KNOWN_VOICING = 20  # notes of a key after which half of what it differs by is believed
 
 
