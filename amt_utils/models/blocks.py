@@ -113,17 +113,18 @@ def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
 def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = 30_000) -> Tensor:
     """``lstm(x)[0]`` of a bidirectional LSTM, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, in the memory of a piece.
 
-    Each direction goes over the pieces in its own order and carries its state from one to the next.
+    Each direction goes over the pieces in its own order and carries its state from one to the next; what is kept in
+    half precision becomes whole piece by piece.
     """
-    pieces = x.split(piece, dim=1)
+    pieces, dtype = x.split(piece, dim=1), lstm.weight_ih_l0.dtype
     if len(pieces) == 1:
-        return lstm(x)[0]
+        return lstm(x.to(dtype))[0]
     directions = []
     for direction in (slice(0, lstm.hidden_size), slice(lstm.hidden_size, None)):
         order = 1 if direction.start == 0 else -1
         out, state = [], None
         for part in pieces[::order]:
-            told, state = lstm(part, state)
+            told, state = lstm(part.to(dtype), state)
             out.append(told[..., direction])
         directions.append(torch.cat(out[::order], dim=1))
     return torch.cat(directions, dim=-1)
