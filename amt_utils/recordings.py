@@ -39,7 +39,7 @@ def find_midi(folder: str | os.PathLike, name: str) -> Path:
         candidate = Path(folder) / f"{name}{suffix}"
         if candidate.is_file():
             return candidate
-    raise AmtError(f"{Path(folder) / name}.mid: no such file")
+    raise AmtError(f"{Path(folder) / name}.mid: no such file (each recording's MIDI is looked for under its name)")
 
 
 @dataclass(frozen=True)

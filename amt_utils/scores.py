@@ -56,7 +56,11 @@ class MidiFolder:
 
     def transcribe(self, path: str | os.PathLike) -> Performance:
         """The MIDI file of that name. Raises :class:`AmtError` where there is none."""
-        return read_midi(find_midi(self.folder, Path(path).stem))
+        try:
+            midi = find_midi(self.folder, Path(path).stem)
+        except AmtError as error:
+            raise AmtError(f"{error}; transcribe {Path(path).name} into {self.folder} first") from error
+        return read_midi(midi)
 
 
 @dataclass

@@ -60,6 +60,8 @@ def test_folder_scores_and_its_failures(folders):
     truth, guess = folders
     scores = score_folder(find_pairs(truth).pairs, MidiFolder(guess))
     assert list(scores.failed) == ["broken"] and "broken.mid" in scores.failed["broken"]
+    with pytest.raises(AmtError, match=r"three\.mid: no such file.*transcribe three\.flac into"):
+        MidiFolder(guess).transcribe("three.flac")
     assert scores.recordings["sub/one"]["sounding"]["note_offset_f1"] == 1
     assert scores.recordings["two"]["key"]["note_f1"] == pytest.approx(2 / 3)
     assert scores.average("key")["note_f1"]["mean"] == pytest.approx(5 / 6)

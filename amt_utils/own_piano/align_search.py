@@ -6,6 +6,8 @@ function. ``COARSE`` features are chroma in steps of 20 ms, the ``FINE`` one is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..notes import Performance
@@ -13,6 +15,7 @@ from ..notes import Performance
 SAMPLE_RATE = 16_000
 COARSE_HOP, FINE_HOP = 320, 80  # samples
 COARSE_STEP, FINE_STEP = COARSE_HOP / SAMPLE_RATE, FINE_HOP / SAMPLE_RATE
+FINE_BLOCK = 60 * SAMPLE_RATE  # samples, a multiple of the hop
 MAX_DRIFT = 0.02  # of a line
 LATENCY = -0.0065  # seconds: the fine onset strength peaks this much before the hammer of a tone by formula
 LONG_ENOUGH_FOR_DRIFT = 10.0  # seconds between measurements below which only the offset is fitted
@@ -34,19 +37,23 @@ def onset_strength(audio: np.ndarray) -> np.ndarray:
     """``(n,)`` samples -> ``(T,)`` rise of the log-mel spectrum in steps of 5 ms, frame ``t`` at ``t * 0.005`` s."""
     import librosa
 
-    block, n_fft = 1 << 20, 512
-    mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=40, fmin=60)
-    padded = np.pad(audio, n_fft // 2)
-    bands = []
-    for start in range(0, len(audio), block):  # a multiple of the hop: memory stays small
-        piece = padded[start : start + block + n_fft - FINE_HOP]
-        bands.append(mel @ np.abs(librosa.stft(piece, n_fft=n_fft, hop_length=FINE_HOP, center=False)))
-    spectrum = np.concatenate(bands, axis=1)
+    mel = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=512, n_mels=40, fmin=60)
+    spectrum = np.concatenate([mel @ piece for piece in fine_spectra(audio, 512)], axis=1)
     loud = np.percentile(spectrum.max(axis=0), 95) + 1e-9
     level = np.log1p(1000 * spectrum / loud)
     rise = np.zeros(level.shape[1])
     rise[1:-1] = np.maximum(level[:, 2:] - level[:, :-2], 0).mean(axis=0)
     return rise
+
+
+def fine_spectra(audio: np.ndarray, n_fft: int) -> Iterator[np.ndarray]:
+    """Consecutive pieces ``(n_fft // 2 + 1, t)`` of the magnitude spectrogram in steps of 5 ms: memory stays small."""
+    import librosa
+
+    padded = np.pad(audio, n_fft // 2)
+    for start in range(0, len(audio), FINE_BLOCK):
+        piece = padded[start : start + FINE_BLOCK + n_fft - FINE_HOP]
+        yield np.abs(librosa.stft(piece, n_fft=n_fft, hop_length=FINE_HOP, center=False))
 
 
 def audio_chroma(audio: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..notes import LOWEST_PITCH, N_KEYS, Performance, make_notes
-from .align_search import FINE_HOP, FINE_STEP, SAMPLE_RATE
+from .align_search import FINE_STEP, SAMPLE_RATE, fine_spectra
 
 REACH = 20  # steps on either side of a label that are searched: 100 ms
 RISE = 4  # steps on either side between which a level rises
@@ -25,7 +25,6 @@ VELOCITIES = range(8, 124, 4)
 ALIKE = 5.0  # standard deviation, in velocities, of notes that are averaged
 FEWEST_NOTES = 20
 CLEAR = 4.0  # how far a peak must stand out of what is beside it, in standard deviations
-BLOCK = 60 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -95,18 +94,14 @@ def _rises_around_labels(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarr
 
 def _key_levels(audio: np.ndarray) -> np.ndarray:
     """``(88, T)`` compressed level at each key's first three partials, in steps of 5 ms."""
-    import librosa
-
     n_fft = 1024
     partials = 440.0 * 2 ** ((np.arange(N_KEYS)[:, None] + LOWEST_PITCH - 69) / 12) * np.arange(1, 4)
     bins = np.rint(partials * n_fft / SAMPLE_RATE).astype(int)
     heard = bins <= n_fft // 2
-    padded = np.pad(audio, n_fft // 2)
     parts = []
-    for start in range(0, len(audio), BLOCK):  # a multiple of the hop: memory stays small
-        piece = padded[start : start + BLOCK + n_fft - FINE_HOP]
-        power = np.abs(librosa.stft(piece, n_fft=n_fft, hop_length=FINE_HOP, center=False)) ** 2
-        parts.append(np.sqrt((power[np.where(heard, bins, 0)] * heard[..., None]).sum(axis=1)).astype(np.float32))
+    for magnitude in fine_spectra(audio, n_fft):
+        power = np.square(magnitude)[np.where(heard, bins, 0)] * heard[..., None]
+        parts.append(np.sqrt(power.sum(axis=1)).astype(np.float32))
     level = np.concatenate(parts, axis=1)
     return np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
 
