@@ -19,7 +19,7 @@ from .checkpoints import load_weights
 from .config import Config, change_config
 from .decode import KEY_ROLLS, decode_pedals, find_notes, perform
 from .errors import AmtError
-from .exported import find_exported
+from .exported import choose_quicker, find_exported
 from .memory import keep_memory
 from .models.blocks import BLOCK
 from .notes import Performance
@@ -27,6 +27,7 @@ from .paths import package_folder
 
 DEFAULT_WEIGHTS = "base"
 USUAL_LEVELS = (-34.0, -14.0)  # dB; how loud the loud moments are of most of what networks are trained on
+TRIAL_SECONDS = 3  # of audio, to see whether PyTorch or an exported network is quicker here
 MOST_GAIN = 30.0  # dB; no more, lest the noise of an empty recording be taken for music
 
 
@@ -68,7 +69,10 @@ class Transcriber:
             config = change_config(config, [setting])
         self._set(model, config, device)
         if self.device.type == "cpu":
-            self.network = find_exported(path) or self.network
+            exported = find_exported(path)
+            if exported:
+                trial = self.model.feature(torch.zeros(1, TRIAL_SECONDS * config.feature.sample_rate))
+                self.network = choose_quicker((exported, self.network), trial)
             if self.network is self.model.network:
                 keep_memory()
         self.card = card

@@ -1,6 +1,7 @@
 """The exported network is the network: same numbers, same notes, and only for the weights it was made from."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from amt_utils.cli import main
 from amt_utils.demo import example_files
-from amt_utils.exported import ExportedNetwork, export_network, find_exported
+from amt_utils.exported import ExportedNetwork, choose_quicker, export_network, find_exported
 from amt_utils.transcribe import Transcriber, weights_path
 
 pytest.importorskip("onnxruntime")
@@ -22,8 +23,7 @@ def music() -> np.ndarray:
 
 def test_shipped_network_gives_the_notes_of_pytorch(music):
     exported, eager = Transcriber("tiny", device="cpu"), Transcriber("tiny", device="cpu")
-    assert isinstance(exported.network, ExportedNetwork)
-    eager.network = eager.model.network
+    exported.network, eager.network = find_exported(weights_path("tiny")), eager.model.network
     fast, exact = exported.transcribe(music), eager.transcribe(music)
     assert len(fast.notes) == len(exact.notes) > 20
     np.testing.assert_array_equal(fast.notes["pitch"], exact.notes["pitch"])
@@ -34,13 +34,30 @@ def test_shipped_network_gives_the_notes_of_pytorch(music):
 
 @pytest.mark.parametrize("frames", (1, 7, 333))
 def test_any_length(frames):
-    transcriber = Transcriber("tiny", device="cpu")
+    exported, eager = find_exported(weights_path("tiny")), Transcriber("tiny", device="cpu").model.network
     features = torch.rand(1, 3, frames, 352)
     with torch.inference_mode():
-        exact, fast = transcriber.model.network(features), transcriber.network(features)
+        exact, fast = eager(features), exported(features)
     assert set(fast) == set(exact)
     for name in exact:
         torch.testing.assert_close(fast[name], exact[name], atol=1e-3, rtol=1e-3)
+
+
+def test_the_quicker_network_is_taken(monkeypatch):
+    def sluggish(features):
+        time.sleep(0.05)
+        return features
+
+    def slow_at_first(features, calls=[]):  # noqa: B006 (remembers that it was called)
+        time.sleep(0 if calls else 0.2)
+        calls.append(1)
+        return features
+
+    assert choose_quicker((sluggish, slow_at_first), torch.zeros(1)) is slow_at_first
+    for wanted in (0, 1):
+        monkeypatch.setattr("amt_utils.transcribe.choose_quicker", lambda networks, _, i=wanted: networks[i])
+        chosen = Transcriber("tiny", device="cpu").network
+        assert isinstance(chosen, ExportedNetwork) is (wanted == 0)
 
 
 def test_network_of_other_weights_is_left_alone(tmp_path):
