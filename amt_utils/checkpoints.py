@@ -114,22 +114,30 @@ def load_weights(path: str | os.PathLike) -> tuple[torch.nn.Module, Config, dict
     Raises:
         AmtError: missing, damaged, or of another network.
     """
-    from safetensors.torch import load_file
-
     from .models import build_model
+
+    weights, card = read_weights(path)
+    config = Config.from_dict(card["config"], where=f"{Path(path).with_suffix('.json')}: config")
+    return fill_model(build_model(config), weights, path), config, card
+
+
+def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Shipped weights, or a checkpoint's EMA weights -> (tensors, card). Raises :class:`AmtError`."""
+    from safetensors.torch import load_file
 
     path = Path(path)
     if path.suffix == ".pt":
         state, card = load_checkpoint(path)
-        weights = state.get("ema") or state["model"]
-    else:
-        card = read_card(path)
-        try:
-            weights = load_file(path)
-        except Exception as error:  # safetensors raises its own and OSError
-            raise AmtError(f"{path}: not a readable safetensors file ({error})") from error
-    config = Config.from_dict(card["config"], where=f"{path.with_suffix('.json')}: config")
-    model = build_model(config)
+        return state.get("ema") or state["model"], card
+    card = read_card(path)
+    try:
+        return load_file(path), card
+    except Exception as error:  # safetensors raises its own and OSError
+        raise AmtError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def fill_model(model: torch.nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike) -> torch.nn.Module:
+    """The model with ``weights``, read from ``path``, in it. Raises :class:`AmtError` where they do not fit."""
     try:
         problems = model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()},
                                          strict=False)  # fmt: skip
@@ -141,4 +149,4 @@ def load_weights(path: str | os.PathLike) -> tuple[torch.nn.Module, Config, dict
             f"{path}: weights of another model than its card describes "
             f"({len(missing)} missing, {len(problems.unexpected_keys)} unexpected)"
         )
-    return model.eval(), config, card
+    return model.eval()

@@ -18,6 +18,7 @@ MODULES = (
     "validate",
     "exported",
     "growing",
+    "learn_dynamics",
     "search.command",
     "maestro.download",
     "maestro.tidy",

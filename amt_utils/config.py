@@ -151,7 +151,7 @@ class DecodeConfig:
     min_note_seconds: float = 0.03
     time_shift: float = 0.0  # seconds added to every time of a note
     pedal_release_shift: float = 0.0  # seconds: dampers are on the strings before the pedal is half up
-    velocity_smoothing: float = 0.0  # 0..1: how far velocities are drawn to those of the notes around
+    velocity_smoothing: float = 0.0  # 0..1: how far from a note's own velocity to what all notes together tell
     chunk_seconds: float = 40.0
 
 

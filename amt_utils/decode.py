@@ -2,9 +2,8 @@
 
 An onset is a local maximum of the onset roll over its threshold, placed between frames from its two neighbours
 (Kong et al., TASLP 2021). The note sounds until an offset peak, the frame roll's fall, or the next strike of its
-key, whichever comes first; the key's own release is the first key-offset peak within. Velocity is read at the onset and
-drawn to that of the notes around: hands change their touch more slowly than pianos differ from key to key, and what a
-key differs by all through a recording is the piano's voicing.
+key, whichever comes first; the key's own release is the first key-offset peak within. Velocity is read at the
+onset, then from all notes together (:mod:`.dynamics`): what a key differs by all through a recording is the piano's.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .config import Config
+from .dynamics import even_velocities
 from .notes import (
     LOWEST_PITCH,
     N_KEYS,
@@ -31,8 +31,6 @@ STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset pea
     [("strike", "i8"), ("onset", "f8"), ("key_end", "f8"), ("end", "f8"), ("key", "i2"), ("velocity", "i2")]
 )
 SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
-TOUCH_SECONDS, TOUCH_SEMITONES = 0.5, 4.0  # standard deviations of what counts as the notes around a note
-KNOWN_VOICING = 20  # notes of a key after which half of what it differs by is believed
 
 
 def decode_performance(activations: dict[str, np.ndarray], config: Config) -> Performance:
@@ -108,7 +106,7 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
     )
     order = np.lexsort((found["key"], onset))
     pitch = found["key"] + LOWEST_PITCH
-    velocity = smooth_velocities(onset[order], pitch[order], found["velocity"][order], decode.velocity_smoothing)
+    velocity = even_velocities(onset[order], pitch[order], found["velocity"][order], decode.velocity_smoothing)
     notes = make_notes(onset[order], key_end[order], pitch[order], velocity)
     if not len(notes):
         return Performance(notes, pedals)
@@ -120,37 +118,6 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
     worse = np.abs(by_key - sounding) > np.abs(by_sound - sounding) + 0.05
     notes["offset"] = np.where(worse, sounding, notes["offset"])
     return Performance(notes, pedals)
-
-
-def smooth_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, amount: float) -> np.ndarray:
-    """Velocities 1..127 of ``(n,)`` notes, sorted by onset, without the piano's voicing and part of the noise.
-
-    By how much one key differs from what is played around it, on average over the recording, is taken for the voicing
-    of that key and removed; then every velocity moves by ``amount`` towards those around. With 0 nothing changes.
-    """
-    if not amount:
-        return velocity
-    count, differing = np.zeros(128), np.zeros(128)
-    np.add.at(count, pitch, 1)
-    np.add.at(differing, pitch, velocity - _velocity_around(onset, pitch, velocity))
-    even = velocity - (differing / (count + KNOWN_VOICING))[pitch]
-    smooth = even + amount * (_velocity_around(onset, pitch, even) - even)
-    return np.clip(np.rint(smooth), 1, 127).astype(velocity.dtype)
-
-
-def _velocity_around(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """Mean velocity around each note, itself included: Gaussian over TOUCH_SECONDS and TOUCH_SEMITONES."""
-    total, weight = velocity.astype(np.float64), np.ones(len(velocity))
-    for lag in range(1, len(velocity)):
-        later, higher = onset[lag:] - onset[:-lag], pitch[lag:] - pitch[:-lag]
-        if later.min() > 3 * TOUCH_SECONDS:
-            break
-        near = np.exp(-0.5 * ((later / TOUCH_SECONDS) ** 2 + (higher / TOUCH_SEMITONES) ** 2))
-        total[lag:] += near * velocity[:-lag]
-        total[:-lag] += near * velocity[lag:]
-        weight[lag:] += near
-        weight[:-lag] += near
-    return total / weight
 
 
 def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

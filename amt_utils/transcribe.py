@@ -18,6 +18,7 @@ from .audio import load_audio, stream_audio
 from .checkpoints import load_weights
 from .config import Config, change_config
 from .decode import KEY_ROLLS, decode_pedals, find_notes, perform
+from .dynamics import DYNAMICS
 from .errors import AmtError
 from .exported import choose_quicker, find_exported
 from .memory import keep_memory
@@ -42,7 +43,7 @@ def weights_path(name: str | os.PathLike | None = None) -> Path:
     for path in (Path(name), shipped / f"{name}.safetensors"):
         if path.is_file():
             return path
-    known = sorted(p.stem for p in shipped.glob("*.safetensors"))
+    known = sorted(p.stem for p in shipped.glob("*.safetensors") if p != DYNAMICS)
     raise AmtError(f"{name}: no such weights file; shipped with the package: {', '.join(known) or 'none'}")
 
 

@@ -28,7 +28,7 @@ ENDING_GRID = {  # in the order in which they are tuned
     "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
     "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
 }
-SMOOTHING_GRID = (0.0, 0.25, 0.5)  # more would flatten what was played
+SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
 
 
 def validation_activations(
@@ -112,7 +112,7 @@ def tune_endings(held: list, config: Config) -> dict[str, float]:
 
 
 def tune_velocity(held: list, config: Config) -> dict[str, float]:
-    """Step three: how far velocities are drawn to those around, with the best mean note+velocity F1."""
+    """Step three: how far velocities follow what all notes together tell, with the best mean note+velocity F1."""
 
     def velocity_f1(amount: float) -> float:
         tried = config.replace(decode={"velocity_smoothing": amount})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amt_utils.config import Config, change_config, config_names, load_config
-from amt_utils.decode import decode_performance, find_peaks, smooth_velocities
+from amt_utils.decode import decode_performance, find_peaks
 from amt_utils.errors import AmtError
 from amt_utils.evaluate import score_performance
 from amt_utils.notes import Performance, make_notes, make_pedals
@@ -143,22 +143,3 @@ def test_a_pedals_release_is_moved_but_not_into_the_next_press():
     later = moved["offset"] - plain["offset"]
     assert later[[0, 2]] == pytest.approx([0.04, 0.04])
     assert later[1] == pytest.approx((plain["onset"][2] - plain["offset"][1]) / 2)
-
-
-def test_smoothed_velocities_lose_voicing_and_noise_but_keep_the_dynamics():
-    """Two hands, each swelling slowly; one key in four is voiced brighter, and every note is heard a little wrong."""
-    rng = np.random.default_rng(0)
-    onset = np.repeat(np.arange(400) * 0.1, 2)
-    pitch = np.stack([rng.integers(40, 52, 400), rng.integers(70, 82, 400)], axis=1).ravel()
-    swell = 10 * np.sin(onset / 4)
-    played = np.where(pitch < 60, 50 + swell, 80 - swell)
-    heard = np.clip(np.rint(played + 10 * (pitch % 4 == 0) + rng.normal(0, 6, 800)), 1, 127).astype(np.int16)
-
-    def off(velocity):
-        return np.std(velocity - played)
-
-    assert np.array_equal(smooth_velocities(onset, pitch, heard, 0.0), heard)
-    smooth = smooth_velocities(onset, pitch, heard, 0.5)
-    assert smooth.dtype == heard.dtype and off(smooth) < 0.6 * off(heard)
-    lone = smooth_velocities(np.array([0.0, 10.0]), np.array([60, 60]), np.array([20, 120]), 0.5)
-    assert lone.tolist() == [20, 120]  # nothing else is played around
