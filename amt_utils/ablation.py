@@ -27,7 +27,7 @@ ROWS: dict[str, tuple[str, ...]] = {  # what each row changes in the configurati
     "without-hcqt": ("feature.kind=cqt",),
     "without-detach": ("model.detach_onset=false",),
     "grid-targets": ("target.mode=grid",),
-    "velocity-frame-ex": ("loss.velocity_after_onset=0.3",),
+    "velocity-at-onset": ("loss.velocity_after_onset=0",),
     "hppnet": ("model.name=hppnet", "feature.kind=cqt"),
     "unet": ("model.name=unet",),
     "onsets-frames": ("model.name=onsets_frames", "feature.kind=logmel"),

@@ -87,9 +87,9 @@ class LossConfig:
     offset: float = 0.5
     key_offset: float = 0.5
     frame: float = 1.0
-    velocity: float = 1.0
-    pedal: float = 0.3
-    velocity_after_onset: float = 0.0  # weight of a note's later frames (frame_ex) in the velocity term; an onset has 1
+    velocity: float = 3.0
+    pedal: float = 1.0
+    velocity_after_onset: float = 0.3  # weight of a note's later frames (frame_ex) in the velocity term; an onset has 1
     onset_pos_weight: float = 2.0
     offset_pos_weight: float = 2.0
     frame_pos_weight: float = 1.0

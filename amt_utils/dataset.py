@@ -178,7 +178,7 @@ class WindowDataset(Dataset):
         seconds = len(y) / rate
         y = np.pad(y, (0, max(0, self.samples - len(y))))[: self.samples].astype(np.float32)
         near = pair.performance.around(begin - RINGING, begin + window * ratio + 1)
-        return y, _at_speed(near, begin, ratio), None, seconds
+        return y, at_speed(near, begin, ratio), None, seconds
 
     def _from_score(self, rng: np.random.Generator):
         window, data = self.config.data.window_seconds, self.config.data
@@ -187,7 +187,7 @@ class WindowDataset(Dataset):
         end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
         begin = rng.uniform(0, max(0.01, end - window * speed))
         near = score.around(begin - RINGING, begin + window * speed + 1)
-        near = _at_speed(near, begin, speed)
+        near = at_speed(near, begin, speed)
         touch = Touch()
         if data.augment:
             near = _vary_playing(near, rng)
@@ -214,7 +214,7 @@ def _odds(weights: list[float]) -> np.ndarray:
     return np.array(weights) / sum(weights) if sum(weights) > 0 else np.array(weights)
 
 
-def _at_speed(performance: Performance, begin: float, speed: float) -> Performance:
+def at_speed(performance: Performance, begin: float, speed: float) -> Performance:
     """Times counted from ``RINGING`` seconds before ``begin``, played ``speed`` times faster."""
 
     def move(times: np.ndarray) -> np.ndarray:

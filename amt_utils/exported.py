@@ -99,9 +99,30 @@ def export_network(weights: str | os.PathLike, out: str | os.PathLike | None = N
                 dynamo=False,
             )
         graph = onnx.load(str(partial))
+        _keep_in_half(graph.graph)
         graph.metadata_props.add(key=_HASH, value=hash_file(weights))
         onnx.save(graph, str(partial))
     return out
+
+
+def _keep_in_half(graph) -> None:
+    """Stores large float32 constants that are as exact in float16, as shipped weights are, so; casts give them back."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for constant in list(graph.initializer):
+        if constant.data_type != TensorProto.FLOAT or len(constant.raw_data) < 4096:
+            continue
+        exact = numpy_helper.to_array(constant)
+        values = exact.astype("float16")
+        if (values != exact).any():  # a norm was folded into it
+            continue
+        graph.initializer.remove(constant)
+        graph.initializer.append(numpy_helper.from_array(values, f"{constant.name}_half"))
+        casts.append(helper.make_node("Cast", [f"{constant.name}_half"], [constant.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 class _Tuple(nn.Module):

@@ -21,6 +21,7 @@ from .models.residual import channel_widths
 
 # layer -> what its outputs and its inputs are channels of; names that are no width stay as they are
 LAYERS = (
+    (r"pedal_head|pedal_cue\.(rolls|time)", ["all"], ["all"]),
     (r"onset_bins", ["trunk"], ["trunk"]),
     (r"onset_stem\.second", ["stem"], ["stem"]),
     (r"onset_stem", ["stem"], ["input"]),
@@ -33,13 +34,11 @@ LAYERS = (
     (r"onset_lstm", ["hidden"] * 4, ["key"]),
     (r"duration_lstm", ["hidden"] * 4, ["key", "attack"]),
     (r"pedal_state", ["states"], ["hidden", "hidden"]),
-    (r"pedal_chords", ["chords"], ["rolls"]),
-    (r"pedal_head\.lstm", ["hidden"] * 4, ["key", "key", "states, chords and floor"]),
-    (r"pedal_head\.second_lstm", ["hidden"] * 4, ["hidden", "hidden"]),
-    (r"onset_head|duration_heads|pedal_head\.(second_)?out", ["output"], ["hidden", "hidden"]),
+    (r"pedal_cue\.sound", ["cues"], ["key", "key", "states and floor"]),
+    (r"onset_head|duration_heads", ["output"], ["hidden", "hidden"]),
 )
 # added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
-SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\.|pedal_head\.second_out"
+SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\."
 
 
 def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:

@@ -37,12 +37,12 @@ def mishear(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     onset, key = np.maximum.accumulate(onset[order]), notes["pitch"][order] - LOWEST_PITCH
     played = notes["velocity"][order].astype(np.float64)
     keyboard = np.linspace(-1, 1, N_KEYS)
-    voicing = rng.normal(0, rng.uniform(2, 6.5), N_KEYS) + rng.normal(0, 6) * keyboard + rng.normal(0, 6) * keyboard**2
+    voicing = rng.normal(0, rng.uniform(2, 7.5), N_KEYS) + rng.normal(0, 6) * keyboard + rng.normal(0, 6) * keyboard**2
     heard = played.copy()
     for _ in range(rng.integers(0, 4)):  # from a velocity on another sample sounds, on all keys or on half of them
         border, theirs = rng.uniform(20, 110), rng.random(N_KEYS) < rng.choice([0.5, 1.0])
         heard += rng.normal(0, 4) / (1 + np.exp((border - heard) / 1.5)) * theirs[key]
-    chance = rng.uniform(3, 6.5) * np.interp(played, [1, 30, 60], [1.3, 1.1, 1.0])
+    chance = rng.uniform(3, 8) * np.interp(played, [1, 30, 60], [1.3, 1.1, 1.0])
     heard += voicing[key] + chance * rng.normal(0, 1, len(heard))
     if len(heard):
         heard = heard.mean() + rng.normal(0, 3) + rng.uniform(0.85, 1.15) * (heard - heard.mean())

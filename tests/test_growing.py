@@ -22,7 +22,7 @@ def test_says_the_same(tiny, tmp_path):
     assert main(["grow", "--weights", "tiny", "--size", "base", "--out", str(tmp_path / "start.safetensors")]) == 0
     grown, config, grown_card = load_weights(tmp_path / "start.safetensors")
     assert config.model.size == "base" and config.decode == tiny[1].decode
-    assert grown_card["parameters"] > 3 * card["parameters"]
+    assert grown_card["parameters"] > card["parameters"] + 500_000
     torch.manual_seed(0)
     features = torch.rand(1, 3, 150, 352)
     with torch.inference_mode():

@@ -46,8 +46,8 @@ def test_shapes(name, size, kind, samples):
 @pytest.mark.parametrize(
     ("name", "size", "low", "high"),
     [
-        ("residual_hcqt_hppnet", "tiny", 0.1e6, 0.3e6),
-        ("residual_hcqt_hppnet", "base", 0.6e6, 1.2e6),
+        ("residual_hcqt_hppnet", "tiny", 0.7e6, 0.9e6),
+        ("residual_hcqt_hppnet", "base", 1.2e6, 1.5e6),
         ("residual_hcqt_hppnet", "large", 2e6, 6e6),
         ("hppnet", "base", 0.7e6, 1.1e6),
         ("hppnet", "sp", 1.0e6, 1.6e6),

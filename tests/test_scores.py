@@ -8,7 +8,7 @@ import pytest
 
 from amt_utils.audio import save_audio
 from amt_utils.errors import AmtError
-from amt_utils.evaluate import register
+from amt_utils.evaluate_command import register
 from amt_utils.midi import write_midi
 from amt_utils.notes import SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.recordings import find_pairs

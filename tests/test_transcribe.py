@@ -58,6 +58,9 @@ def test_lstm_in_pieces_is_the_lstm():
     lstm, x = torch.nn.LSTM(5, 7, batch_first=True, bidirectional=True), torch.randn(2, 103, 5)
     with torch.no_grad():
         torch.testing.assert_close(run_in_pieces(lstm, x, piece=20), lstm(x)[0])
+        half = run_in_pieces(lstm, x.half(), piece=20)
+        assert half.dtype == torch.float16
+        torch.testing.assert_close(half.float(), lstm(x)[0], atol=2e-3, rtol=0)
 
 
 def test_notes_are_the_same_however_the_rolls_are_cut(shipped, music):

@@ -16,6 +16,7 @@ from ..notes import PEDAL_NAMES
 HEADS = ("onset", "offset", "key_offset", "frame", "velocity")  # each (B, T, 88); "pedal" is (B, T, 3)
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
 BLOCK, CONTEXT = 120, 60  # frames: what an LSTM decides at once when transcribing, and hears on either side of it
+PIECE = 30_000  # frames: ten minutes of what is read as a whole
 
 
 class Transcriptor(nn.Module):
@@ -110,11 +111,11 @@ def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
     return out.transpose(0, 1).flatten(0, 1)[:length]
 
 
-def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = 30_000) -> Tensor:
+def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = PIECE) -> Tensor:
     """``lstm(x)[0]`` of a bidirectional LSTM, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, in the memory of a piece.
 
-    Each direction goes over the pieces in its own order and carries its state from one to the next; what is kept in
-    half precision becomes whole piece by piece.
+    Each direction goes over the pieces in its own order and carries its state from one to the next. What is kept in
+    half precision becomes whole piece by piece, and what comes of it is kept so again.
     """
     pieces, dtype = x.split(piece, dim=1), lstm.weight_ih_l0.dtype
     if len(pieces) == 1:
@@ -125,7 +126,7 @@ def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = 30_000) -> Tensor:
         out, state = [], None
         for part in pieces[::order]:
             told, state = lstm(part.to(dtype), state)
-            out.append(told[..., direction])
+            out.append(told[..., direction].to(x.dtype))
         directions.append(torch.cat(out[::order], dim=1))
     return torch.cat(directions, dim=-1)
 
@@ -144,10 +145,26 @@ class FrequencyGroupedLSTM(nn.Module):
         return out.reshape(time, batch, keys, -1).transpose(0, 1).contiguous()
 
 
-class PedalHead(nn.Module):
-    """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM -> logits ``(B, T, 3)``.
+class PedalCue(nn.Module):
+    """What the pedals are told from: notes ``(B, T, rolls)`` and sound ``(B, T, sound)`` -> ``(B, T, cues)``.
 
-    ``deep``: a second LSTM hears the first, and the logits are the sum of what both say.
+    Much of the pedal is told by the notes alone: which keys are up while their notes go on, which end together. This
+    part can be learnt from MIDI, without any sound (:mod:`amt_utils.learn_pedals`).
+    """
+
+    def __init__(self, rolls: int, sound: int, cues: int):
+        super().__init__()
+        self.rolls = nn.Linear(rolls, cues)
+        self.sound = nn.Linear(sound, cues)
+        self.time = nn.Conv1d(cues, cues, 5, padding=2)
+
+    def forward(self, rolls: Tensor, sound: Tensor | None = None) -> Tensor:
+        x = F.relu(self.rolls(rolls) if sound is None else self.rolls(rolls) + self.sound(sound))
+        return F.relu(x + self.time(x.transpose(1, 2)).transpose(1, 2))
+
+
+class PedalHead(nn.Module):
+    """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM, with ``deep`` a second one -> logits ``(B, T, 3)``.
 
     How long this room and this piano ring is learnt over minutes: unlike the keys', its memory is not cut, and it
     reads a recording when all of it has been heard.
@@ -156,16 +173,14 @@ class PedalHead(nn.Module):
     def __init__(self, c_in: int, hidden: int, *, deep: bool = False):
         super().__init__()
         self.lstm = nn.LSTM(c_in, hidden, batch_first=True, bidirectional=True)
-        self.out = nn.Linear(2 * hidden, len(PEDAL_NAMES))
         self.second_lstm = nn.LSTM(2 * hidden, hidden, batch_first=True, bidirectional=True) if deep else None
-        self.second_out = nn.Linear(2 * hidden, len(PEDAL_NAMES)) if deep else None
+        self.out = nn.Linear(2 * hidden, len(PEDAL_NAMES))
 
     def forward(self, cue: Tensor) -> Tensor:
         heard = run_in_pieces(self.lstm, cue)
-        logits = self.out(heard)
         if self.second_lstm is not None:
-            logits = logits + self.second_out(run_in_pieces(self.second_lstm, heard))
-        return logits
+            heard = run_in_pieces(self.second_lstm, heard)
+        return torch.cat([self.out(part.to(self.out.weight.dtype)) for part in heard.split(PIECE, dim=1)], dim=1)
 
 
 def pool_keyboard(x: Tensor) -> Tensor:

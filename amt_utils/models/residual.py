@@ -24,6 +24,7 @@ from .blocks import (
     ConvNorm,
     FrequencyGroupedLSTM,
     HDConv,
+    PedalCue,
     PedalHead,
     Register,
     fold_to_keys,
@@ -41,8 +42,8 @@ SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 ke
     "large": (32, 128, 160, 4, 128),
 }
 PEDAL_STATES = 16  # what each key tells the pedals
-PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedals key by key ...
-PEDAL_CHORDS = 64  # ... as combinations of so many keys: which notes sound on together, and end together
+PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedals key by key
+PEDAL_CUES, PEDAL_HIDDEN = 96, 128  # whatever the size: what notes tell does not depend on it
 FLOOR_BINS = 16  # a third of an octave: open strings answer between the partials of what is played
 
 
@@ -87,15 +88,20 @@ class ResidualHPPNet(nn.Module):
         )
         # which keys are up while their notes go on is known by now, and is what tells of the pedal
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
-        self.pedal_chords = nn.Linear(len(PEDAL_ROLLS) * N_KEYS, PEDAL_CHORDS)
         floors = config.feature.n_channels * config.feature.n_bins // FLOOR_BINS
-        self.pedal_head = PedalHead(2 * key + 2 * PEDAL_STATES + PEDAL_CHORDS + floors, hidden, deep=True)
+        self.pedal_cue = PedalCue(len(PEDAL_ROLLS) * N_KEYS, 2 * key + 2 * PEDAL_STATES + floors, PEDAL_CUES)
+        self.pedal_head = PedalHead(PEDAL_CUES, PEDAL_HIDDEN, deep=True)
 
     def onset_parameters(self):
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
         return [p for name, p in self.named_parameters() if name.startswith("onset_")]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        logits, rolls, sound = self.hear(x)
+        return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
+
+    def hear(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The keys' logits, and what the pedals are told from: notes ``(B, T, 4 * 88)`` and sound ``(B, T, C)``."""
         x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
         harmonic = self.onset_harmonics(self.onset_stem(x))
         pooled = pool_to_keys(harmonic, self.bins_per_key) + self.onset_bins(harmonic)  # (B, trunk, T, 88)
@@ -111,10 +117,8 @@ class ResidualHPPNet(nn.Module):
         logits = {"onset": onset} | {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
         state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
         # notes are given, not bent to the pedals' wishes
-        rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1))  # (B, T, 4 * 88)
-        chords = F.relu(self.pedal_chords(rolls.to(lasting.dtype)))
-        floor = read_floor(x, FLOOR_BINS)
-        return logits | {"pedal_cue": torch.cat([pool_keyboard(keys), pool_keyboard(state), chords, floor], dim=-1)}
+        rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1)).to(lasting.dtype)
+        return logits, rolls, torch.cat([pool_keyboard(keys), pool_keyboard(state), read_floor(x, FLOOR_BINS)], dim=-1)
 
 
 class ResidualStem(nn.Module):

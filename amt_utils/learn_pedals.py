@@ -1,0 +1,213 @@
+"""Teaches the pedals' part of ``residual_hcqt_hppnet`` on its own, where a step costs a hundredth of the network's.
+
+First from performances alone: which keys are up while their notes go on, and which notes end together, tells most of
+what can be told, and MAESTRO's MIDI has two hundred hours of it. Then from what the network itself hears of windows a
+minute long: its notes are less sure than the truth, and the sound tells the rest. The network's other parts stay.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from .checkpoints import load_weights, save_weights
+from .config import Config, load_config
+from .dataset import RINGING, WindowDataset, at_speed, load_performances
+from .errors import AmtError
+from .learn_dynamics import MISSED
+from .models.residual import PEDAL_ROLLS, ResidualHPPNet
+from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
+from .targets import make_rolls
+
+NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # learning from performances
+SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # learning from what is heard
+WARMUP, AVERAGED = 50, 0.99
+DROPPED_SOUND, DROPPED_ROLLS = 0.2, 0.03  # shares that are hidden, lest minutes be learnt by heart
+
+JUDGED_SHARE, LOOK = 12, 50  # one minute in so many is not learnt from but judged by, after every so many steps
+
+Batch = tuple[Tensor, Tensor | None, Tensor]  # notes (B, T, 352), sound (B, T, C) or None, pedals (B, T, 3)
+Minute = tuple[Tensor, Tensor, Tensor]  # the same of one window, without B, in half precision
+
+
+class Pedals(nn.Module):
+    """The pedals' part of a network: notes, and sound where there is any -> logits ``(B, T, 3)``."""
+
+    def __init__(self, network: ResidualHPPNet):
+        super().__init__()
+        self.cue, self.head = network.pedal_cue, network.pedal_head
+
+    def forward(self, rolls: Tensor, sound: Tensor | None = None) -> Tensor:
+        return self.head(self.cue(rolls, sound))
+
+
+def learn_from_notes(pedals: Pedals, performances: list[Performance], config: Config, *, steps: int, seed: int = 1):
+    """``steps`` batches of exact rolls of transposed, quicker or slower excerpts, soft notes missing."""
+    performances = [p for p in performances if len(p.notes) > 1]
+    if not performances:
+        raise AmtError("no notes to learn from: none of the MIDI files has any")
+    rng = np.random.default_rng(seed)
+    seconds = np.array([p.notes["onset"][-1] for p in performances])
+
+    def draw() -> Batch:
+        chosen = rng.choice(len(performances), NOTES_BATCH, p=seconds / seconds.sum())
+        windows = [_draw_window(performances[i], config, rng) for i in chosen]
+        rolls, played = (torch.from_numpy(np.stack(x)) for x in zip(*windows, strict=True))
+        return rolls, None, played
+
+    _learn(pedals, draw, steps=steps, rate=NOTES_RATE, decay=1e-3, name="from notes")
+
+
+def _draw_window(performance: Performance, config: Config, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    speed = rng.uniform(0.8, 1.25)
+    begin = rng.uniform(0, max(0.01, performance.notes["onset"][-1] - NOTES_SECONDS * speed))
+    near = performance.around(begin - RINGING, begin + NOTES_SECONDS * speed + 1)
+    near = at_speed(near, begin, speed)
+    notes = near.notes.copy()
+    notes["pitch"] += rng.integers(-5, 6)
+    heard = rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)
+    notes = notes[heard & (notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
+    n_frames = round(NOTES_SECONDS / config.feature.frame_seconds)
+    rolls = make_rolls(Performance(notes, near.pedals), n_frames, config, start=RINGING)
+    together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
+    if rng.random() < 0.7:  # some keys are heard less clearly than others
+        together = together * rng.uniform(0.75, 1.0, together.shape[1]).astype(np.float32)
+    return together, rolls["pedal"]
+
+
+def learn_from_sound(model: nn.Module, config: Config, *, windows: int, steps: int, seed: int = 1) -> float:
+    """``steps`` batches of half-minutes out of ``windows`` minutes that the network has listened to once.
+
+    One minute in twelve is kept to judge by, and what judged best is what stays; returns its loss there.
+    """
+    minutes = list(tqdm(_listen(model, config, windows, seed), total=windows, desc="listening", unit="window"))
+    return learn_from_minutes(Pedals(model.network), minutes, config, steps=steps, seed=seed)
+
+
+def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *, steps: int, seed: int = 1) -> float:
+    """As :func:`learn_from_sound`, from what has been listened to."""
+    judging, learning = minutes[:: JUDGED_SHARE], [m for i, m in enumerate(minutes) if i % JUDGED_SHARE]
+    if not learning:
+        raise AmtError(f"{len(minutes)} windows are too few to learn from; 2 are the least")
+    crop = round(SOUND_CROP / config.feature.frame_seconds)
+    rng = np.random.default_rng(seed)
+
+    def draw() -> Batch:
+        parts = []
+        for i in rng.integers(len(learning), size=SOUND_BATCH):
+            begin = rng.integers(len(learning[i][0]) - crop + 1)
+            parts.append([x[begin : begin + crop].float() for x in learning[i]])
+        rolls, sound, played = (torch.stack(x) for x in zip(*parts, strict=True))
+        kept = torch.rand(len(rolls), 1, rolls.shape[2]) >= DROPPED_ROLLS
+        return rolls * kept, F.dropout(sound, DROPPED_SOUND), played
+
+    def judge(taught: Pedals) -> float:
+        with torch.inference_mode():
+            losses = [_loss(taught, *(x[None].float() for x in minute)) for minute in judging]
+        return float(torch.stack(losses).mean())
+
+    return _learn(pedals, draw, steps=steps, rate=SOUND_RATE, decay=1e-2, name="from sound", judge=judge)
+
+
+def _listen(model: nn.Module, config: Config, windows: int, seed: int) -> Iterator[Minute]:
+    """Notes, sound and pedals of training windows, ``(T, …)`` each, float16."""
+    config = config.replace(data={"window_seconds": SOUND_SECONDS}, train={"seed": seed})
+    dataset = WindowDataset(config)
+    for item in itertools.islice(dataset, windows):
+        with torch.inference_mode():
+            _, rolls, sound = model.network.hear(model.feature(item["audio"][None]))
+        yield tuple(x.half().clone() for x in (rolls[0], sound[0], item["pedal"]))
+
+
+def _learn(
+    pedals: Pedals,
+    draw: Callable[[], Batch],
+    *,
+    steps: int,
+    rate: float,
+    decay: float,
+    name: str,
+    judge: Callable[[Pedals], float] | None = None,
+) -> float:
+    """AdamW with a warm-up and a cosine; the weights end as their own average, where ``judge`` found it least wrong."""
+    optimizer = torch.optim.AdamW(pedals.parameters(), rate, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda i: min(1.0, (i + 1) / WARMUP) * (0.02 + 0.98 * (1 + np.cos(np.pi * i / steps)) / 2)
+    )
+    averaged = torch.optim.swa_utils.AveragedModel(
+        pedals, avg_fn=lambda mean, new, count: mean.lerp(new, 1 - min(AVERAGED, count / (count + 10)))
+    )
+    least, best = (judge(pedals), copy.deepcopy(pedals.state_dict())) if judge else (math.inf, None)
+    bar = tqdm(range(1, steps + 1), desc=name, unit="step")
+    for step in bar:
+        loss = _loss(pedals, *draw())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(pedals.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        averaged.update_parameters(pedals)
+        bar.set_postfix(loss=f"{loss.item():.3f}", least=f"{least:.4f}", refresh=False)
+        if judge and (step % LOOK == 0 or step == steps):
+            judged = judge(averaged.module)
+            if judged < least:
+                least, best = judged, copy.deepcopy(averaged.module.state_dict())
+    pedals.load_state_dict(best or averaged.module.state_dict())
+    return least
+
+
+def _loss(pedals: Pedals, rolls: Tensor, sound: Tensor | None, played: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(pedals(rolls, sound), played)
+
+
+def register(subparsers) -> None:
+    """Adds ``learn-pedals`` to the command line."""
+    parser = subparsers.add_parser(
+        "learn-pedals",
+        help="teach a network's pedals alone: from MIDI, then from what it hears",
+        description="Trains the pedals' part of a residual_hcqt_hppnet and leaves the rest as it is. A configuration "
+        "says where MIDI, pianos, rooms and recordings are, as for train.",
+    )
+    parser.add_argument("--config", required=True, help="a JSON file, or one that comes with the package")
+    parser.add_argument("--weights", default=None, help="whose pedals: a shipped name or a file")
+    parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
+    parser.add_argument("--note-steps", type=int, default=2000, metavar="N", help="from MIDI alone (default: 2000)")
+    parser.add_argument("--windows", type=int, default=300, metavar="N", help="minutes to listen to (default: 300)")
+    parser.add_argument("--sound-steps", type=int, default=400, metavar="N", help="from these (default: 400)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.set_defaults(run=run_command)
+
+
+def run_command(args) -> int:
+    """``python -m amt_utils learn-pedals``."""
+    from .transcribe import weights_path
+
+    out, source = Path(args.out), weights_path(args.weights)
+    if out.suffix != ".safetensors":
+        raise AmtError(f"{out}: give a name that ends in .safetensors")
+    model, config, card = load_weights(source)
+    if not isinstance(model.network, ResidualHPPNet):
+        raise AmtError(f"{source}: only residual_hcqt_hppnet learns its pedals alone, not {config.model.name}")
+    teaching = load_config(args.config)
+    torch.manual_seed(args.seed)
+    if args.note_steps:
+        performances = [p for folder in teaching.data.midi for p in load_performances(folder, split="train")]
+        learn_from_notes(Pedals(model.network), performances, config, steps=args.note_steps, seed=args.seed)
+    if args.windows and args.sound_steps:
+        listening = config.replace(data=teaching.to_dict()["data"])
+        loss = learn_from_sound(model, listening, windows=args.windows, steps=args.sound_steps, seed=args.seed)
+        print(f"loss on the minutes kept to judge by: {loss:.4f}")
+    steps = {"notes": args.note_steps, "windows": args.windows, "sound": args.sound_steps}
+    kept = {name: value for name, value in card.items() if name not in ("sha256", "bytes", "format")}
+    save_weights(out, model.state_dict(), {**kept, "pedal_steps": steps})
+    print(f"{out}: from {source.name}; its thresholds are to be tuned anew (python -m amt_utils tune)")
+    return 0
