@@ -89,6 +89,14 @@ def hash_file(path: str | os.PathLike) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def weights_to_write(name: str | os.PathLike) -> Path:
+    """Where a command shall write. Raises :class:`AmtError` for a name that does not end in ``.safetensors``."""
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        raise AmtError(f"{path}: give a name that ends in .safetensors")
+    return path
+
+
 def save_weights(path: str | os.PathLike, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
     """Weights in float16 as ``path`` (``.safetensors``) with the card beside it: what ships."""
     from safetensors.torch import save_file

@@ -177,8 +177,7 @@ class WindowDataset(Dataset):
             y = soxr.resample(y, rate * ratio, rate, quality="HQ")
         seconds = len(y) / rate
         y = np.pad(y, (0, max(0, self.samples - len(y))))[: self.samples].astype(np.float32)
-        near = pair.performance.around(begin - RINGING, begin + window * ratio + 1)
-        return y, at_speed(near, begin, ratio), None, seconds
+        return y, excerpt(pair.performance, begin, window, ratio), None, seconds
 
     def _from_score(self, rng: np.random.Generator):
         window, data = self.config.data.window_seconds, self.config.data
@@ -186,8 +185,7 @@ class WindowDataset(Dataset):
         speed = rng.uniform(0.8, 1.25) if data.augment else 1.0
         end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
         begin = rng.uniform(0, max(0.01, end - window * speed))
-        near = score.around(begin - RINGING, begin + window * speed + 1)
-        near = at_speed(near, begin, speed)
+        near = excerpt(score, begin, window, speed)
         touch = Touch()
         if data.augment:
             near = _vary_playing(near, rng)
@@ -214,8 +212,9 @@ def _odds(weights: list[float]) -> np.ndarray:
     return np.array(weights) / sum(weights) if sum(weights) > 0 else np.array(weights)
 
 
-def at_speed(performance: Performance, begin: float, speed: float) -> Performance:
-    """Times counted from ``RINGING`` seconds before ``begin``, played ``speed`` times faster."""
+def excerpt(performance: Performance, begin: float, seconds: float, speed: float) -> Performance:
+    """``seconds`` from ``begin`` on, played ``speed`` times faster; times count from ``RINGING`` seconds before."""
+    performance = performance.around(begin - RINGING, begin + seconds * speed + 1)
 
     def move(times: np.ndarray) -> np.ndarray:
         return np.maximum((times - begin) / speed + RINGING, 0.0)

@@ -8,12 +8,11 @@ network says what the smaller one said, to rounding, and learns on from there.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .checkpoints import load_weights, save_weights
+from .checkpoints import load_weights, save_weights, weights_to_write
 from .config import Config
 from .errors import AmtError
 from .models import build_model, count_parameters
@@ -120,9 +119,7 @@ def run_command(args) -> int:
     """``python -m amt_utils grow``."""
     from .transcribe import weights_path
 
-    path, out = weights_path(args.weights), Path(args.out)
-    if out.suffix != ".safetensors":
-        raise AmtError(f"{out}: give a name that ends in .safetensors")
+    path, out = weights_path(args.weights), weights_to_write(args.out)
     model, small, card = load_weights(path)
     large = small.replace(model={"size": args.size})
     if args.harmonics:

@@ -6,32 +6,35 @@ a next sample that is too loud, chance; soft notes are missed. The network learn
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 
-from .checkpoints import save_weights
+from .checkpoints import save_weights, weights_to_write
 from .dataset import load_performances
 from .dynamics import SPREAD, describe_notes, reading_order
 from .errors import AmtError
 from .models import count_parameters
 from .models.dynamics import DESCRIPTION, DynamicsNet
 from .notes import LOWEST_PITCH, N_KEYS, Performance
+from .optimizing import learn_alone
 
 LENGTHS = (300, 600, 1000)  # notes of a window
 BATCH = 12
-LEARNING_RATE, WARMUP = 3e-3, 50
+LEARNING_RATE = 3e-3
 AVERAGED = 0.995  # decay of the averaged weights
 TOLERABLE = 7.0  # velocities: about what mir_eval tolerates; far worse is hardly worse
 MISSED = ([1, 10, 20, 30, 40, 60], [0.8, 0.7, 0.25, 0.08, 0.03, 0.015])  # velocity -> share of notes that are missed
 
 
+def miss_soft(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Those of the notes that a transcription would find."""
+    return notes[rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)]
+
+
 def mishear(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Notes as played -> onset, pitch, velocity as heard and as played, of those that are heard, in reading order."""
-    notes = notes[rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)]
+    notes = miss_soft(notes, rng)
     onset = notes["onset"] + rng.normal(0, 0.004, len(notes))
     order = reading_order(onset, notes["pitch"])
     onset, key = np.maximum.accumulate(onset[order]), notes["pitch"][order] - LOWEST_PITCH
@@ -102,25 +105,14 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = DynamicsNet()
-    optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda i: min(1.0, (i + 1) / WARMUP) * (0.01 + 0.99 * (1 + np.cos(np.pi * i / steps)) / 2)
-    )
-    averaged = torch.optim.swa_utils.AveragedModel(
-        net, avg_fn=lambda mean, new, count: mean.lerp(new, 1 - min(AVERAGED, count / (count + 10)))
-    )
-    bar = tqdm(range(steps), desc="dynamics", unit="step")
-    for _ in bar:
+
+    def draw_loss() -> Tensor:
         batch = make_batch(performances, rng)
-        value = loss(*net(batch["notes"], batch["key"], batch["is_note"]), batch)
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        averaged.update_parameters(net)
-        bar.set_postfix(loss=f"{value.item():.3f}", refresh=False)
-    return averaged.module.eval()
+        return loss(*net(batch["notes"], batch["key"], batch["is_note"]), batch)
+
+    how = {"rate": LEARNING_RATE, "final_rate": 0.01, "weight_decay": 1e-3, "ema_decay": AVERAGED}
+    learn_alone(net, draw_loss, steps=steps, name="dynamics", **how)
+    return net.eval()
 
 
 def measure(net: DynamicsNet, performances: list[Performance], *, batches: int = 20, seed: int = 0) -> dict[str, float]:
@@ -155,9 +147,7 @@ def register(subparsers) -> None:
 
 def run_command(args) -> int:
     """``python -m amt_utils learn-dynamics``."""
-    out = Path(args.out)
-    if out.suffix != ".safetensors":
-        raise AmtError(f"{out}: give a name that ends in .safetensors")
+    out = weights_to_write(args.out)
     if args.steps < 1:
         raise AmtError(f"--steps {args.steps}: at least 1")
     performances = load_performances(args.midi, split="train")

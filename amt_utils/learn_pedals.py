@@ -7,11 +7,8 @@ minute long: its notes are less sure than the truth, and the sound tells the res
 
 from __future__ import annotations
 
-import copy
 import itertools
-import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -19,21 +16,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from .checkpoints import load_weights, save_weights
+from .checkpoints import load_weights, save_weights, weights_to_write
 from .config import Config, load_config
-from .dataset import RINGING, WindowDataset, at_speed, load_performances
+from .dataset import RINGING, WindowDataset, excerpt, load_performances
 from .errors import AmtError
-from .learn_dynamics import MISSED
+from .learn_dynamics import miss_soft
 from .models.residual import PEDAL_ROLLS, ResidualHPPNet
 from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
+from .optimizing import learn_alone
 from .targets import make_rolls
 
 NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # learning from performances
 SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # learning from what is heard
-WARMUP, AVERAGED = 50, 0.99
+FINAL_RATE, AVERAGED = 0.02, 0.99  # of the rate, at the end; decay of the averaged weights
 DROPPED_SOUND, DROPPED_ROLLS = 0.2, 0.03  # shares that are hidden, lest minutes be learnt by heart
-
-JUDGED_SHARE, LOOK = 12, 50  # one minute in so many is not learnt from but judged by, after every so many steps
+JUDGED = 12  # one minute in so many is not learnt from but judged by
 
 Batch = tuple[Tensor, Tensor | None, Tensor]  # notes (B, T, 352), sound (B, T, C) or None, pedals (B, T, 3)
 Minute = tuple[Tensor, Tensor, Tensor]  # the same of one window, without B, in half precision
@@ -64,18 +61,18 @@ def learn_from_notes(pedals: Pedals, performances: list[Performance], config: Co
         rolls, played = (torch.from_numpy(np.stack(x)) for x in zip(*windows, strict=True))
         return rolls, None, played
 
-    _learn(pedals, draw, steps=steps, rate=NOTES_RATE, decay=1e-3, name="from notes")
+    how = {"rate": NOTES_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-3, "ema_decay": AVERAGED}
+    learn_alone(pedals, lambda: _loss(pedals, *draw()), steps=steps, name="from notes", **how)
 
 
 def _draw_window(performance: Performance, config: Config, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     speed = rng.uniform(0.8, 1.25)
     begin = rng.uniform(0, max(0.01, performance.notes["onset"][-1] - NOTES_SECONDS * speed))
-    near = performance.around(begin - RINGING, begin + NOTES_SECONDS * speed + 1)
-    near = at_speed(near, begin, speed)
+    near = excerpt(performance, begin, NOTES_SECONDS, speed)
     notes = near.notes.copy()
     notes["pitch"] += rng.integers(-5, 6)
-    heard = rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)
-    notes = notes[heard & (notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
+    notes = miss_soft(notes, rng)
+    notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
     n_frames = round(NOTES_SECONDS / config.feature.frame_seconds)
     rolls = make_rolls(Performance(notes, near.pedals), n_frames, config, start=RINGING)
     together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
@@ -95,7 +92,7 @@ def learn_from_sound(model: nn.Module, config: Config, *, windows: int, steps: i
 
 def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *, steps: int, seed: int = 1) -> float:
     """As :func:`learn_from_sound`, from what has been listened to."""
-    judging, learning = minutes[:: JUDGED_SHARE], [m for i, m in enumerate(minutes) if i % JUDGED_SHARE]
+    judging, learning = minutes[::JUDGED], [m for i, m in enumerate(minutes) if i % JUDGED]
     if not learning:
         raise AmtError(f"{len(minutes)} windows are too few to learn from; 2 are the least")
     crop = round(SOUND_CROP / config.feature.frame_seconds)
@@ -115,7 +112,8 @@ def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *,
             losses = [_loss(taught, *(x[None].float() for x in minute)) for minute in judging]
         return float(torch.stack(losses).mean())
 
-    return _learn(pedals, draw, steps=steps, rate=SOUND_RATE, decay=1e-2, name="from sound", judge=judge)
+    how = {"rate": SOUND_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-2, "ema_decay": AVERAGED}
+    return learn_alone(pedals, lambda: _loss(pedals, *draw()), steps=steps, name="from sound", judge=judge, **how)
 
 
 def _listen(model: nn.Module, config: Config, windows: int, seed: int) -> Iterator[Minute]:
@@ -126,43 +124,6 @@ def _listen(model: nn.Module, config: Config, windows: int, seed: int) -> Iterat
         with torch.inference_mode():
             _, rolls, sound = model.network.hear(model.feature(item["audio"][None]))
         yield tuple(x.half().clone() for x in (rolls[0], sound[0], item["pedal"]))
-
-
-def _learn(
-    pedals: Pedals,
-    draw: Callable[[], Batch],
-    *,
-    steps: int,
-    rate: float,
-    decay: float,
-    name: str,
-    judge: Callable[[Pedals], float] | None = None,
-) -> float:
-    """AdamW with a warm-up and a cosine; the weights end as their own average, where ``judge`` found it least wrong."""
-    optimizer = torch.optim.AdamW(pedals.parameters(), rate, weight_decay=decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda i: min(1.0, (i + 1) / WARMUP) * (0.02 + 0.98 * (1 + np.cos(np.pi * i / steps)) / 2)
-    )
-    averaged = torch.optim.swa_utils.AveragedModel(
-        pedals, avg_fn=lambda mean, new, count: mean.lerp(new, 1 - min(AVERAGED, count / (count + 10)))
-    )
-    least, best = (judge(pedals), copy.deepcopy(pedals.state_dict())) if judge else (math.inf, None)
-    bar = tqdm(range(1, steps + 1), desc=name, unit="step")
-    for step in bar:
-        loss = _loss(pedals, *draw())
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(pedals.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        averaged.update_parameters(pedals)
-        bar.set_postfix(loss=f"{loss.item():.3f}", least=f"{least:.4f}", refresh=False)
-        if judge and (step % LOOK == 0 or step == steps):
-            judged = judge(averaged.module)
-            if judged < least:
-                least, best = judged, copy.deepcopy(averaged.module.state_dict())
-    pedals.load_state_dict(best or averaged.module.state_dict())
-    return least
 
 
 def _loss(pedals: Pedals, rolls: Tensor, sound: Tensor | None, played: Tensor) -> Tensor:
@@ -191,9 +152,7 @@ def run_command(args) -> int:
     """``python -m amt_utils learn-pedals``."""
     from .transcribe import weights_path
 
-    out, source = Path(args.out), weights_path(args.weights)
-    if out.suffix != ".safetensors":
-        raise AmtError(f"{out}: give a name that ends in .safetensors")
+    out, source = weights_to_write(args.out), weights_path(args.weights)
     model, config, card = load_weights(source)
     if not isinstance(model.network, ResidualHPPNet):
         raise AmtError(f"{source}: only residual_hcqt_hppnet learns its pedals alone, not {config.model.name}")
@@ -207,7 +166,6 @@ def run_command(args) -> int:
         loss = learn_from_sound(model, listening, windows=args.windows, steps=args.sound_steps, seed=args.seed)
         print(f"loss on the minutes kept to judge by: {loss:.4f}")
     steps = {"notes": args.note_steps, "windows": args.windows, "sound": args.sound_steps}
-    kept = {name: value for name, value in card.items() if name not in ("sha256", "bytes", "format")}
-    save_weights(out, model.state_dict(), {**kept, "pedal_steps": steps})
+    save_weights(out, model.state_dict(), {**card, "pedal_steps": steps})
     print(f"{out}: from {source.name}; its thresholds are to be tuned anew (python -m amt_utils tune)")
     return 0

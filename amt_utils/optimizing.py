@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from .config import Config
 from .errors import AmtError
 
 MOMENTUM = 0.95
+WARMUP, LOOK = 50, 50  # steps of what learns alone: until its full rate, and between two looks at how it does
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
 
@@ -85,10 +89,15 @@ def learning_rate(config: Config, step: int) -> float:
     """Linear warm-up, then a cosine down to ``final_rate`` of the peak."""
     train = config.train
     total = train.total_steps or train.epochs * train.steps_per_epoch
-    if step < train.warmup_steps:
-        return train.learning_rate * (step + 1) / train.warmup_steps
-    along = min(1.0, (step - train.warmup_steps) / max(1, total - train.warmup_steps))
-    return train.learning_rate * (train.final_rate + (1 - train.final_rate) * 0.5 * (1 + math.cos(math.pi * along)))
+    return train.learning_rate * warm_cosine(step, total, warmup=train.warmup_steps, final=train.final_rate)
+
+
+def warm_cosine(step: int, total: int, *, warmup: int, final: float) -> float:
+    """The share of the peak at ``step`` of ``total``: linear over ``warmup`` steps, then a cosine down to ``final``."""
+    if step < warmup:
+        return (step + 1) / warmup
+    along = min(1.0, (step - warmup) / max(1, total - warmup))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * along))
 
 
 @torch.no_grad()
@@ -100,6 +109,47 @@ def update_average(average: dict[str, Tensor], model: nn.Module, step: int, deca
             average[name].lerp_(value, 1 - decay)
         else:
             average[name].copy_(value)
+
+
+def learn_alone(
+    part: nn.Module,
+    draw_loss: Callable[[], Tensor],
+    *,
+    steps: int,
+    rate: float,
+    final_rate: float,
+    weight_decay: float,
+    ema_decay: float,
+    name: str,
+    judge: Callable[[nn.Module], float] | None = None,
+) -> float:
+    """Teaches a small network, or a part of one, in this process: AdamW, a warm-up, a cosine, averaged weights.
+
+    ``part`` ends with its average, where ``judge`` (every :data:`LOOK` steps) found that least wrong; returns how much.
+    """
+    optimizer = torch.optim.AdamW(part.parameters(), rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warm_cosine(step, steps, warmup=WARMUP, final=final_rate)
+    )
+    averaged = copy.deepcopy(part)
+    average = averaged.state_dict()  # the same memory
+    least, best = (judge(part), copy.deepcopy(average)) if judge else (math.inf, average)
+    bar = tqdm(range(steps), desc=name, unit="step")
+    for step in bar:
+        loss = draw_loss()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        update_average(average, part, step, ema_decay)
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+        if judge and ((step + 1) % LOOK == 0 or step + 1 == steps):
+            judged = judge(averaged)
+            if judged < least:
+                least, best = judged, copy.deepcopy(average)
+    part.load_state_dict(best)
+    return least
 
 
 def choose_precision(name: str) -> str:
