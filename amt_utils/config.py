@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import AmtError
-from .notes import N_KEYS
-from .paths import package_folder
+from .music.notes import N_KEYS
+from .system.errors import AmtError
+from .system.paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
+KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # what a network tells of each key, (T, 88)
+ROLLS = (*KEY_ROLLS, "pedal")  # and of the three pedals, (T, 3)
 DECODE_SETTING_HELP = "how notes are read off, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
 

@@ -24,11 +24,11 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from amt_utils.checkpoint_files import choose_kept, find_newest
+from amt_utils.checkpoints.inventory import choose_kept, find_newest
+from amt_utils.checkpoints.mirrors import Store
 from amt_utils.config import load_config
-from amt_utils.errors import AmtError
-from amt_utils.kaggle_calls import ACTIVE, Kaggle, QuotaUsedUp
-from amt_utils.store import Store
+from amt_utils.system.errors import AmtError
+from amt_utils.system.kaggle import ACTIVE, Kaggle, QuotaUsedUp
 
 HERE = Path(__file__).resolve().parent
 STATE = "driver.json"

@@ -94,7 +94,7 @@ def missing_requirements() -> list[str]:
 
 def place_checkpoint() -> dict | None:
     """The newest valid checkpoint among the inputs and the working folder, copied into the run's folder."""
-    from amt_utils.checkpoint_files import find_best, find_newest
+    from amt_utils.checkpoints.inventory import find_best, find_newest
 
     found, skipped = find_newest([RUN, INPUT])
     for path, reason in skipped:
@@ -188,7 +188,7 @@ def stop_when_over(child: subprocess.Popen, seconds: float):
 
 def tidy() -> dict:
     """Leave only what the next session and a reader need, and say what it is."""
-    from amt_utils.checkpoint_files import find_newest, prune
+    from amt_utils.checkpoints.inventory import find_newest, prune
 
     prune(RUN, keep=1)
     for cache in WORKING.rglob("__pycache__"):

@@ -19,13 +19,14 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from amt_utils import checkpoints, train
-from amt_utils.audio import save_audio
+from amt_utils.audio.reading import save_audio
+from amt_utils.checkpoints import checkpoint as checkpoints
 from amt_utils.config import Config
-from amt_utils.figures import curves
-from amt_utils.maestro.miniature import perform
-from amt_utils.midi import write_midi
-from amt_utils.synth import render, simple_tone_piano
+from amt_utils.data.maestro.miniature import perform
+from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.music.midi import write_midi
+from amt_utils.training import curves
+from amt_utils.training import trainer as train
 
 STEPS_PER_EPOCH, EPOCHS, INTERVAL = 8, 3, 3
 

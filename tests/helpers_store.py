@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from amt_utils.checkpoints import save_checkpoint, save_weights
+from amt_utils.checkpoints.checkpoint import save_checkpoint
+from amt_utils.checkpoints.weights import save_weights
 from amt_utils.config import Config
 
 

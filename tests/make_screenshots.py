@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 from helpers_browser import open_browser, open_page, why_no_browser
 
-from amt_utils.demo import example_files
-from amt_utils.figures import analysis, analysis_figures
-from amt_utils.midi import read_midi
-from amt_utils.nmf import NmfTranscriber
-from amt_utils.notes import Performance, make_notes
-from amt_utils.score.score import make_score
+from amt_utils.data.library import Recording
+from amt_utils.evaluation import mistakes
+from amt_utils.evaluation.nmf import NmfTranscriber
+from amt_utils.figures import mistake_figures
+from amt_utils.music.midi import read_midi
+from amt_utils.music.notes import Performance, make_notes
+from amt_utils.sheet_music.score import make_score
+from amt_utils.system.paths import example_files
 from amt_utils.widget import PianoRoll
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,14 +71,14 @@ def main() -> None:
         box = page.locator("g.system").nth(1).bounding_box()  # two lines of music
         page.set_viewport_size({"width": 900, "height": round(box["y"] + box["height"] + 30)})
         _save(page.screenshot(), arguments.folder / "score.png")
-    take = analysis.Take(title, "", recording, played)
+    waltz = Recording(title, recording, midi)
     systems = [("network", heard), ("NMF", NmfTranscriber().transcribe(recording))]
-    errors = analysis.find_errors([analysis.Heard(name, take, estimate) for name, estimate in systems])
+    errors = mistakes.find_errors([mistakes.Heard(name, waltz, estimate) for name, estimate in systems])
     _save(_draw(errors), arguments.folder / "evaluation.png")
 
 
 def _transcribe(recording: Path) -> tuple[Performance, dict]:
-    from amt_utils.outputs import transcribe_recording
+    from amt_utils.results.transcription import transcribe_recording
 
     heard = transcribe_recording(recording)
     return heard.performance, heard.activations
@@ -96,7 +98,7 @@ def _draw(errors) -> bytes:
     from PIL import Image
 
     figures = []
-    for plot in (analysis_figures.plot_causes, analysis_figures.plot_recall_by):
+    for plot in (mistake_figures.plot_causes, mistake_figures.plot_recall_by):
         figure, picture = plot(errors)[0].figure, io.BytesIO()
         figure.set_size_inches(11, 3.2)
         figure.savefig(picture, dpi=90)

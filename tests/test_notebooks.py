@@ -18,7 +18,7 @@ if not any(os.path.exists(os.path.join(p, "amt_utils")) for p in (".", "..")):
 elif not os.path.exists("amt_utils"):
     os.chdir("..")
 subprocess.run(["bash", "colab_setup.sh"], check=True, env={**os.environ, "AMT_PYTHON": sys.executable})
-from amt_utils.setup import start
+from amt_utils.system.session import start
 paths = start()"""
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ import packaging
 import pytest
 from packaging.requirements import Requirement
 
-from amt_utils import paths
+from amt_utils.system import paths
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TOOLS = ("bash", "cat", "dirname", "mktemp", "readlink", "rm", "sed")
@@ -250,7 +250,7 @@ def test_a_link_to_the_script_works_on_the_checkout(machine, tmp_path):
     assert (machine.repository / ".venv").is_dir()
 
 
-# ---- amt_utils.paths
+# ---- amt_utils.system.paths
 
 
 def test_folders_follow_the_platform(monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ cannot fall behind the code.
 from __future__ import annotations
 
 from ..config import Config
-from ..errors import AmtError
+from ..system.errors import AmtError
 
 # colours of Okabe and Ito, told apart by colour-blind readers; boxes also differ by their text and frame
 _INPUT, _ATTACK, _LASTING, _OUTPUT = "#F0E442", "#56B4E9", "#CC79A7", "#E8E8E8"

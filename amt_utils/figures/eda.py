@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..config import FeatureConfig
-from ..maestro.catalogue import SPLITS, Maestro, Piece
-from ..midi_bulk import parse_midi
-from ..notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES, Performance
+from ..data.maestro.catalogue import SPLITS, Maestro, Piece
+from ..music.bulk_midi import parse_midi
+from ..music.notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES, Performance
 
 _CACHE_VERSION = 1
 _MOST_VOICES = 60  # sounding at once; the last bin holds what is beyond
@@ -85,7 +85,7 @@ def analyse(maestro: Maestro, *, pieces: Iterable[Piece] | None = None, cache: s
     frame = FeatureConfig().frame_seconds
     file = None
     if cache != "":
-        from ..paths import data_folder
+        from ..system.paths import data_folder
 
         key = json.dumps([_CACHE_VERSION, frame, [(vars(p), path.stat().st_size) for p, path in zip(pieces, paths)]])
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..maestro.catalogue import SPLITS
-from ..notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES
+from ..data.maestro.catalogue import SPLITS
+from ..music.notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES
 from .eda import ERAS, Eda, balance_table, composers_table, find_outliers
 from .plots import BLUE, GREEN, ORANGE, PEDAL_COLOURS, SKY, SPLIT_COLOURS, VERMILION, new_axes, pitch_name
 
@@ -235,29 +235,3 @@ def save_report(eda: Eda, folder: str | os.PathLike) -> list[Path]:
         table.to_csv(folder / f"{name}.csv", index=name == "target_balance")
         written.append(folder / f"{name}.csv")
     return written
-
-
-def register(subparsers) -> None:
-    """Adds ``eda`` to the command line."""
-    parser = subparsers.add_parser("eda", help="statistics and figures of MAESTRO or of any folder in its shape")
-    parser.add_argument("data", nargs="?", help="folder or zip; default: where this machine has MAESTRO")
-    parser.add_argument("--output", default="eda", help="folder for PNG figures and CSV tables (default: eda)")
-    parser.set_defaults(run=_run)
-
-
-def _run(args) -> int:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from ..maestro.catalogue import open_maestro
-    from .eda import analyse
-
-    maestro = open_maestro(args.data)
-    eda = analyse(maestro)
-    written = save_report(eda, args.output)
-    hours = eda.table.seconds.sum() / 3600
-    print(f"{maestro.root}: {len(eda.table)} performances, {hours:.1f} h, {eda.table.notes.sum():,} notes")
-    print(composers_table(eda).head(12).to_string(index=False, float_format="{:.2f}".format))
-    print(balance_table(eda).to_string(float_format="{:.4g}".format))
-    print(f"{len(written)} files in {args.output}")
-    return 0

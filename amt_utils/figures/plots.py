@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..notes import HIGHEST_PITCH, LOWEST_PITCH, PEDAL_NAMES
+from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, PEDAL_NAMES
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000",

@@ -1,6 +1,6 @@
 """Seeing sound (notebook 02): one excerpt as waveform, STFT, mel, CQT and HCQT, with its notes drawn over it.
 
-Every function takes an :class:`~.excerpts.Excerpt` and returns the axes it drew on. :func:`explore` puts them
+Every function recordings an :class:`~.excerpts.Excerpt` and returns the axes it drew on. :func:`explore` puts them
 behind sliders.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..config import FeatureConfig
-from ..notes import LOWEST_PITCH
-from .excerpts import Excerpt, Take, load_excerpt
+from ..data.library import Recording
+from ..music.notes import LOWEST_PITCH
+from .excerpts import Excerpt, load_excerpt
 from .plots import (
     BLUE,
     GREEN,
@@ -199,18 +200,18 @@ def plot_resolutions(excerpt: Excerpt, *, hops: Sequence[int] = (160, 320, 1024)
     return axes
 
 
-def explore(takes: Sequence[Take]):
+def explore(recordings: Sequence[Recording]):
     """Sliders for recording, start, zoom and harmonic; the picture and the sound follow. An ipywidgets box."""
     import ipywidgets
     import matplotlib.pyplot as plt
     from IPython.display import Audio, display
 
-    from ..audio import audio_duration
+    from ..audio.reading import audio_duration
 
     slider = {"continuous_update": False, "layout": ipywidgets.Layout(width="420px")}
-    which = ipywidgets.Dropdown(options=[(t.name, t) for t in takes], description="recording")
+    which = ipywidgets.Dropdown(options=[(t.name, t) for t in recordings], description="recording")
     start = ipywidgets.FloatSlider(
-        0.0, min=0.0, max=audio_duration(takes[0].audio), step=0.5, description="start (s)", **slider
+        0.0, min=0.0, max=audio_duration(recordings[0].audio), step=0.5, description="start (s)", **slider
     )
     zoom = ipywidgets.FloatLogSlider(4.0, base=2, min=-1, max=5, step=0.5, description="zoom (s)", **slider)
     harmonic = ipywidgets.ToggleButtons(options=[("½", 0.5), ("1", 1.0), ("2", 2.0)], value=1.0, description="harmonic")
@@ -219,7 +220,7 @@ def explore(takes: Sequence[Take]):
     def follow(change) -> None:
         start.value, start.max = 0.0, max(0.5, audio_duration(change["new"].audio) - 0.5)
 
-    def draw(which: Take, start: float, zoom: float, harmonic: float, notes: bool) -> None:
+    def draw(which: Recording, start: float, zoom: float, harmonic: float, notes: bool) -> None:
         excerpt = load_excerpt(which, start, zoom)
         figure, axes = plt.subplots(2, 1, figsize=(11, 6), sharex=True, layout="constrained", height_ratios=(1, 4))
         plot_waveform(excerpt.heard, start=excerpt.start, ax=axes[0]).set_xlabel("")

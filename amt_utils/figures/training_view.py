@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..benchmark import saved_activation_bytes
 from ..config import Config, load_config
-from ..run_log import read_table
-from ..train import Trainer
-from .curves import plot_curves
+from ..data.library import find_recordings
+from ..training.curves import plot_curves
+from ..training.run_log import read_table
+from ..training.speed import saved_activation_bytes
+from ..training.trainer import Trainer
 
 RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
 USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
@@ -73,24 +74,22 @@ class LiveView:
     """
 
     def __init__(self, config: Config, *, seconds: float = 8.0):
-        from ..audio import load_audio
-        from ..dataset import find_items
-        from ..midi import read_midi
+        from ..audio.reading import load_audio
 
-        item = find_items(config.data.validation[0], "validation")[0]
+        recording = find_recordings(config.data.validation[0], split="validation")[0]
         rate = config.feature.sample_rate
-        whole = load_audio(item.audio, sample_rate=rate)
+        whole = load_audio(recording.audio, sample_rate=rate)
         begin = max(0.0, (len(whole) / rate - seconds) / 2)
         self.audio = whole[round(begin * rate) : round((begin + seconds) * rate)]
-        self.reference = read_midi(item.midi).window(begin, begin + seconds)
-        self.rate, self.seconds, self.name = rate, len(self.audio) / rate, Path(item.audio).stem
+        self.reference = recording.performance.window(begin, begin + seconds)
+        self.rate, self.seconds, self.name = rate, len(self.audio) / rate, recording.audio.stem
 
     def __call__(self, trainer: Trainer, row: dict) -> None:
         """Redraw. Called by the trainer with itself and the epoch's row."""
         from IPython.display import Audio, clear_output, display
 
-        from ..synth import render, simple_tone_piano
-        from ..transcribe import Transcriber
+        from ..data.synth import render, simple_tone_piano
+        from ..transcription.transcriber import Transcriber
 
         estimate = Transcriber.from_model(trainer.averaged_model(), trainer.config).transcribe(self.audio)
         figure = self.draw(trainer, row, estimate)
@@ -129,7 +128,7 @@ def time_parts(config: Config, *, steps: int = 5) -> dict[str, float]:
     """Seconds per training step spent on data, features, forward, backward and update, the first step not counted."""
     import tempfile
 
-    from ..losses import compute_losses, total_loss
+    from ..training.losses import compute_losses, total_loss
 
     def now() -> float:
         if torch.cuda.is_available():

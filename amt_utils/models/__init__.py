@@ -1,6 +1,6 @@
 """Networks by configuration name: ``build_model(config)`` -> audio ``(B, n)`` in, logits out.
 
-Every network returns the same dictionary (:data:`HEADS`), so that training, decoding and evaluation
+Every network returns the same dictionary (:data:`.KEY_ROLLS`), so that training, decoding and evaluation
 do not know which one they hold.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 from torch import nn
 
 from ..config import Config
-from ..errors import AmtError
-from .blocks import HEADS, Transcriptor
+from ..system.errors import AmtError
+from .blocks import Transcriptor
 from .hppnet import HPPNet
 from .onsets_frames import OnsetsFrames
 from .residual import ResidualHPPNet
 from .unet import UNet
 
-__all__ = ["HEADS", "MODELS", "Transcriptor", "build_model", "count_parameters"]
+__all__ = ["MODELS", "Transcriptor", "build_model", "count_parameters"]
 
 MODELS: dict[str, type[nn.Module]] = {
     "residual_hcqt_hppnet": ResidualHPPNet,

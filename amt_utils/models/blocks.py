@@ -8,19 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..audio.features import make_feature
 from ..config import Config
-from ..errors import AmtError
-from ..hcqt import make_feature
-from ..notes import PEDAL_NAMES
+from ..music.notes import PEDAL_NAMES
+from ..system.errors import AmtError
 
-HEADS = ("onset", "offset", "key_offset", "frame", "velocity")  # each (B, T, 88); "pedal" is (B, T, 3)
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
 BLOCK, CONTEXT = 120, 60  # frames: what an LSTM decides at once when transcribing, and hears on either side of it
 PIECE = 30_000  # frames: ten minutes of what is read as a whole
 
 
 class Transcriptor(nn.Module):
-    """Audio ``(B, n)`` -> features -> network -> logits: :data:`HEADS` ``(B, T, 88)`` and ``pedal`` ``(B, T, 3)``.
+    """Audio ``(B, n)`` -> features -> network -> logits: :data:`.KEY_ROLLS` ``(B, T, 88)`` and ``pedal`` ``(B, T, 3)``.
 
     ``T = n // hop + 1``; frame ``t`` is centred at sample ``t * hop``. The network gives the keys' logits and
     ``pedal_cue`` ``(B, T, C)``, which its ``pedal_head`` turns into the pedals' logits.
@@ -149,7 +148,7 @@ class PedalCue(nn.Module):
     """What the pedals are told from: notes ``(B, T, rolls)`` and sound ``(B, T, sound)`` -> ``(B, T, cues)``.
 
     Much of the pedal is told by the notes alone: which keys are up while their notes go on, which end together. This
-    part can be learnt from MIDI, without any sound (:mod:`amt_utils.learn_pedals`).
+    part can be learnt from MIDI, without any sound (:mod:`amt_utils.training.learn_pedals`).
     """
 
     def __init__(self, rolls: int, sound: int, cues: int):

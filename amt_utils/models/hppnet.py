@@ -13,10 +13,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from ..config import Config
-from ..errors import AmtError
+from ..config import KEY_ROLLS, Config
+from ..system.errors import AmtError
 from .blocks import (
-    HEADS,
     ONSET_PRIOR,
     ConvNorm,
     FrequencyGroupedLSTM,
@@ -32,7 +31,7 @@ HARMONICS = tuple(range(2, 10))
 
 
 class HPPNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -41,9 +40,9 @@ class HPPNet(nn.Module):
         stem, trunk, hidden = SIZES[config.model.size]
         self.trunk = AcousticTrunk(config, stem, trunk)
         self.onset_trunk = AcousticTrunk(config, stem, trunk) if config.model.size == "sp" else None
-        self.lstms = nn.ModuleDict({name: FrequencyGroupedLSTM(trunk, hidden) for name in HEADS})
+        self.lstms = nn.ModuleDict({name: FrequencyGroupedLSTM(trunk, hidden) for name in KEY_ROLLS})
         rare = {"onset": ONSET_PRIOR, "offset": ONSET_PRIOR, "key_offset": ONSET_PRIOR}
-        self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in HEADS})
+        self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in KEY_ROLLS})
         self.pedal_head = PedalHead(2 * trunk, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

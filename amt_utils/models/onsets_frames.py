@@ -9,16 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..config import Config
-from ..errors import AmtError
-from ..notes import N_KEYS
-from .blocks import HEADS, ONSET_PRIOR, PedalHead, run_in_blocks, set_prior
+from ..config import KEY_ROLLS, Config
+from ..music.notes import N_KEYS
+from ..system.errors import AmtError
+from .blocks import ONSET_PRIOR, PedalHead, run_in_blocks, set_prior
 
 SIZES = {"tiny": 8, "base": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
 
 
 class OnsetsFrames(nn.Module):
-    """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
+    """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -26,12 +26,12 @@ class OnsetsFrames(nn.Module):
             raise AmtError(f"onsets_frames: model.size {config.model.size!r} is unknown; choose {', '.join(SIZES)}")
         width = SIZES[config.model.size]
         bins, channels, out = config.feature.n_bins, config.feature.n_channels, 16 * width
-        self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in HEADS})
+        self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in KEY_ROLLS})
         hidden = out // 2
         self.lstms = nn.ModuleDict(
-            {name: nn.LSTM(out, hidden, bidirectional=True) for name in HEADS if name != "frame"}
+            {name: nn.LSTM(out, hidden, bidirectional=True) for name in KEY_ROLLS if name != "frame"}
         )
-        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in HEADS})
+        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in KEY_ROLLS})
         self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, bidirectional=True)
         self.frame_head = nn.Linear(2 * hidden, N_KEYS)
         for name in ("onset", "offset", "key_offset"):

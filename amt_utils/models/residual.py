@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import Config, ModelConfig
-from ..errors import AmtError
-from ..notes import N_KEYS
+from ..music.notes import N_KEYS
+from ..system.errors import AmtError
 from .blocks import (
     ONSET_PRIOR,
     ConvNorm,
@@ -57,7 +57,7 @@ def channel_widths(model: ModelConfig) -> dict[str, int]:
 
 
 class ResidualHPPNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()

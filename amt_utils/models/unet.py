@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import Config
-from ..errors import AmtError
+from ..config import KEY_ROLLS, Config
+from ..system.errors import AmtError
 from .blocks import (
-    HEADS,
     ONSET_PRIOR,
     ConvNorm,
     FrequencyGroupedLSTM,
@@ -27,7 +26,7 @@ SIZES = {"tiny": (8, 3, 32), "base": (24, 4, 64)}  # channels of the first level
 
 
 class UNet(nn.Module):
-    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.models.HEADS`, and ``pedal_cue``."""
+    """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -42,7 +41,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(DoubleConv(wide + narrow, narrow, norm) for wide, narrow in pairs)
         self.lstm = FrequencyGroupedLSTM(first, hidden)
         rare = {"onset": ONSET_PRIOR, "offset": ONSET_PRIOR, "key_offset": ONSET_PRIOR}
-        self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in HEADS})
+        self.heads = nn.ModuleDict({name: make_head(2 * hidden, prior=rare.get(name)) for name in KEY_ROLLS})
         self.pedal_head = PedalHead(2 * first, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from ..audio import audio_duration
-from ..errors import AmtError
+from ..audio.reading import audio_duration
+from ..system.errors import AmtError
 from . import page
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..notes import check_notes
+from ..music.notes import check_notes
 
 HIT, WRONG_END, UNMATCHED = 1, 2, 3  # UNMATCHED: an extra note of the estimate, a missed one of the reference
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..errors import AmtError
-from ..notes import N_KEYS, Performance
+from ..music.notes import N_KEYS, Performance
+from ..system.errors import AmtError
 
 SPECTRUM_RATE = 16_000  # Hz, the audio the spectrum is computed from
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -65,7 +65,7 @@ class Sound:
     """
 
     def __init__(self, source: np.ndarray | str | os.PathLike, *, sample_rate: int = 16_000):
-        from ..audio import audio_duration
+        from ..audio.reading import audio_duration
 
         if isinstance(source, (str, os.PathLike)):
             self.path, self.samples = Path(source), None
@@ -82,7 +82,7 @@ class Sound:
 
     def blocks(self, rate: int) -> Iterator[np.ndarray]:
         """The recording at ``rate`` Hz in blocks of a minute."""
-        from ..audio import stream_audio
+        from ..audio.reading import stream_audio
 
         if self.path is not None:
             yield from stream_audio(self.path, sample_rate=rate, block_seconds=_BLOCK_SECONDS)
@@ -117,7 +117,7 @@ class Sound:
         """CQT with two bins per key -> ``(T, 176)`` in [0, 1] (55 dB down to the loudest bin), seconds per frame."""
         import torch
 
-        from ..hcqt import CQT, bin_frequencies, compress
+        from ..audio.features import CQT, bin_frequencies, compress
 
         hop = 512
         cqt = CQT(
@@ -192,6 +192,6 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
 
 
 def pack_score(score) -> bytes:
-    """A :class:`~amt_utils.score.score.Score` -> its engraved pages as deflated JSON; elements carry notes' indices."""
+    """A :class:`.Score` -> its engraved pages as deflated JSON; elements carry notes' indices."""
     pages = score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)
     return zlib.compress(json.dumps(pages).encode(), 9)

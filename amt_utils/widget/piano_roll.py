@@ -17,9 +17,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from ..errors import AmtError
-from ..files import written_whole
-from ..notes import Performance, check_notes, check_pedals
+from ..music.notes import Performance, check_notes, check_pedals
+from ..system.errors import AmtError
+from ..system.files import written_whole
 from . import page
 from .compare import Comparison, compare_notes
 from .payload import Sound, pack_image, pack_notes, pack_pedals, pack_score
@@ -47,7 +47,7 @@ class PianoRoll(anywidget.AnyWidget):
             the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
         title: shown above, and the saved page's title.
         height: of the roll in pixels.
-        score: sheet music (:func:`amt_utils.score.score.make_score` of the same performance) to follow under the roll.
+        score: sheet music (:func:`.make_score` of the same performance) to follow under the roll.
         theme: "auto" follows the notebook or the system, or "dark", "light".
         language: "auto" follows the browser, or "en", "es".
 
@@ -211,7 +211,7 @@ class PianoRoll(anywidget.AnyWidget):
         return page.frame(self.page(), height=self._meta["height"] + (630 if self._meta["score"] else 250))
 
     def _repr_mimebundle_(self, **kwargs):
-        from ..paths import platform
+        from ..system.paths import platform
 
         # Kaggle shows no third-party widgets; AMT_WIDGET=html asks for the same elsewhere
         if platform() == "kaggle" or os.environ.get("AMT_WIDGET") == "html":

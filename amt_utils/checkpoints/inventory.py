@@ -1,0 +1,135 @@
+"""Checkpoints on disk that prove themselves: found at any depth, checked against their cards, copied, cleared away.
+
+:mod:`.checkpoint` writes and loads them; :mod:`.mirrors` sends them to other places.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..system.errors import AmtError
+from ..system.files import hash_file
+from .checkpoint import read_card
+
+SUFFIX, CARD_SUFFIX = ".pt", ".json"
+BEST = "best.safetensors"  # beside the checkpoints: the EMA weights with the best note F1 on validation recordings
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose bytes agree with its card (see :mod:`amt_utils.checkpoints.checkpoint`)."""
+
+    path: Path
+    card: dict
+
+    @property
+    def step(self) -> int:
+        return int(self.card.get("step", 0))
+
+    @property
+    def sha256(self) -> str:
+        return self.card["sha256"]
+
+    @property
+    def name(self) -> str:
+        """What a copy is called: a name that is never written over by another checkpoint."""
+        return f"step_{self.step:08d}" if self.path.suffix == SUFFIX else self.path.stem
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path, self.path.with_suffix(CARD_SUFFIX)]
+
+    def copy_to(self, folder: Path) -> Checkpoint:
+        """A verified copy called :attr:`name`: the weights first, the card last.
+
+        Raises:
+            AmtError: the copy, read back, differs.
+            OSError: the folder cannot be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in self.files:
+            target = folder / (self.name + source.suffix)
+            partial = folder / f".{target.name}.{os.getpid()}.part"
+            try:
+                with open(source, "rb") as read, open(partial, "wb") as write:
+                    shutil.copyfileobj(read, write, 1 << 20)
+                    write.flush()
+                    os.fsync(write.fileno())
+                os.replace(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
+        copy = folder / (self.name + self.path.suffix)
+        return Checkpoint(copy, inspect_checkpoint(copy))
+
+
+def inspect_checkpoint(path: Path) -> dict:
+    """The card of ``path`` if the file is whole and ours; :class:`AmtError` with the reason otherwise."""
+    card = read_card(path)
+    size = path.stat().st_size
+    if size != card.get("bytes"):
+        raise AmtError(f"{path.name}: cut short, {size} of {card.get('bytes')} bytes")
+    if hash_file(path) != card.get("sha256"):
+        raise AmtError(f"{path.name}: its hash is not the one in its card")
+    return card
+
+
+Skipped = list[tuple[Path, str]]
+
+
+def find_all(folders: Iterable[str | os.PathLike]) -> tuple[list[Checkpoint], Skipped]:
+    """Every valid checkpoint at any depth below ``folders``, newest first, and what was skipped with the reason."""
+    found, skipped = [], []
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*" + SUFFIX)):
+            try:
+                found.append(Checkpoint(path, inspect_checkpoint(path)))
+            except (AmtError, OSError) as error:
+                skipped.append((path, str(error)))
+    return sorted(found, key=lambda c: c.step, reverse=True), skipped
+
+
+def find_newest(folders: Iterable[str | os.PathLike]) -> tuple[Checkpoint | None, Skipped]:
+    """The valid checkpoint with the most steps below ``folders`` (None if there is none), and what was skipped."""
+    found, skipped = find_all(folders)
+    return (found[0] if found else None), skipped
+
+
+def find_best(folder: str | os.PathLike) -> Checkpoint | None:
+    """The best weights in or below ``folder``, by note F1, if they are whole."""
+    found = []
+    for path in sorted(Path(folder).rglob(BEST)):
+        try:
+            found.append(Checkpoint(path, inspect_checkpoint(path)))
+        except (AmtError, OSError):
+            continue
+    return max(found, key=lambda c: (c.card.get("scores") or {}).get("note_f1", -1.0), default=None)
+
+
+def choose_kept(folder: str | os.PathLike, keep: int = 2) -> list[Checkpoint]:
+    """The newest ``keep`` valid checkpoints of ``folder``, each step once, newest first, and the best weights."""
+    by_step = {c.step: c for c in reversed(find_all([folder])[0])}
+    best = find_best(folder)
+    return [by_step[step] for step in sorted(by_step, reverse=True)[:keep]] + ([best] if best else [])
+
+
+def prune(folder: str | os.PathLike, keep: int = 2) -> list[Path]:
+    """Delete all but the newest ``keep`` valid checkpoints; broken ones too, once there is a valid one.
+
+    Returns:
+        What was deleted.
+    """
+    found, skipped = find_all([folder])
+    if not found:
+        return []
+    kept = {file for checkpoint in choose_kept(folder, keep) for file in checkpoint.files}
+    gone = [f for c in found for f in c.files if f not in kept]
+    # what has no card is not ours to delete
+    broken = [path for path, _ in skipped if path.with_suffix(CARD_SUFFIX).exists()]
+    gone += [f for path in broken for f in (path, path.with_suffix(CARD_SUFFIX)) if f not in kept]
+    for file in gone:
+        file.unlink(missing_ok=True)
+    return gone

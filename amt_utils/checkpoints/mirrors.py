@@ -1,0 +1,226 @@
+"""Checkpoints that travel: a local folder is the truth, mirrors are copies that prove themselves.
+
+A mirror is a folder (Google Drive, a second disk) or a Kaggle data set (``kaggle:owner/slug``). Publishing happens in
+the background: a copy is written under a temporary name, renamed, read back and its hash compared with the
+checkpoint's card; Drive is known to lose writes, so every later publication looks at the earlier copies again. Each
+mirror keeps the newest two checkpoints (named by their step) and the best weights. The newest valid checkpoint is
+found among all places; what is cut short, changed or foreign is skipped with a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..system.errors import AmtError
+from .inventory import (
+    CARD_SUFFIX,
+    Checkpoint,
+    choose_kept,
+    find_all,
+    find_best,
+    find_newest,
+    inspect_checkpoint,
+    prune,
+)
+
+LEDGER = ".amt-mirror.json"  # in a mirror: the files that were copied there
+
+
+class FolderMirror:
+    """A folder that gets copies: Drive, another disk, a network share."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path).expanduser()
+        self.name = str(self.path)
+
+    @contextmanager
+    def contents(self) -> Iterator[Path]:
+        """The folder to look for checkpoints in."""
+        yield self.path
+
+    def send(self, wanted: list[Checkpoint]) -> None:
+        """Make the folder hold ``wanted`` and nothing else of ours. Raises OSError or AmtError when it does not."""
+        for checkpoint in wanted:
+            copy = self.path / (checkpoint.name + checkpoint.path.suffix)
+            try:
+                proven = inspect_checkpoint(copy)["sha256"] == checkpoint.sha256
+            except (AmtError, OSError):
+                proven = False
+            if not proven:
+                checkpoint.copy_to(self.path)
+        # only what was copied here before is deleted: the folder may hold other people's files
+        ledger = self.path / LEDGER
+        names = [checkpoint.name + file.suffix for checkpoint in wanted for file in checkpoint.files]
+        for old in set(_read_names(ledger)) - set(names):
+            (self.path / old).unlink(missing_ok=True)
+        ledger.write_text(json.dumps(names))
+
+
+def _read_names(ledger: Path) -> list[str]:
+    try:
+        return [Path(name).name for name in json.loads(ledger.read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+class KaggleMirror:
+    """A private Kaggle data set that gets the newest checkpoints as a new version."""
+
+    def __init__(self, dataset: str, kaggle=None):
+        from ..system.kaggle import Kaggle
+
+        if dataset.count("/") != 1:
+            raise AmtError(f"kaggle:{dataset}: expected kaggle:OWNER/SLUG")
+        self.dataset, self.name = dataset, f"kaggle:{dataset}"
+        self.kaggle = kaggle or Kaggle()
+
+    @contextmanager
+    def contents(self) -> Iterator[Path]:
+        """A temporary folder with the data set's files."""
+        with tempfile.TemporaryDirectory(prefix="amt-mirror-") as folder:
+            if self.kaggle.dataset_version(self.dataset) is not None:
+                self.kaggle.call("datasets", "download", self.dataset, "-p", folder, "--unzip", "--force", "--quiet")
+            yield Path(folder)
+
+    def send(self, wanted: list[Checkpoint]) -> None:
+        """A new version with ``wanted``, downloaded again and compared."""
+        with tempfile.TemporaryDirectory(prefix="amt-mirror-") as folder:
+            stage = Path(folder)
+            slug = self.dataset.split("/")[1]
+            card = {"id": self.dataset, "title": slug[:50].replace("-", " "), "licenses": [{"name": "other"}]}
+            (stage / "dataset-metadata.json").write_text(json.dumps(card))
+            for checkpoint in wanted:
+                checkpoint.copy_to(stage)
+            self.kaggle.publish_dataset(stage, f"step {wanted[0].step}" if wanted else "empty")
+        with self.contents() as back:
+            there = {c.sha256 for c in [*find_all([back])[0], find_best(back)] if c}
+        missing = [c.path.name for c in wanted if c.sha256 not in there]
+        if missing:
+            raise AmtError(f"{self.name}: {', '.join(missing)} came back changed or not at all")
+
+
+def make_mirror(place: str | os.PathLike):
+    """``kaggle:owner/slug`` or a folder -> a mirror."""
+    text = os.fspath(place)
+    return KaggleMirror(text.removeprefix("kaggle:")) if text.startswith("kaggle:") else FolderMirror(text)
+
+
+class Store:
+    """The local folder of a run and its mirrors.
+
+    Args:
+        local: the folder the training writes to, the truth.
+        mirrors: folders, ``kaggle:owner/slug``, or mirror objects.
+        keep: how many of the newest checkpoints are kept in each mirror, besides the best.
+        say: gets one sentence for every mirror that fails, and when it works again.
+    """
+
+    def __init__(self, local: str | os.PathLike, mirrors: Iterable = (), *, keep: int = 2, say: Callable = print):
+        self.local = Path(local)
+        self.local.mkdir(parents=True, exist_ok=True)
+        self.mirrors = [m if hasattr(m, "send") else make_mirror(m) for m in mirrors]
+        self.keep, self.say = keep, say
+        self.problems: dict[str, str] = {}  # by mirror: why the last publication failed
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._again = False
+
+    def publish(self) -> None:
+        """Bring the mirrors up to date in the background; returns at once."""
+        if not self.mirrors:
+            return
+        with self._lock:
+            self._again = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="checkpoint-mirrors", daemon=True)
+                self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until the background work is done; whether every mirror holds what it should."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        with self._lock:
+            return self._thread is None and not self.problems
+
+    def newest(self) -> Checkpoint | None:
+        """The newest valid checkpoint among all places, copied into the local folder if it lies elsewhere."""
+        found, skipped = find_newest([self.local])
+        for mirror in self.mirrors:
+            try:
+                with mirror.contents() as folder:
+                    other, more = find_newest([folder])
+                    skipped += more
+                    if other and (found is None or other.step > found.step):
+                        found = other.copy_to(self.local)
+                        self.say(f"step {found.step} comes from {mirror.name}")
+            except (AmtError, OSError) as error:
+                self.say(f"{mirror.name} cannot be read: {error}")
+        for path, reason in skipped:
+            self.say(f"skipped {path}: {reason}")
+        return found
+
+    def take(self, folder: Path) -> None:
+        """Copy the newest and the best checkpoint of ``folder`` into the local one, and publish."""
+        for checkpoint in choose_kept(folder, 1):
+            checkpoint.copy_to(self.local)
+        prune(self.local, self.keep)
+        self.publish()
+
+    @contextmanager
+    def mirroring(self, every: float = 60.0) -> Iterator[Store]:
+        """While a training writes to the local folder, from this process or another one: publish what is new."""
+        stop = threading.Event()
+
+        def look() -> None:
+            seen = None
+            while not stop.wait(every):
+                now = sorted((p.name, p.stat().st_mtime_ns) for p in self.local.glob("*" + CARD_SUFFIX) if p.exists())
+                if now and now != seen:
+                    seen = now
+                    self.publish()
+
+        thread = threading.Thread(target=look, name="checkpoint-watch", daemon=True)
+        if self.mirrors:
+            thread.start()
+        try:
+            yield self
+        finally:
+            stop.set()
+            self.publish()
+            self.wait()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._again:
+                    self._thread = None
+                    return
+                self._again = False
+            wanted = choose_kept(self.local, self.keep)
+            for mirror in self.mirrors if wanted else ():
+                try:
+                    mirror.send(wanted)
+                except FileNotFoundError as error:
+                    # the training has meanwhile replaced a file that was being copied: the next round sees it
+                    if error.filename and Path(error.filename).is_relative_to(self.local):
+                        self.publish()
+                    else:
+                        self._report(mirror.name, str(error))
+                except Exception as error:  # a background copy must never end the training
+                    self._report(mirror.name, str(error))
+                else:
+                    if self.problems.pop(mirror.name, None):
+                        self.say(f"{mirror.name}: up to date again")
+
+    def _report(self, name: str, reason: str) -> None:
+        if self.problems.get(name) != reason:
+            self.say(f"{name}: not up to date ({reason}); the local copy is safe")
+        self.problems[name] = reason

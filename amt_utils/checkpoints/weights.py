@@ -1,0 +1,106 @@
+"""Weights: ``NAME.safetensors`` (float16) with its card ``NAME.json``, or a checkpoint's averages."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import Config
+from ..system.errors import AmtError
+from ..system.files import hash_file
+from ..system.paths import package_folder
+from .checkpoint import FORMAT, load_checkpoint, read_card
+
+if TYPE_CHECKING:  # cards are read without waiting for torch
+    import torch
+
+DEFAULT_WEIGHTS = "base"
+VELOCITY_WEIGHTS = package_folder() / "weights" / "dynamics.safetensors"
+
+
+def weights_path(name: str | os.PathLike | None = None) -> Path:
+    """A shipped name (``"base"``, ``"tiny"``), a path, or ``None`` for the default -> the weights file.
+
+    Raises:
+        AmtError: neither a file nor a shipped name.
+    """
+    name = DEFAULT_WEIGHTS if name is None else name
+    shipped = package_folder() / "weights"
+    for path in (Path(name), shipped / f"{name}.safetensors"):
+        if path.is_file():
+            return path
+    known = sorted(p.stem for p in shipped.glob("*.safetensors") if p != VELOCITY_WEIGHTS)
+    raise AmtError(f"{name}: no such weights file; shipped with the package: {', '.join(known) or 'none'}")
+
+
+def weights_to_write(name: str | os.PathLike) -> Path:
+    """Where a command shall write. Raises :class:`AmtError` for a name that does not end in ``.safetensors``."""
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        raise AmtError(f"{path}: give a name that ends in .safetensors")
+    return path
+
+
+def save_weights(path: str | os.PathLike, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
+    """Weights in float16 as ``path`` (``.safetensors``) with the card beside it: what ships."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = {
+        name: (w.half() if w.is_floating_point() else w).contiguous().clone()
+        for name, w in weights.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    partial = path.with_suffix(".partial")
+    save_file(small, partial)
+    os.replace(partial, path)
+    card = {"format": FORMAT, **card, "sha256": hash_file(path), "bytes": path.stat().st_size}
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    return path
+
+
+def load_weights(path: str | os.PathLike) -> tuple[torch.nn.Module, Config, dict[str, Any]]:
+    """Shipped weights, or a checkpoint's EMA weights -> (model in eval mode, configuration, card).
+
+    Raises:
+        AmtError: missing, damaged, or of another network.
+    """
+    from ..models import build_model
+
+    weights, card = read_weights(path)
+    config = Config.from_dict(card["config"], where=f"{Path(path).with_suffix('.json')}: config")
+    return fill_model(build_model(config), weights, path), config, card
+
+
+def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Shipped weights, or a checkpoint's EMA weights -> (tensors, card). Raises :class:`AmtError`."""
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if path.suffix == ".pt":
+        state, card = load_checkpoint(path)
+        return state.get("ema") or state["model"], card
+    card = read_card(path)
+    try:
+        return load_file(path), card
+    except Exception as error:  # safetensors raises its own and OSError
+        raise AmtError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def fill_model(model: torch.nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike) -> torch.nn.Module:
+    """The model with ``weights``, read from ``path``, in it. Raises :class:`AmtError` where they do not fit."""
+    try:
+        problems = model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()},
+                                         strict=False)  # fmt: skip
+    except RuntimeError as error:
+        raise AmtError(f"{path}: weights of another model than its card describes ({error})") from error
+    missing = [k for k in problems.missing_keys if not k.endswith("num_batches_tracked")]
+    if missing or problems.unexpected_keys:
+        raise AmtError(
+            f"{path}: weights of another model than its card describes "
+            f"({len(missing)} missing, {len(problems.unexpected_keys)} unexpected)"
+        )
+    return model.eval()

@@ -1,0 +1,110 @@
+"""``python -m amt_utils evaluate``: a folder of recordings, their scores as tables, JSON and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from ..config import DECODE_SETTING_HELP
+from ..data.library import find_midi, take_inventory
+from ..evaluation.folder import MidiFolder, recordings_table, save_scores, score_folder, systems_table
+from ..evaluation.metrics import ONSET_TOLERANCE
+from ..evaluation.nmf import NmfTranscriber
+from ..evaluation.pictures import save_picture
+from ..music.notes import ENDS
+from ..system.errors import AmtError
+from ..transcription.transcriber import Transcriber
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Adds ``evaluate`` to the command line."""
+    parser.description = (
+        "Transcribes every recording in DIR that has a MIDI file of the same name beside it and prints "
+        "precision, recall and F1 in percent: note (onset within 50 ms), +offset (end within 50 ms or 20 %), "
+        "+velocity, frame, and the sustain pedal. The MIDI holds key ends and pedals; sounding ends follow from both."
+    )
+    parser.add_argument("--pairs", metavar="DIR", required=True, help="audio + .mid/.midi of the same basename")
+    parser.add_argument("--ends", choices=(*ENDS, "both"), default="both", help="which note ends to compare")
+    parser.add_argument("--json", metavar="FILE", help="write all scores of all recordings here")
+    parser.add_argument("--picture", metavar="FILE", help="write a bar chart here (.png, .svg or .pdf)")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N recordings, by name")
+    parser.add_argument("--weights", metavar="FILE", help="a checkpoint instead of the weights that come along")
+    parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
+    parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
+    parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")
+    parser.add_argument(
+        "--references",
+        metavar="DIR",
+        help="score against the MIDI of the same names there, as `align --out` writes it, not against that beside",
+    )
+    parser.add_argument(
+        "--shift",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="move the references later by this much first, where the labels are known to be early",
+    )
+    parser.add_argument(
+        "--onset-tolerance",
+        metavar="SECONDS",
+        type=float,
+        default=ONSET_TOLERANCE,
+        help="how far from its reference a note's onset may be (default: 0.05, as published scores have it)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """``python -m amt_utils evaluate``; 0 when every recording was scored, 1 otherwise."""
+    if args.limit is not None and args.limit < 1:
+        raise AmtError(f"--limit must be at least 1, not {args.limit}")
+    if not 0 < args.onset_tolerance < 1:
+        raise AmtError(f"--onset-tolerance is in seconds, between 0 and 1, not {args.onset_tolerance}")
+    inventory = take_inventory(args.pairs)
+    for path, reason in inventory.excluded:
+        print(f"left out: {path}: {reason}")
+    for path in inventory.audio_only:
+        print(f"left out: {path}: no {path.stem}.mid beside it")
+    recordings = inventory.recordings[: args.limit]
+    if not recordings:
+        raise AmtError(f"{args.pairs}: no pair of audio and MIDI; they must have the same name, as a.flac and a.mid")
+    if args.references:
+        recordings = [dataclasses.replace(r, midi=find_midi(args.references, r.name)) for r in recordings]
+    systems = []
+    for system in _systems(args):
+        print(f"{getattr(system, 'name', 'network')}: {len(recordings)} recordings", flush=True)
+        options = {"reference_shift": args.shift, "onset_tolerance": args.onset_tolerance}
+        systems.append(score_folder(recordings, system, on_result=_print_result, **options))
+    shown = ENDS[::-1] if args.ends == "both" else (args.ends,)
+    for ends in shown:
+        for scores in systems:
+            print("\n" + recordings_table(scores, ends, markdown=args.markdown))
+        if len(systems) > 1:
+            print("\n" + systems_table(systems, ends, markdown=args.markdown))
+    if args.json:
+        print(f"\nwrote {save_scores(args.json, systems, ends=shown)}")
+    if args.picture:
+        save_picture(args.picture, systems[0], ends=shown[0])
+        print(f"wrote {args.picture}")
+    failed = [message for scores in systems for message in scores.failed.values()]
+    for message in failed:
+        print(f"failed: {message}")
+    return 1 if failed else 0
+
+
+def _systems(args) -> list:
+    if args.midi_folder:
+        systems = [MidiFolder(args.midi_folder)]
+    else:
+        systems = [Transcriber(args.weights, settings=args.set)]
+    if args.baseline == "nmf":
+        systems.append(NmfTranscriber())
+    return systems
+
+
+def _print_result(name: str, result: dict | str) -> None:
+    if isinstance(result, str):
+        print(f"  {name}: failed: {result}", flush=True)
+    else:
+        print(f"  {name}: note F1 {100 * result['key']['note_f1']:.1f} in {result['seconds']:.1f} s", flush=True)

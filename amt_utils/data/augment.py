@@ -1,0 +1,124 @@
+"""What happens between a piano and a recording: room, microphone, tuning, noise, level.
+
+Every function takes and returns float32 audio of one length, and a generator for its randomness. Nothing here
+normalises by peak: that would tie the velocity of one note to the loudness of another.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
+from ..audio.reading import AUDIO_SUFFIXES, load_audio
+from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH
+from ..system.errors import AmtError
+
+SAMPLE_RATE = 16_000
+ATTACK = 0.05  # seconds of a room's answer that are heard as part of the attack
+FUNDAMENTALS = 440.0 * 2 ** ((np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) - 69) / 12)  # Hz
+
+
+@lru_cache(maxsize=4)
+def load_impulse_responses(folder: str | os.PathLike) -> list[np.ndarray]:
+    """Every audio file of a folder as an impulse response: direct sound at sample 0, unit energy."""
+    files = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+    if not files:
+        raise AmtError(f"{folder}: holds no impulse responses (audio files)")
+    responses = []
+    for path in files:
+        y = load_audio(path, sample_rate=SAMPLE_RATE)
+        y = y[int(np.argmax(np.abs(y))) :]  # labels must not shift
+        responses.append((y / np.sqrt(np.sum(y**2) + 1e-12)).astype(np.float32))
+    return responses
+
+
+def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """A random recording chain: room, equaliser, saturation, noise, level.
+
+    Returns:
+        ``(n,)`` audio, and ``(88,)`` decibels by which each key's fundamental became louder.
+    """
+    y, decibels = filter_randomly(y, rng, rooms=rooms, resonances=True)
+    if rng.random() < 0.2:
+        y = saturate(y, rng)
+    if rng.random() < 0.8:
+        y = add_noise(y, rng)
+    level = rng.uniform(-8, 6)
+    return np.clip(y * 10 ** (level / 20), -1, 1).astype(np.float32), decibels + level
+
+
+def filter_randomly(
+    y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = (), resonances: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Room and equaliser in one pass through the frequency domain; returns what :func:`augment` returns.
+
+    ``resonances`` adds those of another body: a quarter of an octave wide, they move single partials.
+    """
+    room = None
+    if len(rooms) and rng.random() < 0.6:
+        room = rooms[rng.integers(len(rooms))]
+        room = room[: int(rng.uniform(0.2, 2.5) * SAMPLE_RATE)]
+        tail = np.arange(len(room)) / SAMPLE_RATE
+        room = room * np.exp(-tail * rng.uniform(0, 4))  # the same room, more or less absorbing
+        room = room / (np.sqrt(np.sum(room**2)) + 1e-9)
+        wet = rng.beta(1.2, 3.0)
+        room = wet * room
+        room[0] += 1 - wet
+        room /= np.sqrt(np.sum(room[: int(ATTACK * SAMPLE_RATE)] ** 2))  # an attack is as loud as it was
+    size = next_fast_len(len(y) + (len(room) if room is not None else 0), real=True)
+    spectrum = rfft(y, size)
+    if room is not None:
+        spectrum *= rfft(room.astype(np.float32), size)
+    frequencies = rfftfreq(size, 1 / SAMPLE_RATE)
+    gain = _random_equaliser(frequencies, rng)
+    if resonances:
+        position = np.log(np.maximum(frequencies, 20.0))
+        gain = gain * 10 ** (_random_curve(position, rng, knots=32, most=2.5) / 20)
+    spectrum *= gain.astype(np.float32)
+    decibels = 20 * np.log10(np.interp(FUNDAMENTALS, frequencies, gain))
+    return irfft(spectrum, size)[: len(y)].astype(np.float32), decibels
+
+
+def _random_equaliser(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A smooth gain curve of a few dB, with a gentle low and high cut now and then."""
+    position = np.log(np.maximum(frequencies, 20.0))
+    decibels = _random_curve(position, rng, knots=7, most=5.0)
+    decibels += rng.normal(0, 1.5) * (position - np.log(500.0)) / np.log(2)  # tilt, dB per octave
+    gain = 10 ** (np.clip(decibels, -24, 15) / 20)
+    if rng.random() < 0.3:
+        gain = gain / np.sqrt(1 + (rng.uniform(30, 150) / np.maximum(frequencies, 1.0)) ** 4)
+    if rng.random() < 0.3:
+        gain = gain / np.sqrt(1 + (frequencies / rng.uniform(2500, 7500)) ** 4)
+    return gain.astype(np.float32)
+
+
+def _random_curve(position: np.ndarray, rng: np.random.Generator, *, knots: int, most: float) -> np.ndarray:
+    """Decibels at log frequencies: random at ``knots`` over the keyboard, at most ``most`` of standard deviation."""
+    return np.interp(position, np.log(np.geomspace(40, 8000, knots)), rng.normal(0, rng.uniform(0, most), knots))
+
+
+def saturate(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A driven preamplifier: ``tanh`` of a few times the level."""
+    drive = rng.uniform(0.5, 3.0) / (np.max(np.abs(y)) + 1e-6)
+    return (np.tanh(drive * y) / drive).astype(np.float32)
+
+
+def add_noise(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """White to brown noise and sometimes mains hum, 20 to 60 dB below the signal: real recordings have 40 to 50."""
+    n = len(y)
+    size = next_fast_len(n, real=True)
+    spectrum = rfft(rng.standard_normal(size).astype(np.float32))
+    frequencies = np.maximum(rfftfreq(size, 1 / SAMPLE_RATE), 20.0)
+    noise = irfft(spectrum * frequencies ** -rng.uniform(0, 1.0), size)[:n]
+    noise /= np.sqrt(np.mean(noise**2)) + 1e-12
+    if rng.random() < 0.15:
+        hum = rng.choice([50.0, 60.0])
+        time = np.arange(n) / SAMPLE_RATE
+        for k in range(1, 6):
+            noise += rng.uniform(0, 0.8) / k * np.sin(2 * np.pi * hum * k * time + rng.uniform(0, 6.28))
+    signal = np.sqrt(np.mean(y**2)) + 1e-7
+    return (y + noise * signal * 10 ** (-rng.uniform(20, 60) / 20)).astype(np.float32)

@@ -1,0 +1,209 @@
+"""Where MAESTRO's pieces may come from: the remote zip, a zip or folder at hand, Kaggle, Google Drive.
+
+Each source brings metadata, MIDI and one verified recording at a time; :mod:`.download` does the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from ...system.errors import AmtError
+from ...system.files import written_whole
+from .catalogue import (
+    AUDIO_ZIP_URL,
+    MIDI_ZIP_SHA256,
+    MIDI_ZIP_URL,
+    NAME,
+    Maestro,
+    Piece,
+    find_root,
+    kaggle_inputs,
+    read_metadata,
+    unpack_midi,
+)
+from .remote import Client, Stopped
+from .zip_member import Member
+
+SCRATCH = ".scratch"  # below the data set's root: what a download needs only while it runs
+_WAV_BYTES_PER_SECOND = 176_400  # 44.1 kHz stereo, 16 bits
+
+
+class Source(Protocol):
+    """Where pieces come from; these methods are all that :func:`.get_maestro` asks of it."""
+
+    def fetch_metadata(self) -> Path:
+        """Brings the metadata (and the MIDI, where it is one file) and returns the data set's root folder."""
+
+    def packed_bytes(self, piece: Piece) -> int:
+        """Bytes to read for a piece's recording."""
+
+    def scratch_bytes(self, piece: Piece) -> int:
+        """Bytes of temporary files while a piece is fetched and converted."""
+
+    def fetch_midi(self, piece: Piece) -> None:
+        """Brings a piece's MIDI where :meth:`fetch_metadata` did not."""
+
+    def fetch_audio(
+        self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
+    ) -> Path:
+        """A verified recording: ``target``, or a file of the user's that is only read.
+
+        ``target`` + ``.part`` may stay behind; the caller deletes it once the recording is converted.
+        """
+
+
+class RemoteZip:
+    """The official zip on its server, or another in its layout; the directory is read once and kept."""
+
+    def __init__(self, url: str, folder: Path, say: Callable[[str], None]):
+        self.url, self.folder, self.say = url, folder, say
+        self.archive, self.root = None, folder / NAME
+
+    def fetch_metadata(self) -> Path:
+        scratch = self.root / SCRATCH
+        if self.url == AUDIO_ZIP_URL:
+            if not (self.root / f"{NAME}.csv").is_file():
+                self.say("fetching metadata and MIDI, 56 MB")
+                archive = Client().download(MIDI_ZIP_URL, self.folder / f"{NAME}-midi.zip", sha256=MIDI_ZIP_SHA256)
+                unpack_midi(archive, self.folder)
+                archive.unlink()
+        elif not any(self.root.glob("maestro-v*.csv")):
+            client = Client()
+            self.archive = client.read_directory(self.url, cache=scratch / "directory.json")
+            tables = [n for n in self.archive.members if n.endswith((".csv", ".json")) and "maestro-v" in n]
+            if not any(name.endswith(".csv") for name in tables):
+                raise AmtError(f"{self.url}: no MAESTRO in this zip (no maestro-v*.csv)")
+            for name in sorted(tables, reverse=True):  # the .csv last: its presence says that the rest is there
+                client.download_member(self.archive, self.archive.members[name], self.root / Path(name).name)
+        return self.root
+
+    def _member(self, name: str) -> Member:
+        if self.archive is None:
+            self.archive = Client().read_directory(self.url, cache=self.root / SCRATCH / "directory.json")
+        for candidate in (f"{NAME}/{name}", name):
+            if candidate in self.archive.members:
+                return self.archive.members[candidate]
+        raise AmtError(f"{self.url}: {name} is listed in the metadata but not in the zip")
+
+    def packed_bytes(self, piece: Piece) -> int:
+        return self._member(piece.audio).compressed
+
+    def scratch_bytes(self, piece: Piece) -> int:
+        member = self._member(piece.audio)
+        return member.compressed + member.size
+
+    def fetch_midi(self, piece: Piece) -> None:
+        if not any((self.root / (piece.stem + suffix)).is_file() for suffix in (".midi", ".mid")):
+            Client().download_member(self.archive, self._member(piece.midi), self.root / piece.midi)
+
+    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
+        client = Client(stop=stop, on_bytes=on_bytes)
+        return client.download_member(self.archive, self._member(piece.audio), target, keep_part=True)
+
+
+class LocalZip:
+    """A zip at hand."""
+
+    def __init__(self, archive: Path, folder: Path):
+        self.archive, self.folder = archive, folder
+
+    def fetch_metadata(self) -> Path:
+        return unpack_midi(self.archive, self.folder)
+
+    def packed_bytes(self, piece: Piece) -> int:
+        return self.scratch_bytes(piece)
+
+    def scratch_bytes(self, piece: Piece) -> int:
+        return round(piece.duration * _WAV_BYTES_PER_SECOND)
+
+    def fetch_midi(self, piece: Piece) -> None:
+        pass  # unpacked with the metadata
+
+    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
+        try:
+            with zipfile.ZipFile(self.archive) as zipped:
+                member = next((n for n in zipped.namelist() if n.endswith("/" + piece.audio)), None)
+                if member is None:
+                    raise AmtError(f"{self.archive}: {piece.audio} is not in it; is this the zip without audio?")
+                with zipped.open(member) as packed, open(target, "wb") as out:
+                    while block := packed.read(1 << 20):  # checks the CRC when it comes to the end
+                        if stop():
+                            raise Stopped
+                        out.write(block)
+                on_bytes(zipped.getinfo(member).compress_size)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise AmtError(f"{self.archive}: {piece.audio} is damaged in it ({error})") from error
+        return target
+
+
+class LocalFolder:
+    """A folder at hand, which may be read-only: files are copied or converted, never touched."""
+
+    def __init__(self, origin: Path, folder: Path):
+        self.origin = find_root(origin)
+        self.root = folder / NAME
+        self.maestro = Maestro(self.origin, tuple(read_metadata(self.origin)))
+
+    def fetch_metadata(self) -> Path:
+        self.root.mkdir(parents=True, exist_ok=True)
+        for table in [*self.origin.glob("maestro-v*.json"), *self.origin.glob("maestro-v*.csv")]:
+            _copy(table, self.root / table.name)
+        for piece in self.maestro.pieces:
+            for suffix in (".midi", ".mid"):
+                if (self.origin / (piece.stem + suffix)).is_file():
+                    _copy(self.origin / (piece.stem + suffix), self.root / (piece.stem + suffix))
+        return self.root
+
+    def packed_bytes(self, piece: Piece) -> int:
+        return self.maestro.audio_path(piece).stat().st_size
+
+    def scratch_bytes(self, piece: Piece) -> int:
+        return 0
+
+    def fetch_midi(self, piece: Piece) -> None:
+        pass  # copied with the metadata
+
+    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
+        path = self.maestro.audio_path(piece)
+        on_bytes(path.stat().st_size)
+        return path
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not target.is_file() or target.stat().st_size != source.stat().st_size:
+        with written_whole(target) as partial:
+            shutil.copyfile(source, partial)
+
+
+def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source:
+    if source.startswith(("https://drive.google.com/", "http://drive.google.com/")):
+        return LocalFolder(_from_drive(source, folder / "from_drive"), folder)
+    if source.startswith(("http://", "https://")):
+        return RemoteZip(source, folder, say)
+    if source == "kaggle":
+        inputs = kaggle_inputs()
+        if not inputs:
+            raise AmtError("no MAESTRO among the notebook's inputs; attach a dataset that holds it (Add Input)")
+        return LocalFolder(inputs[0], folder)
+    path = Path(source).expanduser()
+    if path.is_file():
+        return LocalZip(path, folder)
+    if path.is_dir():
+        return LocalFolder(path, folder)
+    raise AmtError(f"{source}: no such file or folder; give an address, a zip, a folder or 'kaggle'")
+
+
+def _from_drive(url: str, folder: Path) -> Path:
+    """A shared Google Drive folder -> a local one, by gdown, which continues where it stopped."""
+    import gdown
+
+    try:
+        gdown.download_folder(url=url, output=str(folder), quiet=False, resume=True)
+    except Exception as error:  # gdown's own errors change with its versions
+        raise AmtError(f"{url}: Google Drive does not give it ({error}); share the folder with 'anyone'") from error
+    return folder

@@ -1,0 +1,221 @@
+"""A raw folder of recordings and MIDI -> ``processed_data/``: 16 kHz FLAC and labels, features if wanted.
+
+::
+
+    processed_data/
+        processed.json                 what it was made with, and a row per recording
+        train/2004/name.flac           16 kHz mono
+                      name.mid         the MIDI, so that any tool that wants pairs finds them
+                      name.npz         notes and pedals as arrays; written last, it says that the recording is done
+                      name.npy         features (frames, bins), if asked for
+
+Labels are stored as notes, exact to the tick; ``grid`` or ``soft`` rolls are drawn from them for the window that is
+read, so that the choice stays a switch. Of an HCQT whose harmonics are octaves one CQT is stored and read at
+shifts, a bit less than half the space. Nothing is computed twice: a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..audio.reading import SAMPLE_RATE, convert_audio, load_audio
+from ..config import Config
+from ..music.notes import Performance
+from ..system.errors import AmtError
+from ..system.files import describe_bytes, written_whole
+from .library import Recording, find_recordings
+from .stored_features import feature_config, make_computer, quantise, stored_bins
+
+FEATURES = ("none", "cqt", "hcqt", "logmel")
+DTYPES = ("float16", "uint8")
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes on disk: of labels (with the MIDI) and features exact, of FLAC measured on excerpts."""
+
+    recordings: int
+    seconds: float
+    flac: int
+    labels: int
+    features: int
+
+    @property
+    def total(self) -> int:
+        return self.flac + self.labels + self.features
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {describe_bytes(getattr(self, name))}" for name in ("flac", "labels", "features"))
+        return f"{self.recordings} recordings, {self.seconds / 3600:.2f} h: {describe_bytes(self.total)} ({parts})"
+
+
+def estimate_disk(
+    items: list[Recording], config: Config, *, features: str = "none", dtype: str = "float16"
+) -> Estimate:
+    """The disk space that :func:`preprocess` will take, before it is taken."""
+    from ..music.bulk_midi import parse_midi
+
+    flac = labels = feature_bytes = 0
+    for item in items:
+        flac += _flac_bytes(item)
+        labels += item.midi.stat().st_size + len(_packed_labels(parse_midi(item.midi), 0))
+        if features != "none":
+            frames = round(item.seconds * SAMPLE_RATE) // config.feature.hop_length + 1
+            feature_bytes += 128 + frames * stored_bins(feature_config(config, features)) * np.dtype(dtype).itemsize
+    return Estimate(len(items), sum(item.seconds for item in items), flac, labels, feature_bytes)
+
+
+def _flac_bytes(item: Recording, *, excerpts: int = 4, seconds: float = 3.0) -> int:
+    """By encoding a few excerpts, spread over the recording."""
+    import soundfile
+
+    if item.seconds <= excerpts * seconds:
+        starts, seconds = [0.0], item.seconds
+    else:
+        starts = np.linspace(0, item.seconds - seconds, excerpts + 2)[1:-1]
+    samples = size = 0
+    for start in starts:
+        y = load_audio(item.audio, start=float(start), duration=seconds)
+        encoded = io.BytesIO()
+        soundfile.write(encoded, y, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        samples, size = samples + len(y), size + len(encoded.getbuffer())
+    return round(size / max(samples, 1) * item.seconds * SAMPLE_RATE)
+
+
+def preprocess(
+    raw: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    config: Config | None = None,
+    features: str = "none",
+    dtype: str = "float16",
+    trim: bool = False,
+    workers: int | None = None,
+    dry_run: bool = False,
+    say=print,
+) -> Path:
+    """Processes every recording of ``raw`` that is not processed yet; returns ``folder``.
+
+    Args:
+        raw: MAESTRO's folder, or any folder with audio and MIDI of the same names; it is only read.
+        folder: where the result goes.
+        config: frames, bins, and ``target.mode``, which is the labels' default (``grid`` or ``soft``).
+        features: ``none``, ``cqt``, ``hcqt`` or ``logmel``.
+        dtype: of the stored features: ``float16``, or ``uint8`` (steps of 0.4 dB).
+        trim: cut the noise before the first note, in audio and MIDI alike (:func:`amt_utils.data.tidy.trim_lead`).
+        workers: recordings at the same time; the number of processors when ``None``.
+        dry_run: only say how much disk it takes.
+
+    Raises:
+        AmtError: nothing to do, not enough disk, or ``folder`` was made with other settings.
+    """
+    from tqdm.auto import tqdm
+
+    config, folder = config or Config(), Path(folder)
+    if features not in FEATURES or dtype not in DTYPES:
+        raise AmtError(f"features must be one of {FEATURES} and dtype one of {DTYPES}, not {features!r}, {dtype!r}")
+    items = find_recordings(raw)
+    settings = {"features": features, "dtype": dtype, "trim": trim, "config": config.to_dict()}
+    _check_settings(folder, settings)
+    missing = [item for item in items if not _paths(folder, item)["labels"].is_file()]
+    need = estimate_disk(missing, config, features=features, dtype=dtype)
+    say(f"to do: {need}; {len(items) - len(missing)} recordings are done already")
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if need.total > free:
+        short = f"needs {describe_bytes(need.total)}, {describe_bytes(free)} are free"
+        raise AmtError(f"{folder}: {short}; leave features out, take --dtype uint8, or process a part")
+    if dry_run:
+        return folder
+    with written_whole(folder / "processed.json") as partial:  # first, so that a resumed run knows the settings
+        partial.write_text(json.dumps({"version": _VERSION, **settings, "items": _rows(items)}, indent=1))
+    compute = make_computer(config, features) if features != "none" else None
+    with _one_torch_thread(compute is not None), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        jobs = [pool.submit(_process, item, folder, compute, dtype, trim) for item in missing]
+        try:
+            for job in tqdm(jobs, unit="recording", desc="preprocess", disable=not jobs):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return folder
+
+
+@contextmanager
+def _one_torch_thread(wanted: bool):
+    """The recordings run side by side; each on one processor wastes none."""
+    if not wanted:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_settings(folder: Path, settings: dict) -> None:
+    path = folder / "processed.json"
+    if not path.is_file():
+        return
+    stored = json.loads(path.read_text())
+    for name, value in settings.items():
+        old = stored.get(name)
+        if name == "config":  # only what decides what is stored; the labels' mode may change
+            old, value = old["feature"], value["feature"]
+        if old != value:
+            raise AmtError(f"{folder}: was made with {name} = {old}, not {value}; choose another folder or delete it")
+
+
+def _rows(items: list[Recording]) -> list[dict]:
+    return [{"name": item.name, "split": item.split, "seconds": item.seconds} for item in items]
+
+
+def _paths(folder: Path, item: Recording) -> dict[str, Path]:
+    stem = folder / item.split / item.name
+    suffixes = {"audio": ".flac", "midi": ".mid", "labels": ".npz", "features": ".npy"}
+    return {kind: stem.with_name(stem.name + suffix) for kind, suffix in suffixes.items()}
+
+
+def _process(item: Recording, folder: Path, compute, dtype: str, trim: bool) -> None:
+    from ..music.bulk_midi import parse_midi
+
+    paths, performance = _paths(folder, item), parse_midi(item.midi)
+    if trim:
+        from ..audio.reading import save_audio
+        from ..music.midi import write_midi
+        from .tidy import trim_lead
+
+        audio, performance, _ = trim_lead(load_audio(item.audio), performance)
+        save_audio(paths["audio"], audio)
+        write_midi(paths["midi"], performance)
+        n = len(audio)
+    else:
+        n = convert_audio(item.audio, paths["audio"])
+        with written_whole(paths["midi"]) as partial:
+            shutil.copyfile(item.midi, partial)
+    if compute is not None:
+        values = np.concatenate([quantise(block, dtype) for block in compute(load_audio(paths["audio"]))])
+        with written_whole(paths["features"]) as partial:
+            np.save(partial, values)
+    with written_whole(paths["labels"]) as partial:
+        partial.write_bytes(_packed_labels(performance, n))
+
+
+def _packed_labels(performance: Performance, n_samples: int) -> bytes:
+    packed = io.BytesIO()
+    np.savez(packed, notes=performance.notes, pedals=performance.pedals, samples=np.int64(n_samples))
+    return packed.getvalue()

@@ -1,0 +1,118 @@
+"""Fits the decoding thresholds to validation recordings: onsets by note F1, then ends, then velocities."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from ..audio.reading import load_audio
+from ..config import Config
+from ..data.library import find_recordings
+from ..music.notes import Performance
+from ..transcription.performance import decode_performance
+from ..transcription.transcriber import Transcriber
+from .metrics import average_scores, score_frames, score_notes, score_pedals, score_performance
+
+ONSET_GRID = {
+    "onset_threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
+    "time_shift": (0.0, -0.005, -0.01, -0.015, -0.02, -0.025, -0.03),
+}
+WORTH_A_SHIFT = 0.002  # of note F1; other pianos and microphones need another shift or none
+ENDING_GRID = {  # in the order in which they are tuned
+    "pedal_threshold": (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "pedal_release_shift": (0.0, 0.02, 0.04),  # more would miss, by mir_eval's 50 ms, releases labelled exactly
+    "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
+    "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
+}
+SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
+
+
+def validation_activations(
+    model: torch.nn.Module, config: Config, *, excerpt_seconds: float | None = None
+) -> list[tuple[str, dict[str, np.ndarray], Performance]]:
+    """(name, activations, reference) of every recording in ``data.validation``, or of its middle excerpt."""
+    transcriber = Transcriber.from_model(model, config)
+    recordings = [r for folder in config.data.validation for r in find_recordings(folder, split="validation")]
+    limit = config.data.validation_limit
+    if limit and len(recordings) > limit:
+        recordings = [recordings[i] for i in np.linspace(0, len(recordings) - 1, limit).round().astype(int)]
+    results = []
+    for recording in recordings:
+        audio, reference = load_audio(recording.audio, sample_rate=config.feature.sample_rate), recording.performance
+        seconds = len(audio) / config.feature.sample_rate
+        if excerpt_seconds and seconds > excerpt_seconds:
+            begin = (seconds - excerpt_seconds) / 2
+            first = int(begin * config.feature.sample_rate)
+            audio = audio[first : first + int(excerpt_seconds * config.feature.sample_rate)]
+            reference = reference.window(first / config.feature.sample_rate, begin + excerpt_seconds)
+        results.append((recording.audio.stem, transcriber.activations(audio), reference))
+    return results
+
+
+def tune_onset(held: list, config: Config) -> dict[str, float]:
+    """Step one: the onset threshold, and the time between key and sound, with the best mean note F1.
+
+    On a real piano the hammer falls milliseconds after the key, and the sound has a way to go to the microphone;
+    sampled pianos have neither.
+    """
+
+    def note_f1(values: dict[str, float]) -> float:
+        tried = config.replace(decode=values)
+        scores = [score_notes(reference, decode_performance(a, tried)) for _, a, reference in held]
+        return float(np.mean(scores))
+
+    best: dict[str, float] = {}
+    for name, grid in ONSET_GRID.items():
+        scores = [note_f1({**best, name: value}) for value in grid]
+        enough = max(scores) - (WORTH_A_SHIFT if name == "time_shift" else 0.0)
+        best[name] = next(value for value, score in zip(grid, scores, strict=True) if score >= enough)
+    return best
+
+
+def tune_endings(held: list, config: Config) -> dict[str, float]:
+    """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
+
+    A tenth of the F1 of frames and of the sustain pedal's presses is added: over a wide range of pedal thresholds the
+    ends are equally good, while presses are found several times as often or frames are lost.
+    """
+    best = {name: getattr(config.decode, name) for name in ENDING_GRID}
+    references = [Performance(r.with_ends("sounding")) for _, _, r in held]
+
+    def ending_score(values: dict[str, float]) -> float:
+        tried = config.replace(decode=values)
+        scores = []
+        for (_, activations, played), reference in zip(held, references, strict=True):
+            heard = decode_performance(activations, tried)
+            estimate = Performance(heard.with_ends("sounding"))
+            pedal = score_pedals(played.pedals, heard.pedals).get("pedal_sustain_f1", 0.0)
+            frame = score_frames(reference.notes, estimate.notes)["frame_f1"]
+            scores.append(score_notes(reference, estimate, offset_ratio=0.2) + 0.1 * pedal + 0.1 * frame)
+        return float(np.mean(scores))
+
+    for name, grid in ENDING_GRID.items():
+        best[name] = max(grid, key=lambda value, name=name: ending_score({**best, name: value}))
+    return best
+
+
+def tune_velocity(held: list, config: Config) -> dict[str, float]:
+    """Step three: how far velocities follow what all notes together tell, with the best mean note+velocity F1."""
+
+    def velocity_f1(amount: float) -> float:
+        tried = config.replace(decode={"velocity_smoothing": amount})
+        scores = [score_performance(reference, decode_performance(a, tried)) for _, a, reference in held]
+        return float(np.mean([s["note_velocity_f1"] for s in scores]))
+
+    return {"velocity_smoothing": max(SMOOTHING_GRID, key=velocity_f1)}
+
+
+def tune(model: torch.nn.Module, config: Config) -> tuple[Config, dict[str, float]]:
+    """All steps on whole validation recordings -> configuration with the thresholds, and the mean scores."""
+    held = validation_activations(model, dataclasses.replace(config, data=dataclasses.replace(
+        config.data, validation_limit=None)))  # fmt: skip
+    config = config.replace(decode=tune_onset(held, config))
+    config = config.replace(decode=tune_endings(held, config))
+    config = config.replace(decode=tune_velocity(held, config))
+    scores = [score_performance(reference, decode_performance(a, config)) for _, a, reference in held]
+    return config, {k: v["mean"] for k, v in average_scores(scores).items()}

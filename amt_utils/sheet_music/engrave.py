@@ -1,0 +1,111 @@
+"""MusicXML -> engraved pages: SVG by verovio, and a PDF of them by typst, whose wheels bring their own fonts."""
+
+from __future__ import annotations
+
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..system.errors import AmtError
+
+OPTIONS = {
+    "pageWidth": 2100, "pageHeight": 2970, "scale": 40,  # A4 in tenths of a millimetre
+    "footer": "none", "header": "auto", "breaks": "auto", "svgViewBox": True, "svgRemoveXlink": True,
+    "spacingSystem": 8, "bottomMarginHeader": 6,
+    "xmlIdSeed": 1,  # the same score gives the same file
+}  # fmt: skip
+_SVG = "{http://www.w3.org/2000/svg}"
+_FONT, DOT = "Leipzig", "\uecb7"
+
+
+def to_svg(musicxml: str, **options) -> list[str]:
+    """MusicXML text -> one SVG per page that needs no font; ``options`` are verovio's, over :data:`OPTIONS`."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(OPTIONS | options)
+    if not toolkit.loadData(musicxml):
+        raise AmtError("verovio could not read the score; save the MusicXML and open it in a notation program instead")
+    glyphs = Path(verovio.__file__).parent / "data" / _FONT
+    return [_plain_text(toolkit.renderToSVG(page), glyphs) for page in range(1, toolkit.getPageCount() + 1)]
+
+
+def to_pdf(pages: Sequence[str]) -> bytes:
+    """SVG pages -> one PDF, a page of paper for each."""
+    import typst
+
+    with tempfile.TemporaryDirectory() as folder:
+        lines = []
+        for number, page in enumerate(pages):
+            name = f"{number}.svg"
+            Path(folder, name).write_text(page, encoding="utf-8")
+            width, height = (float(x) for x in ET.fromstring(page).get("viewBox").split()[2:])
+            size = f"width: 210mm, height: {210 * height / width:.2f}mm, margin: 0mm"
+            lines.append(f'#page({size})[#image("{name}", width: 100%)]')
+        source = Path(folder, "score.typ")
+        source.write_text("\n".join(lines), encoding="utf-8")
+        return typst.compile(str(source))
+
+
+def _plain_text(svg: str, glyphs: Path) -> str:
+    """Text without nesting, and its notes (the metronome mark's) as paths.
+
+    Viewers rarely have the music font, and few but browsers place verovio's nested spans.
+    """
+    ET.register_namespace("", _SVG[1:-1])
+    root = ET.fromstring(svg)
+    for group in list(root.iter()):
+        for text in [child for child in group if child.tag == f"{_SVG}text"]:
+            place = list(group).index(text)
+            group.remove(text)
+            for offset, element in enumerate(_flatten(text, glyphs)):
+                group.insert(place + offset, element)
+    return ET.tostring(root, encoding="unicode")
+
+
+_INHERITED = ("x", "y", "text-anchor", "font-size", "font-style", "font-weight", "font-family")
+
+
+def _flatten(text: ET.Element, glyphs: Path) -> list[ET.Element]:
+    """One text element of nested spans -> text elements of plain spans, one per place, and drawn glyphs."""
+    runs: list[tuple[str, dict[str, str]]] = []
+
+    def walk(element: ET.Element, style: dict[str, str]) -> None:
+        style = style | {name: element.get(name) for name in _INHERITED if element.get(name)}
+        if (element.text or "").strip() and not element.tag.endswith("title"):
+            runs.append((element.text, style))
+        for child in element:
+            walk(child, style)
+
+    walk(text, {})
+    elements: list[ET.Element] = []
+    current, shift = None, 0.0
+    for string, style in runs:
+        place = {name: style[name] for name in ("x", "y", "text-anchor") if name in style}
+        if style.get("font-family") == _FONT:
+            scale = float(style.get("font-size", "720px").removesuffix("px")) / 1000 * 0.7
+            for sign in string:
+                x, y = float(place.get("x", 0)) + shift, float(place.get("y", 0))
+                elements += _glyph(glyphs, sign, x, y, scale)
+                shift += (200 if sign == DOT else 380) * scale
+            continue
+        if current is None or current[0] != place:
+            moved = place | ({"x": f"{float(place.get('x', 0)) + shift:.0f}"} if shift else {})
+            current = place, ET.Element(f"{_SVG}text", moved)
+            elements.append(current[1])
+        looks = {name: value for name, value in style.items() if name not in place}
+        ET.SubElement(current[1], f"{_SVG}tspan", looks).text = string
+    return elements
+
+
+def _glyph(glyphs: Path, sign: str, x: float, y: float, scale: float) -> list[ET.Element]:
+    """One sign of verovio's font, drawn with its base line at ``y``; nothing where the font has it not."""
+    file = glyphs / f"{ord(sign):04X}.xml"
+    if not file.is_file():
+        return []
+    group = ET.Element(f"{_SVG}g", transform=f"translate({x:.0f},{y:.0f}) scale({scale:.3f})")
+    for path in ET.parse(file).getroot().iter("path"):
+        ET.SubElement(group, f"{_SVG}path", transform="scale(1,-1)", d=path.get("d", ""))
+    return [group]

@@ -1,0 +1,259 @@
+"""A performance -> sheet music: beats, bars, two staves, voices, names, pedal marks; MusicXML, SVG, PDF, tempo map.
+
+    notes → events → beats and metre → ticks → hands → voices, lengths → symbols → MusicXML → engraving
+
+``make_score`` does it all; what it guesses (tempo, metre, key, pick-up) can be given instead.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..music.midi import TempoMap
+from ..music.notes import SUSTAIN, Performance, check_notes
+from ..system.errors import AmtError
+from .beats import Beats, find_beats
+from .events import find_events
+from .hands import LEFT, RIGHT, assign_hands
+from .layout import choose_clefs, lay_bars, pedal_marks
+from .metre import Metre
+from .musicxml import Page, note_id, to_musicxml
+from .notation import Bars, write_voice
+from .quantise import quantise, ticks_per_beat
+from .spelling import Key, estimate_key, spell
+from .tracking import BeatModel
+from .voices import separate_voices, write_lengths
+
+POSITION = np.dtype(
+    [("note", "i8"), ("measure", "i8"), ("beat", "f8"), ("tick", "i8"), ("length", "i8"), ("staff", "i1"),
+     ("voice", "i1"), ("id", "U24")]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sheet music of a performance.
+
+    Attributes:
+        page: what is written, ready for :func:`amt_utils.sheet_music.musicxml.to_musicxml`.
+        beats: the beat grid in seconds.
+        first_tick: tick of the page that falls on ``beats.times[0]``.
+        positions: one row per written note, ordered by tick: ``note`` (index into the performance's notes),
+            ``measure`` (as printed; 0 is a pick-up), ``beat`` (1.0 is the bar's first), ``tick`` and ``length`` (24 to
+            the quarter), ``staff`` (1 upper), ``voice``, ``id`` (of the note's element in MusicXML and SVG).
+            Notes struck again at the same place of the grid are written once.
+    """
+
+    page: Page
+    beats: Beats
+    first_tick: int
+    positions: np.ndarray
+
+    @property
+    def metre(self) -> Metre:
+        return self.page.bars.metre
+
+    @property
+    def key(self) -> Key:
+        return self.page.key
+
+    @property
+    def tempo(self) -> float:
+        """Median beats of the metre per minute."""
+        return self.page.tempo
+
+    @cached_property
+    def musicxml(self) -> str:
+        return to_musicxml(self.page)
+
+    def save_musicxml(self, path: str | os.PathLike) -> Path:
+        """Writes MusicXML, whole or not at all."""
+        return _save(path, self.musicxml.encode())
+
+    def to_svg(self, **options) -> list[str]:
+        """One SVG per page; ``options`` are verovio's (``scale``, ``pageWidth`` ...)."""
+        from .engrave import to_svg
+
+        return to_svg(self.musicxml, **options)
+
+    def save_svg(self, path: str | os.PathLike, **options) -> list[Path]:
+        """Writes ``score.svg``, and ``score-2.svg`` ... where there are more pages."""
+        path, pages = Path(path), self.to_svg(**options)
+        names = [path] + [path.with_stem(f"{path.stem}-{i}") for i in range(2, 1 + len(pages))]
+        return [_save(name, page.encode()) for name, page in zip(names, pages, strict=True)]
+
+    def save_pdf(self, path: str | os.PathLike, **options) -> Path:
+        """Writes all pages as one PDF."""
+        from .engrave import to_pdf
+
+        return _save(path, to_pdf(self.to_svg(**options)))
+
+    def to_tick(self, seconds) -> np.ndarray:
+        """Seconds of the recording -> ticks of the page (float)."""
+        return self.beats.to_beat(seconds) * ticks_per_beat(self.beats) + self.first_tick
+
+    def to_seconds(self, tick) -> np.ndarray:
+        """Ticks of the page -> seconds of the recording."""
+        return self.beats.to_seconds((np.asarray(tick, float) - self.first_tick) / ticks_per_beat(self.beats))
+
+    def where(self, seconds: float) -> tuple[int, float]:
+        """Where the recording is at ``seconds``: measure (as printed) and beat (1.0 is the bar's first)."""
+        return _measure_and_beat(self.page.bars, float(self.to_tick(seconds)))
+
+    @cached_property
+    def tempo_map(self) -> TempoMap:
+        """Tempo and metre for :func:`amt_utils.music.midi.write_midi`: bars of a DAW fall on the bars of the score."""
+        return _tempo_map(self)
+
+
+def make_score(
+    performance: Performance,
+    *,
+    tempo: float | None = None,
+    metre: str | tuple[int, int] | Metre | None = None,
+    key: str | Key | None = None,
+    pickup: float | None = None,
+    title: str = "",
+    model: BeatModel | None = None,
+) -> Score:
+    """Notes with key ends and pedals -> sheet music.
+
+    Args:
+        performance: may be empty.
+        tempo: beats of the metre per minute, about; estimated when ``None``.
+        metre: ``"3/4"``; estimated when ``None``.
+        key: ``"Eb"``, ``"F#m"``; estimated when ``None``.
+        pickup: beats before the first full bar, from the first note on; estimated when ``None``.
+        title: printed above the music.
+        model: of the beat tracker.
+
+    Raises:
+        AmtError: an argument is not of its range.
+    """
+    notes = check_notes(performance.notes)
+    if tempo is not None and not 10 <= tempo <= 600:
+        raise AmtError(f"tempo {tempo}: beats per minute must lie in 10..600")
+    if pickup is not None and not 0 <= pickup < 32:
+        raise AmtError(f"pickup {pickup}: beats before the first full bar must lie in 0..32")
+    asked = Metre.parse(metre) if metre is not None else None
+    key = Key.parse(key) if key is not None else estimate_key(notes["pitch"], notes["offset"] - notes["onset"])
+    if not len(notes):
+        return _empty_score(asked or Metre(), key, tempo or 120.0, title)
+    events = find_events(notes)
+    beats = find_beats(events, tempo=tempo, metre=asked, pickup=pickup, model=model)
+    event_tick, beats = quantise(events, beats)
+    tick = event_tick[events.of_note]
+    bars, shift = lay_bars(tick, beats, pickup)
+    tick = tick + shift
+    per_beat = ticks_per_beat(beats)
+    ends = beats.to_beat(notes["offset"]) * per_beat - beats.to_beat(notes["onset"]) * per_beat
+    written = _first_of_each(notes["pitch"], tick)
+    last = int(np.max(tick + np.minimum(np.maximum(ends, 3), 2 * bars.ticks)))
+    bars = replace(bars, count=int(bars.number(max(last - 4, int(tick.max())))) + 1)
+    steps, alters, octaves = spell(notes["pitch"], tick, key)
+    hands = assign_hands(notes)
+    carried = performance.with_ends("sounding")["offset"] > notes["offset"] + 0.05
+    loose = _end_under_pedal(notes, performance.pedals)
+    lead = bars.ticks - bars.pickup if bars.pickup else 0
+    first_beat = (lead + shift) // per_beat  # of beats.times[0], from the (whole) first bar's beginning
+    division = {int(first_beat + b): int(s) for b, s in enumerate(beats.divisions) if s > 1}
+    voices, placed = [], []
+    for hand, staff in ((RIGHT, 1), (LEFT, 2)):
+        own = written[hands[written] == hand]
+        own = own[np.lexsort((notes["pitch"][own], tick[own]))]
+        chords = separate_voices(tick[own], notes["pitch"][own], ends[own], bars.number(tick[own]), loose[own])
+        for chord in chords:
+            chord.notes = [int(own[i]) for i in chord.notes]
+            chord.tick += lead
+        write_lengths(chords, ends, carried, bars.beat, division, bars.end + lead)
+        for chord in chords:
+            chord.tick -= lead
+        for voice in (1, 2):
+            line = [chord for chord in chords if chord.voice == voice]
+            voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
+            placed += [(chord, note, staff) for chord in line for note in chord.notes]
+    names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
+    page = Page(
+        bars, key, beats.tempo, voices, names, choose_clefs(voices, names, bars.count),
+        pedal_marks(performance.pedals, beats, shift, bars), title,
+    )  # fmt: skip
+    return Score(page, beats, shift, _positions(placed, bars))
+
+
+def _end_under_pedal(notes: np.ndarray, pedals: np.ndarray, late: float = 0.15) -> np.ndarray:
+    """``(n,)`` whether the sustain pedal is down where a note ends, or came up less than ``late`` seconds before."""
+    own = pedals[pedals["kind"] == SUSTAIN]
+    if not len(own):
+        return np.zeros(len(notes), bool)
+    last = np.searchsorted(own["onset"], notes["offset"]) - 1
+    return (last >= 0) & (own["offset"][last] + late > notes["offset"])
+
+
+def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
+    """Indices of the notes to write: of several at one key and tick, the first."""
+    _, first = np.unique(np.column_stack([tick, pitch]), axis=0, return_index=True)
+    return np.sort(first)
+
+
+def _positions(placed: list, bars: Bars) -> np.ndarray:
+    rows = np.zeros(len(placed), POSITION)
+    for row, (chord, note, staff) in zip(rows, placed, strict=True):
+        measure, beat = _measure_and_beat(bars, chord.tick)
+        values = (note, measure, beat, chord.tick, chord.length, staff, chord.voice, note_id(note, 0))
+        for name, value in zip(POSITION.names, values, strict=True):
+            row[name] = value
+    return rows[np.lexsort((rows["note"], rows["tick"]))]
+
+
+def _measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
+    number = int(bars.number(tick))
+    return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.beat)
+
+
+def _tempo_map(score: Score) -> TempoMap:
+    bars, quarters = score.page.bars, score.metre.quarters_per_beat
+    per_beat = int(round(960 * quarters))
+    # tick 0 is second 0: what comes before the first whole bar is counted in beats of equal length
+    numbers = range(1 if bars.pickup else 0, bars.count + 1)
+    number = next((n for n in numbers if score.to_seconds(bars.start(n)) > -0.05), bars.count)
+    begin = max(float(score.to_seconds(bars.start(number))), 0.0)
+    usual = 60 / score.tempo
+    lead = max(int(round(begin / usual)), int(begin > 0.3 * usual))
+    ticks = np.arange(bars.start(number), max(bars.end, bars.start(number) + bars.beat) + 1, bars.beat)
+    times = np.concatenate([np.linspace(0, begin, lead + 1)[:-1] if lead else [], score.to_seconds(ticks)])
+    times[0] = 0.0
+    tempos, clock = [], 0.0
+    for i, until in enumerate(times[1:]):
+        tempo = int(np.clip(round((until - clock) / quarters * 1e6), 1, 0xFFFFFF))
+        clock += tempo * quarters / 1e6  # rounding does not add up
+        if not tempos or tempos[-1][1] != tempo:
+            tempos.append((i * per_beat, tempo))
+    metre = score.metre
+    upbeat = lead % metre.beats
+    signatures = [(0, metre.numerator, metre.denominator)]
+    if upbeat:
+        signatures = [(0, upbeat * metre.numerator // metre.beats, metre.denominator)]
+        signatures.append((upbeat * per_beat, metre.numerator, metre.denominator))
+    return TempoMap(960, tuple(tempos), tuple(signatures), ((0, score.key.name),))
+
+
+def _empty_score(metre: Metre, key: Key, tempo: float, title: str) -> Score:
+    bars = Bars(metre, 0, 1)
+    beats = Beats(np.arange(metre.beats + 1) * 60 / tempo, metre, 0, np.ones(metre.beats, int))
+    voices = [(staff, 1, write_voice([], bars)) for staff in (1, 2)]
+    page = Page(bars, key, tempo, voices, [], (["treble"], ["bass"]), [], title)
+    return Score(page, beats, 0, np.zeros(0, POSITION))
+
+
+def _save(path: str | os.PathLike, content: bytes) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+    return path

@@ -1,0 +1,94 @@
+"""A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
+
+What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
+yet: the weights that lead from them are zero. Added blocks begin as the identity, added harmonics at zero. The larger
+network says what the smaller one said, to rounding, and learns on from there.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..models import build_model
+from ..models.residual import channel_widths
+from ..system.errors import AmtError
+
+# layer -> what its outputs and its inputs are channels of; names that are no width stay as they are
+LAYERS = (
+    (r"pedal_head|pedal_cue\.(rolls|time)", ["all"], ["all"]),
+    (r"onset_bins", ["trunk"], ["trunk"]),
+    (r"onset_stem\.second", ["stem"], ["stem"]),
+    (r"onset_stem", ["stem"], ["input"]),
+    (r"onset_harmonics", ["trunk"], ["stem"]),
+    (r"onset_keys\.0", ["key"], ["trunk"]),
+    (r"duration_stem", ["key"], ["input"]),
+    (r"duration_keys\.0", ["key"], ["key", "key"]),
+    (r"(onset|duration)_keys", ["key"], ["key"]),
+    (r".*lstm\.weight_hh", ["hidden"] * 4, ["hidden"]),
+    (r"onset_lstm", ["hidden"] * 4, ["key"]),
+    (r"duration_lstm", ["hidden"] * 4, ["key", "attack"]),
+    (r"pedal_state", ["states"], ["hidden", "hidden"]),
+    (r"pedal_cue\.sound", ["cues"], ["key", "key", "states and floor"]),
+    (r"onset_head|duration_heads", ["output"], ["hidden", "hidden"]),
+)
+# added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
+SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\."
+
+
+def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:
+    """Weights of a ``residual_hcqt_hppnet`` -> those of a larger one that hears the same.
+
+    Args:
+        weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
+        small, large: configurations; only the sizes, ``hdconv_harmonics`` and ``register`` in ``model`` may differ.
+        seed: of what is added.
+
+    Raises:
+        AmtError: the large network is not at least as large everywhere, or is another network.
+    """
+    if small.model.name != "residual_hcqt_hppnet" or large.model.name != small.model.name or not large.model.residual:
+        raise AmtError("only residual_hcqt_hppnet with its residual blocks grows, and only into itself")
+    few, many = small.model.hdconv_harmonics, large.model.hdconv_harmonics
+    if small.feature != large.feature or many[: len(few)] != few:
+        raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
+    old, new = channel_widths(small.model), channel_widths(large.model)
+    if any(new[name] < old[name] for name in old):
+        raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")
+    torch.manual_seed(seed)
+    grown = build_model(large).state_dict()
+    for name, fresh in grown.items():
+        inside = name.removeprefix("network.")
+        if name in weights:
+            grown[name] = _set_into(fresh, weights[name], inside, old, new) if inside != name else weights[name]
+        elif re.search(SILENT, name):
+            grown[name] = torch.zeros_like(fresh)
+    return grown
+
+
+def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new: dict[str, int]) -> Tensor:
+    """``tensor`` at its place in ``fresh``; what its rows would hear of added channels is zero."""
+    if tensor.ndim == 0:
+        return tensor
+    outputs, inputs = next((o, i) for pattern, o, i in LAYERS if re.match(pattern, name))
+    rows = _places(outputs, tensor.shape[0], old, new)
+    out = fresh.clone()
+    if tensor.ndim == 1 or fresh.shape[1] == tensor.shape[1] == 1:  # a vector, a register
+        out[rows] = tensor
+    else:
+        out[rows] = 0.0
+        out[rows[:, None], _places(inputs, tensor.shape[1], old, new)] = tensor
+    return out
+
+
+def _places(channels: list[str], size: int, old: dict[str, int], new: dict[str, int]) -> Tensor:
+    """Where ``size`` old channels stand among the new; what is no width takes what is left of ``size``."""
+    left = size - sum(old.get(channel, 0) for channel in channels)
+    places, begin = [], 0
+    for channel in channels:
+        places.append(begin + torch.arange(old.get(channel, left)))
+        begin += new.get(channel, left)
+    return torch.cat(places)

@@ -1,0 +1,86 @@
+"""Optuna's journal file, made to survive kills and copied to other places (see :mod:`.study`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from ...system.errors import AmtError
+
+
+class SafeJournal(JournalFileBackend):
+    """Optuna's journal, except that a line cut short by a kill is removed before the next one is appended.
+
+    Optuna itself would append to it, after which nobody can read the file again.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # a worker killed while it held the lock blocks the others for ten seconds
+        self._own_lock = JournalFileOpenLock(str(path), grace_period=10)
+        super().__init__(str(path), lock_obj=self._own_lock)
+
+    def append_logs(self, logs: list[dict]) -> None:
+        self._own_lock.acquire()
+        try:
+            cut_partial_line(Path(self._file_path))
+        finally:
+            self._own_lock.release()
+        super().append_logs(logs)
+
+
+def cut_partial_line(path: Path) -> None:
+    """Truncate ``path`` after its last newline."""
+    with open(path, "rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65_536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
+
+
+def fetch_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
+    """Replace ``path`` by the longest mirrored copy that begins with it."""
+    best = own = _whole_lines(path)
+    for mirror in mirrors:
+        other = _whole_lines(Path(mirror) / path.name)
+        if not (other.startswith(own) or own.startswith(other)):
+            raise AmtError(f"{Path(mirror) / path.name}: of another study; name another --mirror or --folder")
+        best = max(best, other, key=len)
+    if best is not own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path, best)
+
+
+def publish_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
+    """Copy the journal's whole lines to the mirrors; a mirror that cannot be written is named and left."""
+    content = _whole_lines(path)
+    for mirror in mirrors:
+        try:
+            Path(mirror).mkdir(parents=True, exist_ok=True)
+            if content.startswith(_whole_lines(Path(mirror) / path.name)):  # never over another machine's trials
+                _write_atomically(Path(mirror) / path.name, content)
+            else:
+                print(f"{mirror}: holds trials that are not in {path}; nothing was copied there")
+        except OSError as error:
+            print(f"{mirror}: the journal was not copied ({error}); the local one is safe")
+
+
+def _whole_lines(path: Path) -> bytes:
+    content = path.read_bytes() if path.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_bytes(content)
+    os.replace(partial, path)

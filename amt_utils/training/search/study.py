@@ -1,0 +1,250 @@
+"""Search for good training settings and thresholds with Optuna, in pieces, on any number of machines (notebook 07).
+
+A study lives in a journal file (or in a database, ``--storage postgresql://…``). It can be stopped or killed at any
+moment: a half-written last line is cut off by the next writer, trials whose worker is gone are tried again *from
+their own checkpoint*, and the journal is copied to the mirrors after every trial. Trials that fall behind are pruned
+by the note F1 that the training reports after each epoch. The best trial is written as a configuration file::
+
+    python -m amt_utils search --config base.json --folder search --trials 40 --workers 2
+    python -m amt_utils train --config search/best.json
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ...config import Config, save_config
+from ...system.errors import AmtError
+from .journal import SafeJournal, fetch_journal, publish_journal
+
+# section.field: ("log" | "float" | "int", low, high) or ("choice", options)
+SPACE: dict[str, list] = {
+    "train.learning_rate": ["log", 3e-4, 1e-2],
+    "train.weight_decay": ["log", 1e-4, 1e-1],
+    "loss.onset_pos_weight": ["log", 1.0, 5.0],
+    "loss.offset": ["log", 0.2, 2.0],
+    "loss.frame": ["log", 0.3, 3.0],
+    "loss.velocity": ["log", 0.1, 3.0],
+    "model.size": ["choice", ["tiny", "base"]],
+    "model.dropout": ["float", 0.0, 0.3],
+}
+RETRIES = 3  # how often a trial whose worker was lost is taken up again
+LOST_AFTER = timedelta(hours=13)  # a trial begun longer ago on another machine is lost: no free session lasts longer
+# a trial: configuration, folder for its checkpoints, report(epoch, note F1) which may raise TrialPruned -> note F1
+Objective = Callable[[Config, Path, Callable[[int, float], None]], float]
+
+
+def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str | os.PathLike] = ()) -> optuna.Study:
+    """A study that maximises, new or continued.
+
+    Args:
+        name: its name.
+        storage: a journal file, or a database address such as ``sqlite:///study.db`` or ``postgresql://…``.
+        mirrors: folders with copies of the journal; the longest one continues the local one.
+
+    Raises:
+        AmtError: the storage cannot be opened, or a mirror holds a different study's journal.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    text = os.fspath(storage)
+    try:
+        if "://" in text:
+            # workers of several machines meet here: wait for each other rather than fail
+            arguments = {"connect_args": {"timeout": 60}} if text.startswith("sqlite") else {"pool_pre_ping": True}
+            backend = optuna.storages.RDBStorage(text, engine_kwargs=arguments)
+        else:
+            fetch_journal(Path(text), mirrors)
+            backend = JournalStorage(SafeJournal(text))
+        return optuna.create_study(
+            study_name=name,
+            storage=backend,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(multivariate=True, constant_liar=True, n_startup_trials=8),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+        )
+    except ImportError as error:
+        raise AmtError(f"--storage {_hide_password(text)}: its driver is missing ({error}); install it") from error
+    except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise AmtError(f"--storage {_hide_password(text)}: cannot be opened ({type(error).__name__})") from error
+
+
+def apply_values(config: Config, values: dict[str, object]) -> Config:
+    """``{"train.learning_rate": 1e-3}`` into the configuration; an unknown name is an error."""
+    changes: dict[str, dict] = {}
+    known = config.to_dict()
+    for name, value in values.items():
+        section, _, field = name.partition(".")
+        if field not in known.get(section, {}):
+            raise AmtError(f"search space: {name!r} is no field of the configuration")
+        changes.setdefault(section, {})[field] = value
+    return config.replace(**changes)
+
+
+def suggest(trial: Trial, space: dict[str, list]) -> dict[str, object]:
+    """One value for every name in the search space."""
+    values = {}
+    for name, (kind, *rest) in space.items():
+        if kind == "choice":
+            values[name] = trial.suggest_categorical(name, rest[0])
+        elif kind == "int":
+            values[name] = trial.suggest_int(name, *rest)
+        elif kind in ("float", "log"):
+            values[name] = trial.suggest_float(name, *rest, log=kind == "log")
+        else:
+            raise AmtError(f"search space: {name}: {kind!r} must be 'log', 'float', 'int' or 'choice'")
+    return values
+
+
+def revive_lost(study: optuna.Study) -> list[int]:
+    """Close the trials whose worker is gone and queue their values again; the numbers of those closed."""
+    closed = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_alive(trial):
+            continue
+        try:
+            study.tell(trial.number, state=TrialState.FAIL)
+        except ValueError:  # another worker was quicker
+            continue
+        closed.append(trial.number)
+        retries = trial.user_attrs.get("retries", 0)
+        if retries < RETRIES and trial.params:
+            attributes = {"run": trial.user_attrs.get("run", trial.number), "retries": retries + 1}
+            study.enqueue_trial(trial.params, user_attrs=attributes)
+    return closed
+
+
+def _is_alive(trial: FrozenTrial) -> bool:
+    host, pid = trial.user_attrs.get("host"), trial.user_attrs.get("pid")
+    if host == socket.gethostname() and pid is not None:
+        return _process_mark(pid) == trial.user_attrs.get("process")
+    return trial.datetime_start is not None and datetime.now() - trial.datetime_start < LOST_AFTER
+
+
+def _process_mark(pid: int) -> str | None:
+    """What tells a process from a later one with the same number: when it began. None when it does not run."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:  # not Linux
+        return "runs"
+
+
+def run_search(
+    config: Config,
+    folder: str | os.PathLike,
+    objective: Objective,
+    *,
+    space: dict[str, list] | None = None,
+    storage: str | os.PathLike | None = None,
+    trials: int = 20,
+    seconds: float | None = None,
+    mirrors: Iterable[str | os.PathLike] = (),
+    name: str = "amt",
+) -> optuna.Study:
+    """Run trials until ``trials`` of the study are finished (by whichever worker) or ``seconds`` are over.
+
+    Args:
+        config: what every trial starts from.
+        folder: gets the journal, one folder per trial, and ``best.json``.
+        objective: trains one configuration (see :data:`Objective`).
+        space: what is searched; :data:`SPACE` unless given.
+        storage: a journal file or database address; ``folder/study.journal`` unless given.
+        mirrors: folders that get a copy of the journal and ``best.json`` after every trial.
+
+    Returns:
+        The study.
+    """
+    folder, mirrors = Path(folder), [Path(m) for m in mirrors]
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = storage or folder / "study.journal"
+    space = SPACE if space is None else space
+    deadline = time.monotonic() + (math.inf if seconds is None else seconds)
+    study = open_study(name, storage, mirrors=mirrors)
+    revive_lost(study)
+
+    def run_trial(trial: Trial) -> float:
+        trial.set_user_attr("host", socket.gethostname())
+        trial.set_user_attr("pid", os.getpid())
+        trial.set_user_attr("process", _process_mark(os.getpid()))
+        run = _run_folder(folder, trial)
+
+        def report(epoch: int, score: float) -> None:
+            if math.isfinite(score):
+                trial.report(score, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+            if time.monotonic() > deadline:
+                raise KeyboardInterrupt
+
+        try:
+            return objective(apply_values(config, suggest(trial, space)), run, report)
+        except KeyboardInterrupt:  # Ctrl-C, or the time is over: the trial goes on another time
+            attributes = {"run": trial.user_attrs.get("run", trial.number)}
+            study.enqueue_trial(trial.params, user_attrs=attributes)
+            raise
+
+    def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+        best = _best_number(study)
+        for other in finished(study):
+            if other.number != best:
+                shutil.rmtree(_run_folder(folder, other), ignore_errors=True)
+        write_best(study, config, folder / "best.json")
+        if "://" not in os.fspath(storage):
+            publish_journal(Path(storage), mirrors)
+        for mirror in mirrors:
+            if (folder / "best.json").exists() and mirror.is_dir():
+                shutil.copy2(folder / "best.json", mirror / "best.json")
+        if len(finished(study)) >= trials:
+            study.stop()
+
+    if len(finished(study)) < trials:
+        try:
+            study.optimize(run_trial, timeout=seconds, callbacks=[after_trial], catch=(FloatingPointError,))
+        except KeyboardInterrupt:
+            print("stopped; the trial under way goes on when the search is started again")
+    return study
+
+
+def _run_folder(folder: Path, trial: Trial | FrozenTrial) -> Path:
+    return folder / f"trial_{trial.user_attrs.get('run', trial.number):04d}"
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that were completed or pruned."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def _best_number(study: optuna.Study) -> int | None:
+    return study.best_trial.number if study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) else None
+
+
+def write_best(study: optuna.Study, config: Config, path: Path) -> Config | None:
+    """The best trial's configuration as a file that ``train`` takes; None before the first trial is complete."""
+    if _best_number(study) is None:
+        return None
+    best = apply_values(config, study.best_trial.params)
+    save_config(best, path)
+    return best
+
+
+def _hide_password(address: str) -> str:
+    scheme, separator, rest = address.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]

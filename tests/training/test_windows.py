@@ -1,0 +1,156 @@
+"""Windows depend on seed and index alone, and their labels fit their sound."""
+
+import numpy as np
+import pytest
+import torch
+
+from amt_utils.audio.features import HCQT
+from amt_utils.config import KEY_ROLLS, Config, FeatureConfig
+from amt_utils.data.library import load_performances
+from amt_utils.data.maestro.miniature import make_miniature
+from amt_utils.data.synth import DECIBELS_PER_VELOCITY
+from amt_utils.music.notes import make_notes
+from amt_utils.system.errors import AmtError
+from amt_utils.training.losses import compute_losses
+from amt_utils.training.variations import vary_octaves
+from amt_utils.training.windows import ResumableSampler, WindowDataset
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    return make_miniature(tmp_path_factory.mktemp("miniature"), sample_rate=16_000, stereo=False)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AMT_WORK", str(tmp_path))
+
+
+def configure(miniature, **data) -> Config:
+    data = {"recordings": (str(miniature),), "midi": (str(miniature),), "window_seconds": 2.0, **data}
+    return Config().replace(data=data)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_windows_are_functions_of_the_index(miniature, augment):
+    config = configure(miniature, augment=augment)
+    one, two = WindowDataset(config), WindowDataset(config)
+    for index in (0, 7, 123_456_789):
+        a, b = one[index], two[index]
+        assert all(torch.equal(a[name], b[name]) for name in a)
+        assert a["audio"].shape == (32_000,)
+        assert a["onset"].shape == (101, 88)
+        assert a["mask"].shape == (101,)
+        assert a["audio"].abs().max() <= 1
+    assert not torch.equal(one[0]["audio"], one[1]["audio"])
+
+
+@pytest.mark.parametrize("share", [(1.0, 0.0), (0.0, 1.0)])
+def test_labels_fit_the_sound(miniature, share):
+    """After an onset its key's bins are louder than before, in recordings and in renderings, also when detuned."""
+    dataset = WindowDataset(configure(miniature, recordings_weight=share[0], midi_weight=share[1]))
+    feature = HCQT(FeatureConfig(harmonics=(1.0,)))
+    rises, elsewhere = [], []
+    for index in range(12):
+        item = dataset[index]
+        keys = feature(item["audio"][None])[0, 0].reshape(101, 88, 4).amax(-1)
+        for frame, key in (item["onset"] > 0.7).nonzero().tolist():
+            if 12 <= frame <= 95:
+                rises.append(float(keys[frame + 3, key] - keys[frame - 4, key]))
+                elsewhere.append(float(keys[frame - 5, key] - keys[frame - 12, key]))
+    assert len(rises) > 30
+    assert np.mean(np.array(rises) > 0.02) > 0.7
+    assert np.mean(rises) > np.mean(elsewhere) + 0.1
+
+
+def test_velocity_tells_how_loud_a_note_sounds(miniature):
+    """Whatever the gain of a window and the touch of its piano: one scale from velocity to level."""
+    dataset = WindowDataset(configure(miniature, recordings=()))
+    feature = HCQT(FeatureConfig(harmonics=(1.0,)))
+    velocity, level = [], []
+    for index in range(20):
+        item = dataset[index]
+        keys = feature(item["audio"][None])[0, 0].reshape(101, 88, 4).amax(-1)
+        for frame, key in (item["onset"] > 0.7).nonzero().tolist():
+            if frame < 95 and 30 <= key <= 60 and keys[frame + 3].argmax() == key:  # not drowned in a louder note
+                velocity.append(127 * float(item["velocity"][frame, key]))
+                level.append(100 * float(keys[frame + 3, key]))
+    assert len(velocity) > 20
+    slope, _ = np.polyfit(velocity, level, 1)
+    assert slope == pytest.approx(DECIBELS_PER_VELOCITY, rel=0.25)
+    assert np.corrcoef(velocity, level)[0, 1] > 0.8
+
+
+def test_recordings_can_teach_differences_of_velocity_alone(miniature):
+    item = WindowDataset(configure(miniature, midi=(), recordings_velocity=False))[0]
+    batch = {name: value[None] for name, value in item.items()}
+    assert float(batch["velocity_relative"]) == 1
+    logits = {name: torch.zeros_like(batch[name]) for name in ("pedal", *KEY_ROLLS)}
+
+    def slope_at(velocity: torch.Tensor, relative: float) -> float:
+        """How much the velocity loss would change with the logits of ``velocity``."""
+        heard = logits["velocity"] = torch.logit(velocity.clamp(0.01, 0.99)).requires_grad_()
+        known = {**batch, "velocity_relative": torch.tensor([relative])}
+        compute_losses(logits, known, Config().loss)["velocity"].backward()
+        return float(heard.grad.abs().sum())
+
+    right = batch["velocity"] * 0.5 + 0.25
+    batch["velocity"] = right + 0.1
+    assert slope_at(right, relative=1) < 1e-4 < slope_at(right, relative=0)
+    assert slope_at(1 - right, relative=1) > 1e-3
+    assert float(WindowDataset(configure(miniature, midi=()))[0]["velocity_relative"]) == 0
+
+
+def test_short_recordings_are_padded_and_masked(miniature):
+    dataset = WindowDataset(configure(miniature, midi=(), window_seconds=120.0, augment=False))
+    item = dataset[3]
+    seconds = float(item["mask"].sum()) * 0.02
+    assert 1 < seconds < 119
+    assert float(item["audio"][int(seconds * 16_000) + 400 :].abs().max()) == 0
+
+
+def test_splits_are_kept_and_parsed_once(miniature, tmp_path):
+    train = load_performances(miniature, split="train")
+    test = load_performances(miniature, split="test")
+    assert len(train) > len(test) > 0
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+    again = load_performances(miniature, split="train")
+    assert all(np.array_equal(a.notes, b.notes) for a, b in zip(train, again, strict=True))
+    with pytest.raises(AmtError, match="no MIDI files for split"):
+        load_performances(miniature, split="rehearsal")
+
+
+def test_no_source_or_a_missing_one_is_named(tmp_path):
+    with pytest.raises(AmtError, match="both empty"):
+        WindowDataset(Config())
+    with pytest.raises(AmtError, match="nowhere"):
+        WindowDataset(Config().replace(data={"midi": (str(tmp_path / "nowhere"),)}))
+
+
+def test_the_sampler_goes_on_where_it_stopped():
+    sampler = ResumableSampler(12)
+    assert list(sampler) == list(range(12))
+    resumed = ResumableSampler(12)
+    resumed.load_state_dict({"position": 17})
+    assert list(resumed) == list(range(17, 24))
+    assert len(resumed) == 7
+    both = [ResumableSampler(12, rank=r, replicas=2) for r in (0, 1)]
+    assert sorted(i for s in both for i in s) == list(range(12))
+
+
+def test_octaves_vary_and_stay_about_as_many():
+    rng = np.random.default_rng(0)
+    onset = np.repeat(np.arange(300) * 0.2, 2) + rng.uniform(0, 0.01, 600)
+    pitch = np.stack([rng.integers(30, 90, 300), np.zeros(300, int)], axis=1)
+    pitch[:, 1] = pitch[:, 0] + np.where(rng.random(300) < 0.3, 12, 7)
+    notes = make_notes(onset, onset + 0.15, pitch.ravel(), np.full(600, 60))
+
+    def doublings(notes):
+        together = np.abs(notes["onset"][:, None] - notes["onset"]) < 0.03
+        return int((together & (notes["pitch"][:, None] - notes["pitch"] == 12)).sum())
+
+    varied = vary_octaves(notes, rng)
+    kept = np.isin(notes[["onset", "pitch"]], varied[["onset", "pitch"]])
+    assert 0.3 * doublings(notes) < (~kept).sum() < 0.7 * doublings(notes)
+    assert 0.6 * doublings(notes) < doublings(varied) < 1.4 * doublings(notes)
+    assert varied["pitch"].max() <= 108
