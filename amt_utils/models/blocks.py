@@ -15,6 +15,7 @@ from ..system.errors import AmtError
 
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
 BLOCK, CONTEXT = 120, 60  # frames: what an LSTM decides at once when transcribing, and hears on either side of it
+SILENT_LOGIT = -12.0  # probability 6e-6
 PIECE = 30_000  # frames: ten minutes of what is read as a whole
 
 
@@ -80,11 +81,19 @@ class HDConv(nn.Module):
     sit on the k-th harmonic and the k-th sub-harmonic of its centre. ``k = 1`` is an ordinary 1×3 convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, harmonics: tuple[int, ...], *, bins_per_octave: int):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        harmonics: tuple[int, ...],
+        *,
+        bins_per_octave: int,
+        bias_everywhere: bool = False,  # as published; one bias does the same, since the branches are summed
+    ):
         super().__init__()
         dilations = [max(1, round(bins_per_octave * math.log2(k))) for k in harmonics]
         self.branches = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, (1, 3), padding=(0, d), dilation=(1, d), bias=i == 0)
+            nn.Conv2d(c_in, c_out, (1, 3), padding=(0, d), dilation=(1, d), bias=bias_everywhere or i == 0)
             for i, d in enumerate(dilations)
         )
 
@@ -180,6 +189,18 @@ class PedalHead(nn.Module):
         if self.second_lstm is not None:
             heard = run_in_pieces(self.second_lstm, heard)
         return torch.cat([self.out(part.to(self.out.weight.dtype)) for part in heard.split(PIECE, dim=1)], dim=1)
+
+
+class NoPedals(nn.Module):
+    """The pedal head of networks that know no pedals: ``(B, T, C)`` -> logits ``(B, T, 3)`` that say no."""
+
+    def forward(self, cue: Tensor) -> Tensor:
+        return silent_logits(cue[..., :1]).expand(-1, -1, len(PEDAL_NAMES))
+
+
+def silent_logits(like: Tensor) -> Tensor:
+    """Logits of the same shape that say no everywhere, without a gradient."""
+    return torch.full_like(like, SILENT_LOGIT, requires_grad=False)
 
 
 def pool_keyboard(x: Tensor) -> Tensor:

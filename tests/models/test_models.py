@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from amt_utils.config import KEY_ROLLS, Config
+from amt_utils.config import KEY_ROLLS, Config, load_config
 from amt_utils.data.synth import render, simple_tone_piano
 from amt_utils.evaluation.metrics import score_notes
 from amt_utils.models import build_model, count_parameters
@@ -22,7 +22,9 @@ NETWORKS = [
     ("residual_hcqt_hppnet", "tiny", "hcqt"),
     ("hppnet", "tiny", "cqt"),
     ("hppnet", "sp", "cqt"),
+    ("hppnet", "published-sp", "cqt"),
     ("onsets_frames", "tiny", "logmel"),
+    ("onsets_frames", "published", "logmel"),
     ("unet", "tiny", "hcqt"),
 ]
 
@@ -41,6 +43,28 @@ def test_shapes(name, size, kind, samples):
         "pedal": (2, frames, 3)
     }
     assert all(torch.isfinite(v).all() for v in logits.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind", "parameters"),
+    [
+        ("hppnet", "published", "cqt", 818_628),
+        ("hppnet", "published-sp", "cqt", 1_239_428),
+        ("onsets_frames", "published", "logmel", 26_491_256),
+    ],
+)
+def test_published_networks_have_as_many_parameters_as_their_authors(name, size, kind, parameters):
+    assert count_parameters(build_model(configure(name, size, kind))) == parameters
+
+
+def test_published_networks_teach_what_they_know_and_say_no_to_the_rest():
+    for name in ("hppnet", "hppnet-sp"):
+        model = build_model(load_config(name))
+        logits = model(torch.randn(1, 6400) * 0.1)
+        assert (logits["pedal"] == logits["pedal"][0, 0, 0]).all() and torch.sigmoid(logits["pedal"]).max() < 1e-4
+        assert torch.sigmoid(logits["key_offset"]).max() < 1e-4 and not logits["key_offset"].requires_grad
+        sum(logits[head].sum() for head in ("onset", "offset", "frame", "velocity")).backward()
+        assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize(
