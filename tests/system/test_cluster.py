@@ -63,7 +63,8 @@ def test_no_such_cluster(results, cluster, monkeypatch):
 def test_shards_hold_every_item_once():
     items = list(range(11))
     shares = [choose_shard(items, f"{i}/4") for i in (1, 2, 3, 4)]
-    assert sorted(item for share in shares for item in share) == items and max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert sorted(item for share in shares for item in share) == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert choose_shard(items, None) == items
     for wrong in ("0/4", "5/4", "1", "a/b", "1/0"):
         with pytest.raises(AmtError, match="i/n"):
