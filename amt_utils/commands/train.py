@@ -46,6 +46,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
     parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
     parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
+    parser.add_argument(
+        "--gpu-memory",
+        type=float,
+        metavar="GB",
+        help="fit the batch to a GPU with so much memory and keep the windows per step (default: asks the GPU)",
+    )
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     parser.set_defaults(run=run)
 
@@ -54,9 +60,16 @@ def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils train``."""
     from ..checkpoints.mirrors import Store
     from ..system.paths import checkpoints_folder
+    from ..training.gpu_memory import fit_to_memory, gpu_memory_gb
     from ..training.trainer import train
 
     config = change_config(load_config(args.config), args.set)
+    memory = gpu_memory_gb() if args.gpu_memory is None else args.gpu_memory
+    if args.gpu_memory is not None and not 0 < args.gpu_memory < 10_000:
+        raise AmtError(f"--gpu-memory {args.gpu_memory:g}: expected gigabytes, e.g. 8")
+    if memory and args.accelerator != "cpu":
+        config = fit_to_memory(config, memory)
+        print(f"batches of {config.train.batch_size}, {config.train.accumulate} to a step, in {memory:.1f} GB")
     folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
     first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
     store = Store(folder, args.mirror if first else ())

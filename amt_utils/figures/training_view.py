@@ -12,44 +12,15 @@ import torch
 from ..config import Config, load_config
 from ..data.library import find_recordings
 from ..training.curves import plot_curves
+from ..training.gpu_memory import choose_size, fit_to_memory, gpu_memory_gb
 from ..training.run_log import read_table
-from ..training.speed import saved_activation_bytes
 from ..training.trainer import Trainer
 
-RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
-USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
 DATA = {  # what a notebook offers; rendered audio needs no download of recordings
     "miniature": {"recordings": ("miniature",), "validation": ("miniature",)},
     "maestro": {"recordings": ("maestro",), "validation": ("maestro",)},
     "rendered": {"midi": ("maestro",), "validation": ("maestro",)},
 }
-
-
-def gpu_memory_gb() -> float:
-    """Of the first GPU; 0 without one."""
-    return torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else 0.0
-
-
-def choose_size(memory_gb: float) -> str:
-    """The largest network that trains comfortably with this much GPU memory."""
-    return "large" if memory_gb >= 23 else "base" if memory_gb >= 7 else "tiny"
-
-
-def fit_to_memory(config: Config, memory_gb: float, *, effective_batch: int = 16) -> Config:
-    """``batch_size`` as large as fits, ``accumulate`` such that their product stays ``effective_batch``.
-
-    Args:
-        config: network and window length.
-        memory_gb: of one GPU; 0 (no GPU) takes batches of two.
-        effective_batch: windows per optimizer step on one GPU, a power of two.
-    """
-    per_window = saved_activation_bytes(config, batch=1, seconds=config.data.window_seconds)
-    fits = (memory_gb - RESERVED_GB) * USABLE * 2**30 / per_window
-    batch = 2
-    while batch * 2 <= min(fits, effective_batch):
-        batch *= 2
-    batch = min(batch, effective_batch)
-    return config.replace(train={"batch_size": batch, "accumulate": effective_batch // batch})
 
 
 def make_notebook_config(data: str = "miniature", *, memory_gb: float | None = None) -> Config:
@@ -62,7 +33,7 @@ def make_notebook_config(data: str = "miniature", *, memory_gb: float | None = N
     size = choose_size(memory_gb)
     workers = min(8, os.cpu_count() or 1)
     config = load_config(size).replace(data=DATA[data] | {"workers": workers, "validation_limit": 4})
-    return fit_to_memory(config, memory_gb)
+    return fit_to_memory(config.replace(train={"batch_size": 16}), memory_gb)
 
 
 class LiveView:
