@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
-from ..music.bulk_midi import parse_midi
 from ..music.midi import MIDI_SUFFIXES, read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
@@ -243,4 +242,4 @@ def _parse(source: Path, split: str) -> Iterator[Performance]:
     else:
         pieces, _ = without_leaks(maestro.pieces)
         files = [maestro.midi_path(piece) for piece in pieces if piece.split == split]
-    yield from (parse_midi(f) for f in files)
+    yield from (read_midi(f) for f in files)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..config import FeatureConfig
 from ..data.maestro.catalogue import SPLITS, Maestro, Piece
-from ..music.bulk_midi import parse_midi
+from ..music.midi import read_midi
 from ..music.notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES, Performance
 
 _CACHE_VERSION = 1
@@ -96,7 +96,7 @@ def analyse(maestro: Maestro, *, pieces: Iterable[Piece] | None = None, cache: s
             return Eda(table, stored["pitch"], stored["velocity"], stored["voices"], frame)
     rows, histograms = [], []
     for piece, path in zip(pieces, paths):
-        row, *counts = describe(parse_midi(path), duration=piece.duration, frame_seconds=frame)
+        row, *counts = describe(read_midi(path), duration=piece.duration, frame_seconds=frame)
         about = {"composer": piece.composer, "title": piece.title, "split": piece.split, "year": piece.year}
         rows.append(about | {"era": era_of(piece.composer), "file": piece.stem} | row)
         histograms.append(counts)

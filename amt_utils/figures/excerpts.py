@@ -63,11 +63,11 @@ def load_excerpt(recording: Recording, start: float = 0.0, seconds: float = 4.0)
 
 def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.void]:
     """The note that stands most alone: little else sounds around it, and its key is struck neither before nor after."""
-    from ..music.bulk_midi import parse_midi
+    from ..music.midi import read_midi
 
     found = []
     for recording in recordings:
-        notes = parse_midi(recording.midi).with_ends("sounding")
+        notes = read_midi(recording.midi).with_ends("sounding")
         lengths = notes["offset"] - notes["onset"]
         middle = (notes["pitch"] >= 48) & (notes["pitch"] <= 84) & (lengths > 0.4) & (lengths < 4)
         candidates = notes[middle] if middle.any() else notes
