@@ -32,6 +32,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "sheet": "test notes to play on your own piano, as MIDI and score",
     "score-check": "how much of the sheet music is right, on pieces with a known score",
     "render": "MIDI to audio on a sampled piano",
+    "address": "write the repository's address into badges, set-up cells and documents",
     "benchmark": "speed of features, networks and transcription on this machine",
 }
 

@@ -91,10 +91,13 @@ class LossConfig:
     frame: float = 1.0
     velocity: float = 3.0
     pedal: float = 1.0
+    frame_target: str = "frame"  # "frame_ex" leaves onset frames out of the frame term
     velocity_after_onset: float = 0.3  # weight of a note's later frames (frame_ex) in the velocity term; an onset has 1
     onset_pos_weight: float = 2.0
     offset_pos_weight: float = 2.0
     frame_pos_weight: float = 1.0
+    pedal_kind: str = "bce"  # as ``kind``, for the pedals
+    pedal_pos_weight: float = 1.0
     focal_gamma: float = 2.0
 
 
@@ -146,6 +149,7 @@ class DecodeConfig:
     """Thresholds on probabilities; tuned on validation recordings and stored in the checkpoint's card."""
 
     onset_threshold: float = 0.4
+    onset_refinement: bool = True  # onsets between frames, from a peak's two neighbours; False: on the frame grid
     frame_threshold: float = 0.3
     offset_threshold: float = 0.3
     key_offset_threshold: float = 0.3

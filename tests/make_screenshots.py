@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def _transcribe(recording: Path) -> tuple[Performance, dict]:
-    from amt_utils.results.transcription import transcribe_recording
+    from amt_utils.results.transcription import transcribe
 
-    heard = transcribe_recording(recording)
+    heard = transcribe(recording)
     return heard.performance, heard.activations
 
 

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
 from ..config import DECODE_SETTING_HELP
-from ..results.transcription import transcribe_recording
+from ..results.transcription import transcribe
 from ..system.errors import AmtError
 from ..transcription.transcriber import Transcriber
 
@@ -74,7 +74,7 @@ def _transcribe_one(path: Path, name: str, transcriber: Transcriber, args) -> st
     options = {k: getattr(args, k) for k in ("tempo", "metre", "key", "pickup")}
     options["keep_activations"] = args.roll
     with tqdm(total=round(length), unit="s", desc=path.name, leave=False, disable=length < LONG or None) as bar:
-        heard = transcribe_recording(path, transcriber=transcriber, on_progress=bar.update, **options)
+        heard = transcribe(path, transcriber=transcriber, on_progress=bar.update, **options)
     seconds = time.perf_counter() - begun
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
     written = heard.save(args.out, kinds, name=name)[0]

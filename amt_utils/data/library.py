@@ -151,6 +151,15 @@ def find_recordings(
     return found
 
 
+def load_notes(source: str | os.PathLike | Recording) -> Performance:
+    """Notes and pedals of a MIDI file, or of a :class:`Recording`.
+
+    Raises:
+        AmtError: the file is missing or no MIDI.
+    """
+    return source.performance if isinstance(source, Recording) else read_midi(source)
+
+
 def find_folder(source: str | os.PathLike, *, audio: bool = False) -> Path:
     """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
     if str(source) in ("maestro", "miniature"):

@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import html
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from ..audio.reading import AUDIO_SUFFIXES
+from ..audio.reading import AUDIO_SUFFIXES, audio_duration
+from ..config import FeatureConfig
+from ..music.midi import read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
+from ..system.paths import example_files
+
+if TYPE_CHECKING:
+    from ..transcription.transcriber import Transcriber
 
 LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
 KINDS = ("midi", "musicxml", "pdf", "html")
@@ -102,8 +110,14 @@ class Transcription:
         return [Path(writers[kind]()) for kind in kinds]
 
 
-def transcribe_recording(
-    recording: str | os.PathLike, *, transcriber=None, keep_activations=True, on_progress=None, **score_options
+def transcribe(
+    recording: str | os.PathLike,
+    *,
+    transcriber: Transcriber | None = None,
+    keep_activations: bool = True,
+    progress: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+    **score_options: Any,
 ) -> Transcription:
     """A recording -> :class:`Transcription`.
 
@@ -111,12 +125,17 @@ def transcribe_recording(
         recording: an audio file.
         transcriber: a :class:`amt_utils.transcription.transcriber.Transcriber`; the shipped network by default.
         keep_activations: for the piano roll's background; 150 MB per hour of audio.
+        progress: show a bar with the time left.
         on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
     from ..transcription.performance import decode_performance
     from ..transcription.transcriber import Transcriber
 
+    if progress and on_progress is None:
+        with tqdm(total=round(audio_duration(recording)), unit="s of audio", desc=Path(recording).name) as bar:
+            options = {"transcriber": transcriber, "keep_activations": keep_activations, "on_progress": bar.update}
+            return transcribe(recording, **options, **score_options)
     transcriber = transcriber or Transcriber()
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
@@ -125,6 +144,12 @@ def transcribe_recording(
         activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
     frame_seconds = transcriber.config.feature.frame_seconds
     return Transcription(Path(recording), performance, activations, frame_seconds, score_options)
+
+
+def load_example() -> Transcription:
+    """The embedded recording with the notes that were played on it, as if transcribed without an error."""
+    recording, midi = example_files()
+    return Transcription(recording, read_midi(midi), None, FeatureConfig().frame_seconds)
 
 
 def transcribe_folder(
@@ -145,10 +170,10 @@ def transcribe_folder(
         raise AmtError(f"{folder}: no recordings in it ({', '.join(AUDIO_SUFFIXES)})")
     transcriber = transcriber or Transcriber()
     rows = []
-    for path in found:
+    for path in tqdm(found, unit="recording", desc="transcribe"):
         row = {"file": path.name, "notes": 0, "pedals": 0, "error": ""}
         try:
-            heard = transcribe_recording(path, transcriber=transcriber, keep_activations="html" in kinds)
+            heard = transcribe(path, transcriber=transcriber, keep_activations="html" in kinds)
             heard.save(out, kinds)
             row |= {"notes": len(heard.performance.notes), "pedals": len(heard.performance.pedals)}
         except AmtError as error:

@@ -62,7 +62,7 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarra
         onset, offset, key_offset, frame, velocity = (
             np.asarray(activations[name][:, key], np.float32) for name in KEY_ROLLS
         )
-        strikes, times = find_peaks(onset, decode.onset_threshold)
+        strikes, times = find_peaks(onset, decode.onset_threshold, refine=decode.onset_refinement)
         if not len(strikes):
             continue
         releases, release_times = find_peaks(offset, decode.offset_threshold)
@@ -79,10 +79,15 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarra
     return np.array(rows, STRUCK)
 
 
-def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them."""
+def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them.
+
+    Without ``refine`` the times are the frames themselves.
+    """
     before, after = np.append(-1.0, roll[:-1]), np.append(roll[1:], -1.0)
     frames = np.flatnonzero((roll >= threshold) & (roll > before) & (roll >= after))
+    if not refine:
+        return frames, frames.astype(np.float64)
     peak, left, right = roll[frames], np.maximum(before[frames], 0), np.maximum(after[frames], 0)
     depth = peak - np.minimum(left, right)
     between = np.where(depth > 1e-6, (right - left) / (2 * np.maximum(depth, 1e-6)), 0.0)

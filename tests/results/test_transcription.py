@@ -49,7 +49,7 @@ def perfect(monkeypatch, played):
 
 
 def test_everything_is_written(recording, played, tmp_path):
-    heard = outputs.transcribe_recording(recording, transcriber=PerfectEar(), metre="3/4")
+    heard = outputs.transcribe(recording, transcriber=PerfectEar(), metre="3/4")
     assert heard.title == "My waltz" and "3/4" in heard.summary and str(len(played.notes)) in heard.summary
     files = heard.save(tmp_path / "out", ["midi", "musicxml", "html"])
     assert [path.name for path in files] == ["my_waltz.mid", "my_waltz.musicxml", "my_waltz.html"]

@@ -5,14 +5,14 @@ import pytest
 from amt_utils.__main__ import main
 from amt_utils.config import Config
 from amt_utils.system.errors import AmtError
-from amt_utils.training import gpu_memory
-from amt_utils.training.gpu_memory import choose_size, fit_to_memory, windows_that_fit
+from amt_utils.training import sizes
+from amt_utils.training.sizes import choose_size, fit_to_memory, windows_that_fit
 
 CONFIG = Config().replace(model={"size": "tiny"}, train={"batch_size": 12, "accumulate": 2})
 
 
 def test_more_memory_takes_larger_batches_of_the_same_step(monkeypatch):
-    monkeypatch.setattr(gpu_memory, "saved_activation_bytes", lambda *_, **__: 0.8 * 2**30)  # a window is 0.8 GiB
+    monkeypatch.setattr(sizes, "saved_activation_bytes", lambda *_, **__: 0.8 * 2**30)  # a window is 0.8 GiB
     batches = {memory: fit_to_memory(CONFIG, memory).train for memory in (2.6, 5, 8, 24, 100)}
     assert [train.batch_size for train in batches.values()] == [1, 3, 6, 12, 24]  # divisors of 24 alone
     assert {train.batch_size * train.accumulate for train in batches.values()} == {24}

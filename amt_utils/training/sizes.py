@@ -1,19 +1,26 @@
-"""A training step that fits the GPU: windows at a time, and how many such batches make one optimizer step."""
+"""A configuration for the machine at hand: the largest network and batch that its GPU's memory holds."""
 
 from __future__ import annotations
 
+import os
+
 import torch
 
-from ..config import Config
+from ..config import Config, load_config
 from ..system.errors import AmtError
 from .speed import saved_activation_bytes
 
 RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
 USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
+DATA: dict[str, dict[str, tuple[str, ...]]] = {  # rendered audio needs no download of recordings
+    "miniature": {"recordings": ("miniature",), "validation": ("miniature",)},
+    "maestro": {"recordings": ("maestro",), "validation": ("maestro",)},
+    "rendered": {"midi": ("maestro",), "validation": ("maestro",)},
+}
 
 
 def gpu_memory_gb() -> float:
-    """Of the first GPU, in GiB; 0 without one."""
+    """Memory of the first GPU in GiB; 0 without one."""
     return torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else 0.0
 
 
@@ -47,3 +54,26 @@ def windows_that_fit(config: Config, memory_gb: float) -> int:
     """How many windows a 16-bit training step may take at once; counted, see :func:`.saved_activation_bytes`."""
     per_window = saved_activation_bytes(config, batch=1, seconds=config.data.window_seconds)
     return max(0, int((memory_gb - RESERVED_GB) * USABLE * 2**30 / per_window))
+
+
+def suggest_config(data: str = "miniature", *, memory_gb: float | None = None) -> Config:
+    """A configuration for the machine at hand; a very small one where ``AMT_MINI`` is set or there is no GPU.
+
+    Args:
+        data: ``"miniature"`` (made on the spot), ``"maestro"`` (recordings) or ``"rendered"`` (MAESTRO's MIDI played
+            on sampled pianos).
+        memory_gb: of one GPU; the one that is there unless given.
+
+    Raises:
+        AmtError: unknown ``data``.
+    """
+    if data not in DATA:
+        raise AmtError(f"data {data!r}: choose one of {', '.join(DATA)}")
+    memory_gb = gpu_memory_gb() if memory_gb is None else memory_gb
+    if os.environ.get("AMT_MINI") == "1" or memory_gb == 0:
+        small = {"window_seconds": 2.0, "validation_limit": 1, "augment": True}
+        steps = {"batch_size": 2, "steps_per_epoch": 6, "epochs": 2, "warmup_steps": 4, "checkpoint_every_steps": 4}
+        return load_config("tiny").replace(data=DATA[data] | small, train=steps)
+    workers = min(8, os.cpu_count() or 1)
+    config = load_config(choose_size(memory_gb)).replace(data=DATA[data] | {"workers": workers, "validation_limit": 4})
+    return fit_to_memory(config.replace(train={"batch_size": 16}), memory_gb)
