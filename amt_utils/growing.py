@@ -1,19 +1,22 @@
 """A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
 What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
-yet: the weights that lead from them are zero. Added blocks begin as the identity, added harmonics at zero. The larger
-network says what the smaller one said, to rounding, and learns on from there.
+yet: the weights that lead from them are zero. Added blocks begin as the identity; added harmonics, intervals and
+moments within a frame at zero. The larger network says what the smaller one said, to rounding, and learns on from there.
+
+With fewer key blocks than before the last ones are left out: such a network must learn anew what they did.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import torch
 from torch import Tensor
 
 from .checkpoints import load_weights, save_weights, weights_to_write
-from .config import Config
+from .config import Config, change_config
 from .errors import AmtError
 from .models import build_model, count_parameters
 from .models.residual import channel_widths
@@ -37,7 +40,7 @@ LAYERS = (
     (r"onset_head|duration_heads", ["output"], ["hidden", "hidden"]),
 )
 # added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
-SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\."
+SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\.|intervals\."
 
 
 def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:
@@ -45,7 +48,8 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
 
     Args:
         weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
-        small, large: configurations; only the sizes, ``hdconv_harmonics`` and ``register`` in ``model`` may differ.
+        small, large: configurations; only the sizes, ``hdconv_harmonics``, ``register`` and ``intervals`` in ``model``
+            and ``subframes`` in ``feature`` may differ.
         seed: of what is added.
 
     Raises:
@@ -54,11 +58,15 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     if small.model.name != "residual_hcqt_hppnet" or large.model.name != small.model.name or not large.model.residual:
         raise AmtError("only residual_hcqt_hppnet with its residual blocks grows, and only into itself")
     few, many = small.model.hdconv_harmonics, large.model.hdconv_harmonics
-    if small.feature != large.feature or many[: len(few)] != few:
+    parts = large.feature.subframes  # the first moment of a frame is where its only one was
+    heard = dataclasses.replace(small.feature, subframes=parts) if small.feature.subframes == 1 else small.feature
+    if heard != large.feature or many[: len(few)] != few:
         raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
     old, new = channel_widths(small.model), channel_widths(large.model)
-    if any(new[name] < old[name] for name in old):
+    if any(new[name] < old[name] for name in old if name != "blocks"):
         raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")
+    if large.model.intervals < small.model.intervals:
+        raise AmtError(f"cannot grow from {small.model.intervals} intervals to {large.model.intervals}")
     torch.manual_seed(seed)
     grown = build_model(large).state_dict()
     for name, fresh in grown.items():
@@ -74,6 +82,10 @@ def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new
     """``tensor`` at its place in ``fresh``; what its rows would hear of added channels is zero."""
     if tensor.ndim == 0:
         return tensor
+    if name.endswith("intervals.template"):  # as many keys more on either side
+        out, beyond = torch.zeros_like(fresh), (fresh.shape[1] - tensor.shape[1]) // 2
+        out[: len(tensor), beyond : beyond + tensor.shape[1]] = tensor
+        return out
     outputs, inputs = next((o, i) for pattern, o, i in LAYERS if re.match(pattern, name))
     rows = _places(outputs, tensor.shape[0], old, new)
     out = fresh.clone()
@@ -111,6 +123,13 @@ def register(subparsers) -> None:
         metavar="LIST",
         help="of the larger one's harmonic convolution, e.g. 1,2,3,4,5,7: those of the smaller one, then others",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="change another field, e.g. model.intervals=36, feature.subframes=2 or model.key_blocks=2",
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.set_defaults(run=run_command)
 
@@ -124,6 +143,7 @@ def run_command(args) -> int:
     large = small.replace(model={"size": args.size})
     if args.harmonics:
         large = large.replace(model={"hdconv_harmonics": _read_harmonics(args.harmonics)})
+    large = change_config(large, args.set)
     grown = grow(model.state_dict(), small, large)
     parameters = count_parameters(build_model(large))
     hours = card.get("audio_hours_in_all", card.get("audio_hours", 0.0))
