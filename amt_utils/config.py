@@ -112,7 +112,12 @@ class DataConfig:
     midi_weight: float = 1.0
     midi_split: str = "train"
     pianos: tuple[str, ...] = ()
+    drill_share: float = 0.0  # of what is rendered: made up as pieces hardly are (see amt_utils.drills)
     impulse_responses: str | None = None
+    noise: str | None = None  # a folder of what is heard beside a piano
+    noise_share: float = 0.3  # of windows that have some of it,
+    noise_decibels: tuple[float, ...] = (5.0, 30.0)  # so far below the music
+    device_share: float = 0.0  # of windows recorded by a phone or the like (see amt_utils.devices)
     validation: tuple[str, ...] = ()
     validation_limit: int | None = None  # recordings scored after each epoch; None scores all
     window_seconds: float = 10.0

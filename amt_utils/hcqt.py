@@ -190,7 +190,7 @@ class HCQT(nn.Module):
         return max(t.context_samples for t in self.transforms)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1], ``C`` harmonics × subframes."""
+        """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1]; ``C`` as in the class."""
         with torch.autocast(audio.device.type, enabled=False):
             hop, parts = self.config.hop_length, self.config.subframes
             n_frames = audio.shape[-1] // hop + 1

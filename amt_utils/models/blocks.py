@@ -94,7 +94,8 @@ class HDConv(nn.Module):
         first, *others = self.branches
         # all branches have the same centre: it is heard once, and of the others their outer two taps
         centre = sum(branch.weight[..., 1:2] for branch in others)
-        y = F.conv2d(x, first.weight + F.pad(centre, (1, 1)), first.bias, padding=first.padding, dilation=first.dilation)
+        weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
+        y = F.conv2d(x, weight, first.bias, padding=first.padding, dilation=first.dilation)
         for branch in others:
             d = branch.dilation[1]
             y = y + F.conv2d(x, branch.weight[..., ::2], padding=(0, d), dilation=(1, 2 * d))
