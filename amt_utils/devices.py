@@ -1,4 +1,4 @@
-"""What a phone or a laptop makes of a piano: what is heard beside it, its microphone, automatic gain, clipping, a codec.
+"""What a phone or a laptop makes of a piano: noise beside it, a small microphone, automatic gain, clipping, a codec.
 
 Every function takes and returns float32 audio of one length at 16 kHz, and a generator for its randomness.
 """

@@ -44,7 +44,7 @@ def make_drill(rng: np.random.Generator, *, start: float, end: float) -> Perform
 def make_playable(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What hands can do of it: ``(n,)`` seconds and pitches -> indices of the notes that stay, ``(n,)`` key-ups.
 
-    A key is on the keyboard, is struck at most every :data:`LEAST_PERIOD` seconds, and comes up before it is struck again.
+    Keys are on the keyboard, are struck at most every :data:`LEAST_PERIOD` seconds and come up before the next strike.
     """
     order = np.lexsort((onset, pitch))
     order = order[(pitch[order] >= LOWEST_PITCH) & (pitch[order] <= HIGHEST_PITCH)]
@@ -63,12 +63,12 @@ def make_playable(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray) -> t
 def _press_pedal(rng: np.random.Generator, start: float, end: float) -> np.ndarray:
     """No pedal, one that is held, or one that is changed now and then."""
     manner = rng.random()
-    if manner < 0.4:
+    if manner < 0.55:
         return make_pedals([], [], [])
-    if manner < 0.5:
+    if manner < 0.6:
         return make_pedals([start], [end + 1.0], [SUSTAIN])
     up = rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.3, 3.0)  # seconds, on the whole
-    change = start + np.cumsum(rng.exponential(rng.uniform(0.2, 1.5), 60) + 0.1 + up)
+    change = start + np.cumsum(rng.exponential(rng.uniform(0.1, 0.8), 80) + 0.1 + up)
     pressed = change[change < end]
     released = np.append(pressed[1:], end + 1.0) - np.maximum(0.03, up * rng.uniform(0.5, 1.0, len(pressed)))
     held = released > pressed + 0.03

@@ -1,8 +1,9 @@
 """A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
 What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
-yet: the weights that lead from them are zero. Added blocks begin as the identity; added harmonics, intervals and moments
-within a frame at zero. The larger network says what the smaller one said, to rounding, and learns on from there.
+yet: the weights that lead from them are zero. Added blocks begin as the identity; added harmonics, intervals and
+moments within a frame at zero. The larger network says what the smaller one said, to rounding, and learns on from
+there.
 
 With fewer key blocks than before the last ones are left out: such a network must learn anew what they did.
 """

@@ -210,6 +210,8 @@ class LogMel(nn.Module):
         import librosa
 
         config = config or FeatureConfig(kind="logmel")
+        if config.subframes != 1:
+            raise AmtError(f"feature.subframes {config.subframes}: a log-mel frame is heard at one moment, so 1")
         self.config, self.n_fft = config, n_fft
         mel = librosa.filters.mel(
             sr=config.sample_rate, n_fft=n_fft, n_mels=config.n_mels, fmin=30.0, fmax=config.sample_rate / 2, htk=True
