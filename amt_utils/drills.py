@@ -103,7 +103,7 @@ def _touch(rng: np.random.Generator) -> float:
 
 
 def _doubled_chords(rng: np.random.Generator, seconds: float) -> Columns:
-    when = _beats(rng, seconds, rng.uniform(0.7, 5.0))
+    when = _beats(rng, seconds, rng.uniform(0.7, 6.0))
     chords = []
     for _ in when:
         chord = rng.integers(LOWEST_PITCH, HIGHEST_PITCH + 1) + rng.integers(-8, 9, rng.integers(1, 6))
@@ -170,6 +170,6 @@ def _random_notes(rng: np.random.Generator, seconds: float) -> Columns:
 
 
 EXERCISES: tuple[Callable[[np.random.Generator, float], Columns], ...] = (
-    _doubled_chords, _doubled_chords, _octaves, _octaves, _tremolo, _repetition, _repetition, _trill, _glissando,
-    _clusters, _extremes, _random_notes, _random_notes,
+    _doubled_chords, _doubled_chords, _doubled_chords, _octaves, _octaves, _tremolo, _repetition, _repetition, _trill,
+    _glissando, _clusters, _extremes, _random_notes,
 )  # fmt: skip

@@ -95,7 +95,7 @@ def test_intervals_and_subframes_begin_silent_and_learn(tiny, tmp_path):
             torch.testing.assert_close(said[name], before[name], atol=0.05, rtol=0.02)  # written in float16
     grown.train().read(features)["frame"].square().mean().backward()
     assert grown.network.duration_keys[3].intervals.template.grad.any()
-    assert grown.network.onset_stem.first[0].weight.grad[:, 3:].any()
+    assert grown.network.duration_stem[0].weight.grad[:, 12:].any()
     wider = config.replace(model={"intervals": 43})
     again = build_model(wider)
     grown.network.duration_keys[3].intervals.template.data.normal_()

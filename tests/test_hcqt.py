@@ -81,9 +81,8 @@ def test_subframes_are_the_frames_of_a_shorter_hop(samples, noise):
     halves = HCQT(FeatureConfig(subframes=2))(y)
     fine = HCQT(FeatureConfig(hop_length=160))(y)
     assert halves.shape == (1, 6, samples // 320 + 1, 352)
-    torch.testing.assert_close(halves[:, :3], fine[:, :, ::2])
-    within = fine.shape[2] // 2  # the last frame's second moment may lie beyond the end
-    torch.testing.assert_close(halves[:, 3:, :within], fine[:, :, 1::2][:, :, :within])
+    torch.testing.assert_close(halves[:, :3, :-1], fine[:, :, ::2][:, :, : samples // 320])  # the last ends otherwise
+    torch.testing.assert_close(halves[:, 3:, :-1], fine[:, :, 1::2][:, :, : samples // 320])
     with pytest.raises(AmtError, match="subframes"):
         HCQT(FeatureConfig(subframes=3))
 
