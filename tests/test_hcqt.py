@@ -81,8 +81,10 @@ def test_subframes_are_the_frames_of_a_shorter_hop(samples, noise):
     halves = HCQT(FeatureConfig(subframes=2))(y)
     fine = HCQT(FeatureConfig(hop_length=160))(y)
     assert halves.shape == (1, 6, samples // 320 + 1, 352)
-    torch.testing.assert_close(halves[:, :3, :-1], fine[:, :, ::2][:, :, : samples // 320])  # the last ends otherwise
-    torch.testing.assert_close(halves[:, 3:, :-1], fine[:, :, 1::2][:, :, : samples // 320])
+    # near the end what the last filters ring on for is cut elsewhere
+    n = samples // 320 - 30
+    torch.testing.assert_close(halves[:, :3, :n], fine[:, :, ::2][:, :, :n])
+    torch.testing.assert_close(halves[:, 3:, :n], fine[:, :, 1::2][:, :, :n])
     with pytest.raises(AmtError, match="subframes"):
         HCQT(FeatureConfig(subframes=3))
 
