@@ -29,6 +29,7 @@ class FeatureConfig:
     kind: str = "hcqt"  # "hcqt", "cqt" (one channel) or "logmel"
     sample_rate: int = 16_000
     hop_length: int = 320
+    subframes: int = 1  # moments heard within a frame, hop_length / subframes apart: channels of their own
     bins_per_octave: int = 48
     harmonics: tuple[float, ...] = (0.5, 1.0, 2.0)
     gamma: float = 2.0  # Hz added to every bin's bandwidth (variable Q): limits bass filters to half a second
@@ -44,7 +45,7 @@ class FeatureConfig:
 
     @property
     def n_channels(self) -> int:
-        return len(self.harmonics) if self.kind == "hcqt" else 1
+        return self.subframes * (len(self.harmonics) if self.kind == "hcqt" else 1)
 
     @property
     def frame_seconds(self) -> float:
@@ -75,6 +76,7 @@ class ModelConfig:
     hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 7)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
     register: bool = True  # a bias per bin and key: no two strings are alike
+    intervals: int = 0  # keys on either side from which each channel of a key block hears a chord; 0: octaves alone
     detach_onset: bool = True
     dropout: float = 0.0
     norm: str = "batch"
@@ -115,7 +117,12 @@ class DataConfig:
     midi_weight: float = 1.0
     midi_split: str = "train"
     pianos: tuple[str, ...] = ()
+    drill_share: float = 0.0  # of what is rendered: made up as pieces hardly are (see amt_utils.drills)
     impulse_responses: str | None = None
+    noise: str | None = None  # a folder of what is heard beside a piano
+    noise_share: float = 0.3  # of windows that have some of it,
+    noise_decibels: tuple[float, ...] = (5.0, 30.0)  # so far below the music
+    device_share: float = 0.0  # of windows recorded by a phone or the like (see amt_utils.devices)
     validation: tuple[str, ...] = ()
     validation_limit: int | None = None  # recordings scored after each epoch; None scores all
     window_seconds: float = 10.0

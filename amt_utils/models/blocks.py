@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..audio.features import make_feature
 from ..config import Config
-from ..music.notes import PEDAL_NAMES
+from ..music.notes import N_KEYS, PEDAL_NAMES
 from ..system.errors import AmtError
 
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
@@ -99,7 +99,35 @@ class HDConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
-        return sum(branch(x) for branch in self.branches)
+        first, *others = self.branches
+        # all branches have the same centre: it is heard once, and of the others their outer two taps
+        centre = sum(branch.weight[..., 1:2] for branch in others)
+        weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
+        y = F.conv2d(x, weight, first.bias, padding=first.padding, dilation=first.dilation)
+        for branch in others:
+            d = branch.dilation[1]
+            y = y + F.conv2d(x, branch.weight[..., ::2], padding=(0, d), dilation=(1, 2 * d))
+        return y
+
+
+class Intervals(nn.Module):
+    """Adds up what each channel hears at every interval, by weights of its own: ``(B, C, T, 88)`` -> the same shape.
+
+    A depthwise convolution along the keys, ``reach`` semitones up and down: octave, twelfth and seventeenth lie in it
+    as well as everything between. It begins at zero. Done as a product with one matrix per channel, which CPUs do
+    several times faster than so long a convolution.
+    """
+
+    def __init__(self, channels: int, reach: int):
+        super().__init__()
+        self.template = nn.Parameter(torch.zeros(channels, 2 * reach + 1))
+        key = torch.arange(N_KEYS)
+        # what key i tells key j is the weight of the interval i - j
+        self.register_buffer("interval", N_KEYS - 1 + key[:, None] - key, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        beyond = N_KEYS - 1 - self.template.shape[1] // 2
+        return x @ F.pad(self.template, (beyond, beyond))[:, self.interval]  # (B, C, T, 88) @ (C, 88, 88)
 
 
 def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
