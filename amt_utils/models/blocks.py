@@ -100,10 +100,11 @@ class HDConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
         first, *others = self.branches
-        # all branches have the same centre: it is heard once, and of the others their outer two taps
+        # all branches share their centre: it is computed once, and of the others only the outer two taps
         centre = sum(branch.weight[..., 1:2] for branch in others)
         weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
-        y = F.conv2d(x, weight, first.bias, padding=first.padding, dilation=first.dilation)
+        bias = sum(branch.bias for branch in self.branches if branch.bias is not None)
+        y = F.conv2d(x, weight, bias, padding=first.padding, dilation=first.dilation)
         for branch in others:
             d = branch.dilation[1]
             y = y + F.conv2d(x, branch.weight[..., ::2], padding=(0, d), dilation=(1, 2 * d))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amt_utils import drills
+from amt_utils.data import drills
 from amt_utils.data.drills import LEAST_PERIOD, make_drill, make_playable
 from amt_utils.data.synth import render, simple_tone_piano
 from amt_utils.music.notes import N_KEYS, SUSTAIN
