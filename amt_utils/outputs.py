@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .audio import AUDIO_SUFFIXES
+from .candidates import Candidates
 from .errors import AmtError
 from .notes import Performance
 
@@ -31,6 +32,7 @@ class Transcription:
         performance: notes and pedals.
         activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``), where kept.
         frame_seconds: seconds per row of them.
+        candidates: what else was possible (:class:`amt_utils.candidates.Candidates`), where activations are kept.
         score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
     """
 
@@ -39,6 +41,7 @@ class Transcription:
     activations: dict[str, np.ndarray] | None
     frame_seconds: float
     score_options: dict = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     @cached_property
     def score(self):
@@ -73,6 +76,7 @@ class Transcription:
         from .widget import PianoRoll
 
         defaults = {"title": self.title, "activations": self.activations, "frame_seconds": self.frame_seconds}
+        defaults["candidates"] = self.candidates
         score = self.score if score and len(self.performance.notes) else None
         return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
 
@@ -114,6 +118,7 @@ def transcribe_recording(
         on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
+    from .candidates import find_candidates
     from .decode import decode_performance
     from .transcribe import Transcriber
 
@@ -123,8 +128,9 @@ def transcribe_recording(
         performance = decode_performance(activations, transcriber.config)
     else:
         activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
+    candidates = None if activations is None else find_candidates(activations, transcriber.config)
     frame_seconds = transcriber.config.feature.frame_seconds
-    return Transcription(Path(recording), performance, activations, frame_seconds, score_options)
+    return Transcription(Path(recording), performance, activations, frame_seconds, score_options, candidates)
 
 
 def transcribe_folder(

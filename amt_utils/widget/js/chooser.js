@@ -1,7 +1,12 @@
 // Finding and choosing notes.
 
 class Chooser {
-  constructor({ camera, state, data, player, tell }) { Object.assign(this, { camera, state, data, player, tell }); }
+  #ids = []; // of what is chosen, which stay while indices move
+
+  constructor({ camera, state, data, draft, player, tell }) {
+    Object.assign(this, { camera, state, data, draft, player, tell });
+    draft.on(() => this.choose(draft.indicesOf(this.#ids)));
+  }
 
   /** The note under a point, [Notes, index], or null. */
   noteAt(x, y) {
@@ -18,8 +23,9 @@ class Chooser {
       return best === null ? null : [notes, best];
     };
     if (state.mode === "reference") return search(data.reference, () => true);
-    if (state.mode !== "comparison") return search(data.notes, () => true);
-    return search(data.notes, (s) => state.shownFates[s]) || search(data.reference, (s) => s === UNMATCHED && state.shownFates.missed);
+    const ghost = () => (state.correcting ? search(data.ghosts, () => true) : null);
+    if (state.mode !== "comparison") return search(data.notes, () => true) || ghost();
+    return search(data.notes, (s) => state.shownFates[s]) || search(data.reference, (s) => s === UNMATCHED && state.shownFates.missed) || ghost();
   }
 
   hover(found) {
@@ -28,44 +34,67 @@ class Chooser {
     this.state.set({ hover: found });
   }
 
-  choose(selection, selectedReference = []) {
-    this.state.set({ selection, selectedReference });
+  choose(selection, selectedReference = [], ghost = null) {
+    this.#ids = selection.map((i) => this.data.notes.rows[i].id);
+    this.state.set({ selection, selectedReference, ghost });
     this.tell({ selection, selected_reference: selectedReference });
   }
 
   chooseOne(notes, i, hear = true) {
     if (notes === this.data.notes) this.choose([i]);
+    else if (notes === this.data.ghosts) this.choose([], [], i);
     else this.choose([], [i]);
-    this.camera.reveal(notes.onset[i]);
-    this.camera.revealKey(notes.pitch[i]);
+    this.show(notes, i);
     if (hear && !this.player.playing) this.player.audition(notes, i);
   }
 
-  /** Chooses what lies in a box of pixels. */
-  chooseBox([x0, y0, x1, y1]) {
+  /** Adds a note to what is chosen, or takes it out. */
+  toggleOne(i) {
+    const { selection } = this.state;
+    this.choose(selection.includes(i) ? selection.filter((j) => j !== i) : [...selection, i]);
+  }
+
+  chooseAll() { this.choose([...this.data.notes.rows.keys()]); }
+
+  /** Brings a note into sight, and goes on from there. */
+  show(notes, i) {
+    this.remember(notes, i);
+    this.camera.reveal(notes.onset[i]);
+    this.camera.revealKey(notes.pitch[i]);
+  }
+
+  /** Stepping goes on from this note, until the playhead is moved. */
+  remember(notes, i) { this.state.set({ place: notes.onset[i] }); }
+
+  /** Chooses what lies in a box of pixels; with `add` besides what is chosen already. */
+  chooseBox([x0, y0, x1, y1], add = false) {
     const { camera, state } = this, { notes, reference } = this.data;
     const [t0, t1, high, low] = [camera.time(x0), camera.time(x1), camera.pitch(y0), camera.pitch(y1)];
     const inside = (all, accept) => all.between(t0, t1)
       .filter((i) => all.end[i] > t0 && all.pitch[i] >= low && all.pitch[i] <= high && accept(all.status[i]));
     if (state.mode === "reference") this.choose([], inside(reference, () => true));
-    else if (state.mode !== "comparison") this.choose(inside(notes, () => true));
+    else if (state.mode !== "comparison") this.choose([...new Set([...(add ? state.selection : []), ...inside(notes, () => true)])].sort((a, b) => a - b));
     else this.choose(inside(notes, (s) => state.shownFates[s]), state.shownFates.missed ? inside(reference, (s) => s === UNMATCHED) : []);
   }
 
   /** What is chosen first, [Notes, index], or null. */
   get first() {
-    const { selection, selectedReference } = this.state;
-    return selection.length ? [this.data.notes, selection[0]] : selectedReference.length ? [this.data.reference, selectedReference[0]] : null;
+    const { selection, selectedReference, ghost } = this.state;
+    if (selection.length) return [this.data.notes, selection[0]];
+    return selectedReference.length ? [this.data.reference, selectedReference[0]] : ghost !== null ? [this.data.ghosts, ghost] : null;
   }
 
   hear() { if (this.first) this.player.audition(...this.first); }
 
-  stepNote(step) {
+  /** The next (or previous) note; with `add` besides what is chosen already. */
+  stepNote(step, add = false) {
     const ofReference = this.state.mode === "reference", notes = ofReference ? this.data.reference : this.data.notes;
     const chosen = ofReference ? this.state.selectedReference : this.state.selection;
     if (!notes.n) return;
-    const from = chosen.length ? chosen[0] + step : notes.firstFrom(this.player.position()) - (step < 0 ? 1 : 0);
-    this.chooseOne(notes, Math.min(notes.n - 1, Math.max(0, from)));
+    const from = chosen.length ? (step > 0 && add ? chosen.at(-1) : chosen[0]) + step : notes.firstFrom(this.state.place ?? this.player.position()) - (step < 0 ? 1 : 0);
+    const next = Math.min(notes.n - 1, Math.max(0, from));
+    this.chooseOne(notes, next);
+    if (add && !ofReference) this.choose([...new Set([...chosen, next])].sort((a, b) => a - b));
   }
 
   /** Goes to the next (or previous) of what the comparison found wrong, round and round. */
@@ -79,6 +108,16 @@ class Chooser {
     this.stepThrough(wanted.length ? wanted : errors, step);
   }
 
+  /** What the network was unsure of: notes just over the threshold, and possible ones under it. */
+  get doubtful() {
+    const { notes, ghosts } = this.data, found = [];
+    for (let i = 0; i < notes.n; i++) if (this.draft.isUnsure(i)) found.push([notes, i]);
+    for (let i = 0; i < ghosts.n; i++) found.push([ghosts, i]);
+    return found;
+  }
+
+  stepDoubt(step) { this.stepThrough(this.doubtful, step); }
+
   /** Chooses the one of `list` that follows what is chosen, or the playhead; from the last on to the first. */
   stepThrough(list, step) {
     if (!list.length) return;
@@ -86,7 +125,7 @@ class Chooser {
     const { first } = this;
     let at = first ? list.findIndex(([all, i]) => all === first[0] && i === first[1]) : -1;
     if (at < 0) {
-      const here = first ? first[0].onset[first[1]] : this.player.position();
+      const here = first ? first[0].onset[first[1]] : this.state.place ?? this.player.position();
       const following = list.findIndex(([all, i]) => all.onset[i] >= here);
       at = (following < 0 ? list.length : following) - (step > 0 ? 1 : 0);
     }

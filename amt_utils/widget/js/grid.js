@@ -22,11 +22,31 @@ class Grid {
 
   paintLines(g) {
     const { camera, theme } = this;
+    if (this.data.beats) return this.#paintBeats(g);
     const step = this.#tick(), fine = step / 5;
     for (let k = Math.ceil(camera.start / fine); k * fine < camera.end; k++) {
       g.fillStyle = k % 5 ? theme.colour.fine : theme.colour.line;
       g.fillRect(Math.round(camera.x(k * fine)), RULER, 1, camera.rollHeight);
     }
+  }
+
+  /** Beats, and bars with their numbers; what would stand closer than a few pixels is left out. */
+  #paintBeats(g) {
+    const { camera, theme } = this, { beats } = this.data, c = theme.colour;
+    const perBeat = beats.period / camera.span * camera.rollWidth, every = Math.max(1, Math.ceil(8 / (perBeat * beats.perBar)));
+    const labels = every * Math.max(1, Math.ceil(34 / (perBeat * beats.perBar * every)));
+    g.font = `10px ${theme.font}`;
+    g.textBaseline = "top";
+    g.textAlign = "left";
+    beats.forEach(camera.start, camera.end, (k, t) => {
+      const x = Math.round(camera.x(t)), isBar = beats.isDownbeat(k), bar = Math.round((k - beats.downbeat) / beats.perBar);
+      if (isBar ? bar % every : perBeat < 8) return;
+      g.fillStyle = isBar ? c.line : c.fine;
+      g.fillRect(x, RULER, isBar ? 2 : 1, camera.rollHeight);
+      if (!isBar || bar % labels) return;
+      g.fillStyle = c.faint;
+      g.fillText(String(beats.barNumber(bar)), x + 4, RULER + 3);
+    });
   }
 
   paintRuler(g) {

@@ -1,8 +1,8 @@
 // What the colours mean; in the comparison also which kinds are shown, and how many there are.
 
 class Legend {
-  constructor({ state, data, words, theme, chooser }) {
-    Object.assign(this, { state, data, words, theme, chooser });
+  constructor({ state, data, words, theme, chooser, draft }) {
+    Object.assign(this, { state, data, words, theme, chooser, draft });
     this.element = make("div", { class: "amt-legend" });
     state.on(["mode"], () => this.update());
   }
@@ -13,8 +13,11 @@ class Legend {
 
   #loudness() {
     const w = this.words, { ramp } = this.theme;
+    const swatch = (name, text) => make("span", { class: "amt-key" }, make("i", { class: `amt-swatch amt-${name}` }), text);
+    const unsure = this.draft.knowsDoubt ? [swatch("unsure", w.unsure)] : [];
+    if (this.state.mode === "hands") return [swatch("left", w.leftHand), swatch("right", w.rightHand), ...unsure];
     return [w.soft, make("span", { class: "amt-ramp", style: `background:linear-gradient(90deg,${ramp.join(",")})` }), w.loud,
-      make("span", { class: "amt-key" }, make("i", { class: "amt-held", style: `--c:${ramp[10]}` }), w.tail)];
+      make("span", { class: "amt-key" }, make("i", { class: "amt-held", style: `--c:${ramp[10]}` }), w.tail), ...unsure];
   }
 
   #fates() {

@@ -5,7 +5,6 @@ class Overlay {
 
   paint(g, position) {
     const { camera, theme, state, keyboard } = this, c = theme.colour;
-    g.clearRect(0, 0, camera.width, camera.height);
     const notes = state.mode === "reference" ? this.data.reference : this.data.notes;
     const sounding = notes.between(position, position + 1e-6);
     if (state.playing || state.lit) {
@@ -42,6 +41,8 @@ class Overlay {
     g.lineWidth = 2;
     for (const [all, chosen] of [[this.data.notes, state.selection], [this.data.reference, state.selectedReference]])
       for (const i of chosen) this.#outline(g, all, i, 2.5);
+    if (state.ghost !== null) this.#outline(g, this.data.ghosts, state.ghost, 2.5);
+    if (state.preview) this.#paintPreview(g, state.preview);
     if (state.hover) {
       g.lineWidth = 1;
       g.strokeStyle = c.text;
@@ -93,6 +94,16 @@ class Overlay {
       g.roundRect(x - grow / 2, camera.y(notes.pitch[i]) - grow / 2 + 0.5, w + grow, row + grow - 1, 4);
       g.stroke();
     }
+    g.globalAlpha = 1;
+  }
+
+  /** Notes where the pointer has taken them. */
+  #paintPreview(g, rows) {
+    const { camera } = this, [inset, bar] = camera.bar();
+    g.fillStyle = this.theme.colour.accent;
+    g.globalAlpha = 0.75;
+    for (const { onset, offset, pitch } of rows)
+      g.fillRect(camera.x(onset), camera.y(pitch) + inset, Math.max(3, camera.x(offset) - camera.x(onset)), bar);
     g.globalAlpha = 1;
   }
 

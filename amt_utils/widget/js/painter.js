@@ -7,6 +7,7 @@ class Painter {
     this.grid = new Grid(roll);
     this.background = new Background(roll, onLoaded);
     this.bars = new Bars(roll);
+    this.falling = new Falling(roll, this.bars);
     this.fates = new Fates(roll);
     this.lanes = new PedalLanes(roll);
     this.keyboard = new Keyboard(roll);
@@ -41,8 +42,9 @@ class Painter {
     return g;
   }
 
-  paint() {
+  paint(position) {
     const g = this.#context(this.canvas), { camera, state, data } = this;
+    if (state.layout === "falling") return this.falling.paint(g, position);
     g.fillStyle = this.theme.colour.ground;
     g.fillRect(0, 0, camera.width, camera.height);
     g.save();
@@ -54,7 +56,8 @@ class Painter {
     this.grid.paintLines(g);
     if (state.loop) this.grid.paintLoop(g);
     if (state.mode === "comparison") this.fates.paint(g, this.scale);
-    else this.bars.paint(g, state.mode === "reference" ? data.reference : data.notes);
+    else this.bars.paint(g, state.mode === "reference" ? data.reference : data.notes, this.scale);
+    if (state.correcting && state.mode !== "reference") this.bars.paintGhosts(g, data.ghosts);
     g.restore();
     this.grid.paintRuler(g);
     this.lanes.paint(g);
@@ -62,7 +65,9 @@ class Painter {
   }
 
   paintMoving(position) {
-    this.moving.paint(this.#context(this.overlay), position);
+    const g = this.#context(this.overlay);
+    g.clearRect(0, 0, this.camera.width, this.camera.height);
+    if (this.state.layout === "roll") this.moving.paint(g, position);
     this.strip.paint(this.overview, position, this.scale);
   }
 }

@@ -1,6 +1,9 @@
 // The piano roll: it makes its parts, puts them together, and draws when something changed. Entry points: `render`
 // (live, called by anywidget) and `mountPage` (saved page).
 
+/** What changes only the upper canvas. */
+const OVERLAID = new Set(["hover", "box", "preview", "selection", "selectedReference", "ghost", "place", "moved", "lit"]);
+
 class RollView {
   constructor(model, element, { page = false } = {}) {
     this.model = model;
@@ -8,18 +11,22 @@ class RollView {
     const data = this.data = readModel(model), { meta } = data;
     this.words = wordsFor(meta.language);
     this.tell = (values) => this.#tell(values);
-    this.modes = data.reference ? ["velocity", "comparison", "reference"] : ["velocity"];
+    this.modes = ["velocity", "hands", ...(data.reference ? ["comparison", "reference"] : [])];
+    this.draft = new Draft(data, model.get("corrections") || {});
     this.player = new Player(data, { onMessage: (key) => this.inspector.say(this.words[key], true) });
     this.state = new Store({
-      selection: [], selectedReference: [], hover: null, box: null, playing: false, sound: this.player.sound, lit: false, loop: null,
+      selection: [], selectedReference: [], ghost: null, place: null, hover: null, preview: null, box: null, playing: false, sound: this.player.sound, lit: false, loop: null,
       mode: data.reference ? "comparison" : "velocity", following: true, help: false, score: Boolean(data.score),
+      layout: "roll", correcting: false, practising: false, saving: false, snap: false, hand: null, metronome: false, countsIn: false,
       background: data.images.some((image) => image.name === meta.background) ? meta.background : null,
       shownFates: { [HIT]: true, [WRONG_END]: true, [UNMATCHED]: true, missed: true },
     });
     this.camera = new Camera(data.duration, 12, data.pedals.kinds.length, () => this.#viewChanged());
     this.transport = new Transport(this);
     this.chooser = new Chooser(this);
+    this.editor = new Editor(this);
     this.#build(element);
+    this.draft.on(() => this.#corrected());
     this.state.on(null, (changed) => this.#stateChanged(changed));
     this.#listen();
     this.#applyTheme();
@@ -40,19 +47,22 @@ class RollView {
       "aria-valuemin": 0, "aria-valuemax": data.duration.toFixed(1),
     });
     this.stage = make("div", { class: "amt-stage", style: meta.height ? `height:${meta.height}px` : "" }, this.canvas, this.overlay);
-    this.help = make("div", { class: "amt-help", role: "dialog", "aria-label": w.help, hidden: "" }, make("strong", {}, w.help),
-      make("dl", {}, ...w.helpRows.flatMap(([key, text]) => [make("dt", {}, key), make("dd", {}, text)])));
+    this.help = make("div", { class: "amt-help", role: "dialog", "aria-label": w.help, hidden: "" }, 
+      ...[[w.help, w.helpRows], [w.practise, w.practiseRows], [w.correct, w.correctRows]].flatMap(([title, rows]) => [make("strong", {}, title),
+        make("dl", {}, ...rows.flatMap(([key, text]) => [make("dt", {}, key), make("dd", {}, text)]))]));
     this.root = make("section", { class: "amt-roll", "aria-label": `${w.roll}${meta.title ? ": " + meta.title : ""}` });
     this.theme = new Theme(this.root, meta.theme);
     this.painter = new Painter(this, this, () => this.redraw());
     this.inspector = new Inspector(this, uid);
     this.legend = new Legend(this);
     this.sheet = data.score ? new Sheet(this) : null;
+    this.saver = new Saver(this);
+    this.trays = [new CorrectTray(this), new PractiseTray(this), new SaveTray(this)];
     this.header = new Header(this, this.page ? "h1" : "div");
     this.toolbar = new Toolbar(this);
     this.keys = new Keys(this);
-    this.pointers = [new Pointer(this, this.overlay), new StripPointer(this, this.overview)];
-    this.root.append(this.header.element, this.toolbar.element, this.stage, this.overview, ...(this.sheet ? [this.sheet.element] : []),
+    this.pointers = [new Pointer(this, this.overlay), new FallingPointer(this, this.overlay), new StripPointer(this, this.overview)];
+    this.root.append(this.header.element, this.toolbar.element, ...this.trays.map((tray) => tray.element), this.stage, this.overview, ...(this.sheet ? [this.sheet.element] : []),
       make("footer", { class: "amt-footer" }, this.inspector.element, this.legend.element), this.help);
     element.append(this.root);
   }
@@ -78,7 +88,6 @@ class RollView {
       themes.observe(element, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "theme", "data-theme"] });
     const sizes = new ResizeObserver(() => {
       this.sheet?.resized();
-      this.resized = true;
       this.redraw();
     });
     sizes.observe(this.stage);
@@ -91,6 +100,7 @@ class RollView {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.viewTimer);
     this.player.dispose();
+    this.sheet?.dispose();
     this.cleanups.forEach((f) => f());
     this.root.remove();
   }
@@ -105,10 +115,28 @@ class RollView {
   #stateChanged(changed) {
     const { state } = this;
     this.help.hidden = !state.help;
-    this.root.dataset.mode = state.mode;
+    for (const name of ["mode", "layout"]) this.root.dataset[name] = state[name];
+    this.root.classList.toggle("amt-correcting", state.correcting);
     if (changed.includes("mode")) this.painter.strip.forget();
-    if (changed.every((name) => ["hover", "box", "selection", "selectedReference", "moved", "lit"].includes(name))) this.redrawMoving();
+    if (state.layout === "roll" && changed.every((name) => OVERLAID.has(name))) this.redrawMoving();
     else this.redraw();
+  }
+
+  #corrected() {
+    this.state.set({ hover: null });
+    this.painter.strip.forget();
+    this.header.update();
+    this.legend.update();
+    this.overlay.setAttribute("aria-label", this.words.canvas(this.data.notes.n, clock(this.data.duration)));
+    this.tell({ corrections: this.draft.corrections });
+    if (this.player.playing && this.player.sound !== "recording") this.player.change({}); // other notes to come
+    this.redraw();
+  }
+
+  /** Opens one of the rows below the toolbar, or closes it. */
+  openTray(name) {
+    const trays = { correcting: false, practising: false, saving: false };
+    this.state.set({ ...trays, [name]: !this.state[name], hover: null });
   }
 
   #viewChanged() {
@@ -141,10 +169,10 @@ class RollView {
     this.state.set({ allKeys: every });
   }
 
-  /** Escape: help away, then loop and selection. */
+  /** Escape: help away, then the selection, then the loop. */
   clear() {
     if (this.state.help) return this.state.set({ help: false });
-    if (this.state.loop) this.transport.setLoop(null);
+    if (this.state.loop && !this.chooser.first) this.transport.setLoop(null);
     this.chooser.choose([]);
   }
 
@@ -172,7 +200,9 @@ class RollView {
     if (this.painter.resize()) this.dirty = true;
     const dragged = this.pointers.some((pointer) => pointer.drag);
     if (state.playing && state.following && !dragged && camera.follow(position)) this.dirty = true;
-    if (this.dirty) this.painter.paint();
+    if (state.layout === "falling" && position !== this.painted) this.dirty = true;
+    this.painted = position;
+    if (this.dirty) this.painter.paint(position);
     this.dirty = false;
     this.painter.paintMoving(position);
     if (state.playing || state.lit) this.sheet?.update(position);
@@ -204,7 +234,7 @@ function render({ model, el }) {
 /** A saved page: the same view on a model read from the page itself. */
 function mountPage() {
   const state = JSON.parse(document.getElementById("amt-state").textContent);
-  for (const name of ["_notes", "_reference", "_pedals", "_audio", "_images", "_score"])
+  for (const name of ["_notes", "_reference", "_reference_pedals", "_pedals", "_audio", "_images", "_score"])
     state[name] = document.getElementById(`amt${name}`).textContent;
   window.amtPiano = new RollView(new PageModel(state), document.getElementById("amt-root"), { page: true });
 }

@@ -10,7 +10,7 @@ class Transport {
 
   #playerChanged() {
     const { playing, sound } = this.player;
-    this.state.set({ playing, sound, moved: (this.state.moved || 0) + 1 });
+    this.state.set({ playing, sound, moved: (this.state.moved || 0) + 1, ...(playing ? { place: null } : {}) });
     this.tell({ playing, playhead: this.position });
   }
 
@@ -22,7 +22,7 @@ class Transport {
   }
 
   seek(seconds) {
-    this.state.set({ lit: true });
+    this.state.set({ lit: true, place: null });
     this.player.seek(seconds);
     this.camera.reveal(this.position);
   }
@@ -58,6 +58,41 @@ class Transport {
   #enterLoop() {
     const [start, end] = this.state.loop;
     if (this.position < start || this.position > end) this.seek(start);
+  }
+
+  /** Loops the bar at the playhead; again: one bar more. */
+  loopBar() {
+    const { beats } = this.data, { loop } = this.state;
+    if (!beats) return;
+    const first = beats.bar(loop ? loop[0] + 1e-3 : this.position + 1e-3), next = loop ? beats.bar(loop[1] - 1e-3) + 2 : first + 1;
+    this.setLoop([beats.barStart(first), beats.barStart(next)]);
+    this.#enterLoop();
+  }
+
+  /** "This is one": the beat nearest the playhead begins a bar. */
+  thisIsOne() {
+    const { beats } = this.data;
+    if (!beats) return;
+    beats.setDownbeat(this.position);
+    this.state.set({ downbeat: beats.downbeat });
+    this.tell({ downbeat: beats.downbeat });
+    if (this.player.playing) this.player.change({});
+  }
+
+  /** Hears one hand alone, or both (null); the recording cannot be taken apart, so the notes sound instead. */
+  setHand(hand) {
+    this.state.set({ hand });
+    this.player.change({ hand, sound: hand !== null && this.player.hearsRecording ? "midi" : this.player.sound });
+  }
+
+  setMetronome(metronome) {
+    this.state.set({ metronome });
+    this.player.change({ metronome });
+  }
+
+  setCountIn(countsIn) {
+    this.state.set({ countsIn });
+    this.player.countsIn = countsIn;
   }
 
   setSound(sound) { if (this.sounds.includes(sound)) this.player.change({ sound }); }
