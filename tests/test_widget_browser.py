@@ -284,6 +284,7 @@ roll.observe(lambda change: heard.append(change["new"]), "selection")
 roll""",
     "import json; print(json.dumps([roll.playhead, roll.playing, roll.selected_notes['pitch'].tolist(), heard]))",
     "roll.seek(5.0); roll.select([7])",
+    "print('corrected', len(roll.performance.notes), roll.performance.notes['pitch'][:3].tolist())",
 )
 
 
@@ -327,5 +328,13 @@ def test_live_in_jupyterlab(browser, tmp_path):
         run_cell(2)
         shown.wait_for_function("document.querySelector('.amt-time').textContent.startsWith('0:05.0')", timeout=15_000)
         assert "G4" in shown.inner_text(".amt-inspector")
+        shown.focus(".amt-overlay")
+        for key in ("x", "Delete", "Escape", "Home", "n", "Shift+ArrowUp"):  # one note away, the first an octave up
+            shown.keyboard.press(key)
+        shown.wait_for_timeout(300)
+        run_cell(3)
+        corrected = shown.locator(".jp-OutputArea-output pre", has_text="corrected")
+        corrected.wait_for(timeout=20_000)
+        assert corrected.inner_text().strip() == "corrected 19 [72, 61, 62]"
         assert problems == []
         shown.close()

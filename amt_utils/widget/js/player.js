@@ -224,7 +224,7 @@ class Player {
     for (const { beats } = this.data; this.metronome && beats; segment.beat++) {
       const when = segment.when + (beats.time(segment.beat) - segment.from) / this.rate;
       if (when >= until || beats.time(segment.beat) >= segment.to) break;
-      this.keep(segment, this.clicks.click(Math.max(when, this.context.currentTime), beats.isDownbeat(segment.beat), segment.clickBus));
+      this.keep(segment, this.clicks.click(when, beats.isDownbeat(segment.beat), segment.clickBus));
     }
     if (!this.hearsRecording || this.rate === 1) return;
     for (;;) {

@@ -47,7 +47,7 @@ class RollView {
       "aria-valuemin": 0, "aria-valuemax": data.duration.toFixed(1),
     });
     this.stage = make("div", { class: "amt-stage", style: meta.height ? `height:${meta.height}px` : "" }, this.canvas, this.overlay);
-    this.help = make("div", { class: "amt-help", role: "dialog", "aria-label": w.help, hidden: "" }, 
+    this.help = make("div", { class: "amt-help", tabindex: 0, role: "dialog", "aria-label": w.help, hidden: "" }, 
       ...[[w.help, w.helpRows], [w.practise, w.practiseRows], [w.correct, w.correctRows]].flatMap(([title, rows]) => [make("strong", {}, title),
         make("dl", {}, ...rows.flatMap(([key, text]) => [make("dt", {}, key), make("dd", {}, text)]))]));
     this.root = make("section", { class: "amt-roll", "aria-label": `${w.roll}${meta.title ? ": " + meta.title : ""}` });
