@@ -22,6 +22,7 @@ from ..system.errors import AmtError
 from ..system.paths import example_files
 
 if TYPE_CHECKING:
+    from ..transcription.candidates import Candidates
     from ..transcription.transcriber import Transcriber
 
 LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
@@ -39,6 +40,7 @@ class Transcription:
         performance: notes and pedals.
         activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``), where kept.
         frame_seconds: seconds per row of them.
+        candidates: what else was possible (:class:`.Candidates`), where activations are kept.
         score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
     """
 
@@ -47,6 +49,7 @@ class Transcription:
     activations: dict[str, np.ndarray] | None
     frame_seconds: float
     score_options: dict = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     @cached_property
     def score(self):
@@ -81,6 +84,7 @@ class Transcription:
         from ..widget import PianoRoll
 
         defaults = {"title": self.title, "activations": self.activations, "frame_seconds": self.frame_seconds}
+        defaults["candidates"] = self.candidates
         score = self.score if score and len(self.performance.notes) else None
         return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
 
@@ -129,6 +133,7 @@ def transcribe(
         on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
+    from ..transcription.candidates import find_candidates
     from ..transcription.performance import decode_performance
     from ..transcription.transcriber import Transcriber
 
@@ -142,8 +147,9 @@ def transcribe(
         performance = decode_performance(activations, transcriber.config)
     else:
         activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
+    candidates = None if activations is None else find_candidates(activations, transcriber.config)
     frame_seconds = transcriber.config.feature.frame_seconds
-    return Transcription(Path(recording), performance, activations, frame_seconds, score_options)
+    return Transcription(Path(recording), performance, activations, frame_seconds, score_options, candidates)
 
 
 def load_example() -> Transcription:

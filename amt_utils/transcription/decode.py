@@ -26,10 +26,13 @@ STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset pea
 SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
 
 
-def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.ndarray:
+def find_notes(
+    pieces: Iterable[dict[str, np.ndarray]], config: Config, *, cut_at_strikes: bool = True
+) -> np.ndarray:
     """Consecutive pieces of :data:`KEY_ROLLS` -> :data:`STRUCK` notes, the same however the rolls are cut.
 
-    Memory holds one piece and what comes before it since the oldest note that still sounds.
+    Memory holds one piece and what comes before it since the oldest note that still sounds. Without
+    ``cut_at_strikes`` notes go on where their key is struck again (:mod:`.candidates`).
     """
     found = [np.zeros(0, STRUCK)]
     begin, held = 0, {name: np.zeros((0, N_KEYS), np.float16) for name in KEY_ROLLS}  # from frame `begin` on
@@ -38,7 +41,7 @@ def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.nd
     while following is not None:
         piece, following = following, next(pieces, None)
         held = {name: np.concatenate([held[name], piece[name]]) for name in KEY_ROLLS}
-        notes = _find_notes(held, config)
+        notes = _find_notes(held, config, cut_at_strikes)
         notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame is there as the second one's neighbour
         settled = len(held["onset"])
         if following is not None:  # what the last two frames tell may change with those to come
@@ -54,7 +57,7 @@ def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.nd
     return np.concatenate(found)
 
 
-def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarray:
+def _find_notes(activations: dict[str, np.ndarray], config: Config, cut_at_strikes: bool) -> np.ndarray:
     decode = config.decode
     rows: list[tuple[int, float, float, float, int, int]] = []
     shortest = decode.min_note_seconds / config.feature.frame_seconds
@@ -68,7 +71,7 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarra
         releases, release_times = find_peaks(offset, decode.offset_threshold)
         key_ups, key_up_times = find_peaks(key_offset, decode.key_offset_threshold)
         silent = np.flatnonzero(frame < decode.frame_threshold)
-        following = np.append(times[1:], len(onset))
+        following = np.append(times[1:], len(onset)) if cut_at_strikes else np.full(len(times), len(onset))
         for strike, time, limit in zip(strikes, times, following, strict=True):
             fall = _first(silent, silent, strike + SETTLED, len(frame))
             end = min(_first(releases, release_times, strike + SETTLED, limit), fall, limit)
