@@ -188,7 +188,7 @@ set_up() { # the extras given
 }
 
 main() {
-    local self style=0
+    local self style=0 types=0 tests=0 checking
     self=$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null) || self=${BASH_SOURCE[0]}
     cd "$(dirname -- "$self")"
     case ${1:-} in
@@ -201,13 +201,21 @@ main() {
             exec "$PYTHON" -m amt_utils demo "${@:2}"
             ;;
         test)
-            set_up test
+            set_up test docs
             say "ruff ..."
             "$PYTHON" -m ruff check . || style=$?
+            "$PYTHON" -m mypy >.mypy.log 2>&1 & # a minute when its cache is cold: beside the tests
+            checking=$!
             say "pytest ..."
             # one process per core, one thread each: threads of one process would wait for each other
-            OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$PYTHON" -m pytest -n auto --dist worksteal "${@:2}" || exit $?
+            OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$PYTHON" -m pytest -n auto --dist worksteal "${@:2}" || tests=$?
+            wait "$checking" || types=$?
+            say "mypy ..."
+            cat .mypy.log
+            rm -f .mypy.log
+            [ "$tests" = 0 ] || exit "$tests"
             [ "$style" = 0 ] || fail "every test passed, but ruff has something to say (see above)"
+            [ "$types" = 0 ] || fail "every test passed, but mypy has something to say (see above)"
             ;;
         *) fail "does not know '$1'; use it plain, with demo, or with test" ;;
     esac

@@ -111,6 +111,7 @@ class DataConfig:
     """
 
     recordings: tuple[str, ...] = ()
+    keep_unequal: bool = False  # also train on pairs whose audio and MIDI are not of one length
     recordings_weight: float = 1.0
     recordings_velocity: bool = True  # False: each piano has a law of its own, only differences in a window count
     midi: tuple[str, ...] = ()  # folders or a MAESTRO zip, rendered on the fly

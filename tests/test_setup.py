@@ -59,6 +59,7 @@ case "$1 $2" in
     "-m virtualenv") exit 1 ;;
     "-m amt_utils"|"-m pytest") echo "RAN $*"; exit "${{FAKE_EXIT:-0}}" ;;
     "-m ruff") echo "RAN $*"; exit "${{FAKE_RUFF_EXIT:-0}}" ;;
+    "-m mypy") echo "RAN $*"; exit "${{FAKE_MYPY_EXIT:-0}}" ;;
 esac
 [ "$1" != --version ] || {{ echo "Python 3.12.3"; exit; }}
 if [ -n "$FAKE_OLD" ]; then exit 1; fi
@@ -234,11 +235,14 @@ def test_demo_and_test_hand_on_arguments_and_exit_codes(machine):
     assert "RAN -m amt_utils demo --out x" in machine.run("demo", "--out", "x").stdout
     ran = machine.run("test", "-x")
     assert "RAN -m ruff check ." in ran.stdout and "RAN -m pytest -n auto --dist worksteal -x" in ran.stdout
-    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test"]
-    assert set(extras) <= {word for call in machine.installed() for word in call}
+    optional = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {*optional["test"], *optional["docs"]} <= {word for call in machine.installed() for word in call}
+    assert "RAN -m mypy" in ran.stdout
     assert machine.run("test", FAKE_EXIT="3").returncode == 3
     ran = machine.run("test", FAKE_RUFF_EXIT="1")
     assert ran.returncode != 0 and "RAN -m pytest" in ran.stdout and "but ruff has something to say" in ran.stderr
+    ran = machine.run("test", FAKE_MYPY_EXIT="1")
+    assert ran.returncode != 0 and "RAN -m pytest" in ran.stdout and "but mypy has something to say" in ran.stderr
     ran = machine.run("dmeo")
     assert ran.returncode != 0 and "does not know 'dmeo'" in ran.stderr
 

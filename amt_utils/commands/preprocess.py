@@ -16,7 +16,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=DTYPES, default="float16", help="of the stored features")
     parser.add_argument("--labels", choices=("grid", "soft"), help="the labels' default when they are read")
     parser.add_argument("--hop", type=int, help="samples from frame to frame at 16 kHz (default: 320, 20 ms)")
-    parser.add_argument("--trim", action="store_true", help="cut the noise before the first note")
+    parser.add_argument(
+        "--trim", action=argparse.BooleanOptionalAction, default=None,
+        help="cut the noise before the first note (default: in one's own recordings, not in MAESTRO)",
+    )  # fmt: skip
+    parser.add_argument("--keep-unequal", action="store_true", help="also take pairs of unequal length")
     parser.add_argument("--workers", type=int, help="recordings at the same time (default: processors)")
     parser.add_argument("--dry-run", action="store_true", help="only say how much disk it takes")
     parser.set_defaults(run=run)
@@ -36,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output or work_folder() / "processed_data"
     preprocess(
         raw, folder, config=config, features=args.features, dtype=args.dtype, trim=args.trim, workers=args.workers,
-        dry_run=args.dry_run,
+        dry_run=args.dry_run, keep_unequal=args.keep_unequal,
     )  # fmt: skip
     print(f"{raw} -> {folder}")
     return 0

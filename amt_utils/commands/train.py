@@ -42,6 +42,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="a folder (Drive, another disk) or kaggle:OWNER/SLUG that gets copies, and is searched with --resume",
     )
+    parser.add_argument("--keep-unequal", action="store_true", help="also train on pairs of unequal length")
     parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
     parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
     parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from ..training.trainer import train
 
     config = change_config(load_config(args.config), args.set)
+    if args.keep_unequal:
+        config = config.replace(data={"keep_unequal": True})
     memory = gpu_memory_gb() if args.gpu_memory is None else args.gpu_memory
     if args.gpu_memory is not None and not 0 < args.gpu_memory < 10_000:
         raise AmtError(f"--gpu-memory {args.gpu_memory:g}: expected gigabytes, e.g. 8")

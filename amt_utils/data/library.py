@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,9 @@ from ..system.files import written_whole
 from ..system.paths import shared_data, work_folder
 from .maestro.catalogue import SPLITS, find_root, open_maestro
 from .maestro.splits import without_leaks
+
+LATE_NOTES = 1.0  # seconds after the end of the audio that a note may begin
+LONG_TAIL = 30.0  # seconds of audio after the last note, or a fifth of the music: applause, a pianist who gets up
 
 # how the files of MAPS name their composers
 _MAPS_COMPOSERS = {
@@ -63,6 +66,25 @@ class Recording:
     def performance(self) -> Performance:
         """Notes and pedals of the MIDI file. Raises :class:`AmtError` when it cannot be read."""
         return read_midi(self.midi)
+
+    @cached_property
+    def mismatch(self) -> str:
+        """Why sound and MIDI cannot be of the same performance, by their lengths alone; ``""`` where they can.
+
+        A file that cannot be read is a reason as well.
+        """
+        try:
+            seconds, notes = self.seconds, self.performance.notes
+        except AmtError as error:
+            return str(error)
+        if not len(notes):
+            return "the MIDI has no notes"
+        last_onset, last_end = float(notes["onset"][-1]), float(notes["offset"].max())
+        if last_onset > seconds + LATE_NOTES:
+            return f"the MIDI goes on {last_onset - seconds:.1f} s after the end of the audio"
+        if seconds > last_end + max(LONG_TAIL, 0.2 * last_end):
+            return f"the audio goes on {seconds - last_end:.1f} s after the last note"
+        return ""
 
     def __str__(self) -> str:
         return f"{self.composer}: {self.title}" if self.title else self.name
@@ -160,11 +182,45 @@ def load_notes(source: str | os.PathLike | Recording) -> Performance:
     return source.performance if isinstance(source, Recording) else read_midi(source)
 
 
+def without_unequal(
+    recordings: Iterable[Recording], *, keep: bool = False, say: Callable[[str], None] = print
+) -> list[Recording]:
+    """The recordings whose sound and MIDI are of one length (:attr:`Recording.mismatch`).
+
+    Args:
+        recordings: as found.
+        keep: leave none out.
+        say: gets a line for each one that is left out, with the reason.
+
+    Raises:
+        AmtError: none is left.
+    """
+    recordings = list(recordings)
+    if keep:
+        return recordings
+    for recording in recordings:
+        if recording.mismatch:
+            say(f"left out: {recording.name}: {recording.mismatch}")
+    kept = [recording for recording in recordings if not recording.mismatch]
+    if recordings and not kept:
+        raise AmtError(f"{recordings[0].audio.parent}: no recording fits its MIDI; --keep-unequal takes them")
+    return kept
+
+
 def find_folder(source: str | os.PathLike, *, audio: bool = False) -> Path:
     """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
     if str(source) in ("maestro", "miniature"):
         return open_maestro(None if str(source) == "maestro" else "miniature", audio=audio).root
     return Path(source)
+
+
+def is_maestro(source: str | os.PathLike) -> bool:
+    """Whether a folder has MAESTRO's layout, with its metadata."""
+    try:
+        find_root(find_folder(source))
+    except AmtError:
+        return False
+    return True
 
 
 def find_midi(folder: str | os.PathLike, name: str) -> Path:

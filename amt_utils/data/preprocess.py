@@ -20,20 +20,26 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import soundfile
+from tqdm.auto import tqdm
 
-from ..audio.reading import SAMPLE_RATE, convert_audio, load_audio
+from ..audio.reading import convert_audio, load_audio, save_audio
 from ..config import Config
+from ..music.midi import read_midi, write_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import describe_bytes, written_whole
-from .library import Recording, find_recordings
-from .stored_features import feature_config, make_computer, quantise, stored_bins
+from .library import Recording, find_recordings, is_maestro, without_unequal
+from .stored_features import Computer, feature_config, make_computer, quantise, stored_bins
+from .tidy import trim_lead
 
 FEATURES = ("none", "cqt", "hcqt", "logmel")
 DTYPES = ("float16", "uint8")
@@ -63,33 +69,29 @@ def estimate_disk(
     items: list[Recording], config: Config, *, features: str = "none", dtype: str = "float16"
 ) -> Estimate:
     """The disk space that :func:`preprocess` will take, before it is taken."""
-    from ..music.midi import read_midi
-
     flac = labels = feature_bytes = 0
     for item in items:
-        flac += _flac_bytes(item)
+        flac += _flac_bytes(item, config.feature.sample_rate)
         labels += item.midi.stat().st_size + len(_packed_labels(read_midi(item.midi), 0))
         if features != "none":
-            frames = round(item.seconds * SAMPLE_RATE) // config.feature.hop_length + 1
+            frames = round(item.seconds * config.feature.sample_rate) // config.feature.hop_length + 1
             feature_bytes += 128 + frames * stored_bins(feature_config(config, features)) * np.dtype(dtype).itemsize
     return Estimate(len(items), sum(item.seconds for item in items), flac, labels, feature_bytes)
 
 
-def _flac_bytes(item: Recording, *, excerpts: int = 4, seconds: float = 3.0) -> int:
+def _flac_bytes(item: Recording, rate: int, *, excerpts: int = 4, seconds: float = 3.0) -> int:
     """By encoding a few excerpts, spread over the recording."""
-    import soundfile
-
     if item.seconds <= excerpts * seconds:
         starts, seconds = [0.0], item.seconds
     else:
         starts = np.linspace(0, item.seconds - seconds, excerpts + 2)[1:-1]
     samples = size = 0
     for start in starts:
-        y = load_audio(item.audio, start=float(start), duration=seconds)
+        y = load_audio(item.audio, sample_rate=rate, start=float(start), duration=seconds)
         encoded = io.BytesIO()
-        soundfile.write(encoded, y, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        soundfile.write(encoded, y, rate, subtype="PCM_16", format="FLAC")
         samples, size = samples + len(y), size + len(encoded.getbuffer())
-    return round(size / max(samples, 1) * item.seconds * SAMPLE_RATE)
+    return round(size / max(samples, 1) * item.seconds * rate)
 
 
 def preprocess(
@@ -99,10 +101,11 @@ def preprocess(
     config: Config | None = None,
     features: str = "none",
     dtype: str = "float16",
-    trim: bool = False,
+    trim: bool | None = None,
+    keep_unequal: bool = False,
     workers: int | None = None,
     dry_run: bool = False,
-    say=print,
+    say: Callable[[str], None] = print,
 ) -> Path:
     """Processes every recording of ``raw`` that is not processed yet; returns ``folder``.
 
@@ -113,18 +116,20 @@ def preprocess(
         features: ``none``, ``cqt``, ``hcqt`` or ``logmel``.
         dtype: of the stored features: ``float16``, or ``uint8`` (steps of 0.4 dB).
         trim: cut the noise before the first note, in audio and MIDI alike (:func:`amt_utils.data.tidy.trim_lead`).
+            ``None`` cuts it in one's own recordings, and leaves MAESTRO as it is.
+        keep_unequal: also take pairs whose audio and MIDI are not of one length; else they are left out and named.
         workers: recordings at the same time; the number of processors when ``None``.
         dry_run: only say how much disk it takes.
 
     Raises:
         AmtError: nothing to do, not enough disk, or ``folder`` was made with other settings.
     """
-    from tqdm.auto import tqdm
-
     config, folder = config or Config(), Path(folder)
     if features not in FEATURES or dtype not in DTYPES:
         raise AmtError(f"features must be one of {FEATURES} and dtype one of {DTYPES}, not {features!r}, {dtype!r}")
-    items = find_recordings(raw)
+    items = without_unequal(find_recordings(raw), keep=keep_unequal, say=say)
+    if trim is None:
+        trim = _stored_settings(folder).get("trim", not is_maestro(raw))
     settings = {"features": features, "dtype": dtype, "trim": trim, "config": config.to_dict()}
     _check_settings(folder, settings)
     missing = [item for item in items if not _paths(folder, item)["labels"].is_file()]
@@ -140,8 +145,9 @@ def preprocess(
     with written_whole(folder / "processed.json") as partial:  # first, so that a resumed run knows the settings
         partial.write_text(json.dumps({"version": _VERSION, **settings, "items": _rows(items)}, indent=1))
     compute = make_computer(config, features) if features != "none" else None
+    rate = config.feature.sample_rate
     with _one_torch_thread(compute is not None), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        jobs = [pool.submit(_process, item, folder, compute, dtype, trim) for item in missing]
+        jobs = [pool.submit(_process, item, folder, compute, dtype, trim, rate) for item in missing]
         try:
             for job in tqdm(jobs, unit="recording", desc="preprocess", disable=not jobs):
                 job.result()
@@ -152,7 +158,7 @@ def preprocess(
 
 
 @contextmanager
-def _one_torch_thread(wanted: bool):
+def _one_torch_thread(wanted: bool) -> Iterator[None]:
     """The recordings run side by side; each on one processor wastes none."""
     if not wanted:
         yield
@@ -167,11 +173,15 @@ def _one_torch_thread(wanted: bool):
         torch.set_num_threads(before)
 
 
-def _check_settings(folder: Path, settings: dict) -> None:
+def _stored_settings(folder: Path) -> dict[str, Any]:
     path = folder / "processed.json"
-    if not path.is_file():
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _check_settings(folder: Path, settings: dict) -> None:
+    stored = _stored_settings(folder)
+    if not stored:
         return
-    stored = json.loads(path.read_text())
     for name, value in settings.items():
         old = stored.get(name)
         if name == "config":  # only what decides what is stored; the labels' mode may change
@@ -190,25 +200,21 @@ def _paths(folder: Path, item: Recording) -> dict[str, Path]:
     return {kind: stem.with_name(stem.name + suffix) for kind, suffix in suffixes.items()}
 
 
-def _process(item: Recording, folder: Path, compute, dtype: str, trim: bool) -> None:
-    from ..music.midi import read_midi
-
+def _process(item: Recording, folder: Path, compute: Computer | None, dtype: str, trim: bool, rate: int) -> None:
     paths, performance = _paths(folder, item), read_midi(item.midi)
     if trim:
-        from ..audio.reading import save_audio
-        from ..music.midi import write_midi
-        from .tidy import trim_lead
-
-        audio, performance, _ = trim_lead(load_audio(item.audio), performance)
-        save_audio(paths["audio"], audio)
+        audio = load_audio(item.audio, sample_rate=rate)
+        audio, performance, _ = trim_lead(audio, performance, sample_rate=rate)
+        save_audio(paths["audio"], audio, sample_rate=rate)
         write_midi(paths["midi"], performance)
         n = len(audio)
     else:
-        n = convert_audio(item.audio, paths["audio"])
+        n = convert_audio(item.audio, paths["audio"], sample_rate=rate)
         with written_whole(paths["midi"]) as partial:
             shutil.copyfile(item.midi, partial)
     if compute is not None:
-        values = np.concatenate([quantise(block, dtype) for block in compute(load_audio(paths["audio"]))])
+        audio = load_audio(paths["audio"], sample_rate=rate)
+        values = np.concatenate([quantise(block, dtype) for block in compute(audio)])
         with written_whole(paths["features"]) as partial:
             np.save(partial, values)
     with written_whole(paths["labels"]) as partial:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import torch
 
+from ..audio.features import compress, make_feature
 from ..config import Config, FeatureConfig
 
 _BLOCK_SECONDS = 60.0
+Computer = Callable[[np.ndarray], Iterator[np.ndarray]]  # (n,) samples -> blocks (frames, stored bins)
 
 
 def feature_config(config: Config, features: str) -> FeatureConfig:
@@ -43,15 +46,11 @@ def stack_channels(values: np.ndarray, config: FeatureConfig) -> np.ndarray:
     return np.stack([values[:, s : s + config.n_bins] for s in starts])
 
 
-def make_computer(config: Config, features: str) -> Callable[[np.ndarray], Iterator[np.ndarray]]:
+def make_computer(config: Config, features: str) -> Computer:
     """A function ``(n,)`` float32 audio -> blocks ``(frames, stored_bins)`` of float32 values in about [0, 1].
 
     Joined, the blocks are the frames of the whole recording; memory does not grow with its length.
     """
-    import torch
-
-    from ..audio.features import compress, make_feature
-
     feature = feature_config(config, features)
     module = make_feature(feature)
     shifts = None if features == "logmel" else _shifts(feature)
@@ -59,7 +58,7 @@ def make_computer(config: Config, features: str) -> Callable[[np.ndarray], Itera
     margin = -(-module.context_samples // hop)  # frames
     block = round(_BLOCK_SECONDS * feature.sample_rate / hop)  # frames
 
-    def run(y):
+    def run(y: torch.Tensor) -> torch.Tensor:
         if shifts is not None:
             return compress(module.transforms[0](y))[0]
         return module(y)[0].permute(1, 0, 2).flatten(1)  # (C, T, bins) -> (T, C * bins)

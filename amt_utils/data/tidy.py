@@ -1,7 +1,7 @@
 """Putting a folder of recordings in order: names, pairs, the noise before the first note. Nothing is overwritten.
 
 Renaming is planned first and can be undone; pairs are checked without being changed; trimming returns new audio
-and notes shifted by the same amount. Pieces of different length are padded and masked, never stretched.
+and notes shifted by the same amount.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..audio.reading import load_audio
+from ..config import FeatureConfig
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
-from .library import take_inventory
+from .library import Recording, take_inventory
+from .own_piano.align import align
 
+RATE = FeatureConfig().sample_rate
 JOURNAL = ".tidy-renamed.json"
 _TABLE_BYTES = 20_000_000  # larger files are no metadata
 
@@ -142,7 +146,7 @@ def check_pairs(folder: str | os.PathLike, *, listen: bool = True, tolerance: fl
     """Every audio and MIDI file below ``folder``: is it part of a pair, and do the two fit?
 
     Args:
-        listen: also find offset and drift by listening (:func:`.align`), which takes about a
+        listen: also measure offset and drift by the sound (:func:`.align`), which takes about a
             hundredth of the recording's length.
         tolerance: seconds that sound and MIDI may be apart, at the beginning or, by drift, at the end.
     """
@@ -160,31 +164,23 @@ def _name(path: Path, folder: str | os.PathLike) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _check_pair(pair, listen: bool, tolerance: float) -> Finding:
-    from ..audio.reading import audio_duration, load_audio
-    from ..music.midi import read_midi
-    from .own_piano.align import align
-
+def _check_pair(pair: Recording, listen: bool, tolerance: float) -> Finding:
+    mismatch = pair.mismatch
     try:
-        performance = read_midi(pair.midi)
-        seconds = audio_duration(pair.audio)
+        performance, seconds = pair.performance, pair.seconds
     except AmtError as error:
         return Finding(pair.name, "excluded", str(error))
-    if not len(performance.notes):
-        return Finding(pair.name, "excluded", "the MIDI has no notes", seconds, 0.0)
-    last, first = float(performance.notes["offset"].max()), float(performance.notes["onset"][0])
-    about = {"audio_seconds": seconds, "midi_seconds": last, "first_note": first}
-    if performance.notes["onset"][-1] > seconds + 1.0:
-        reason = f"the MIDI goes on {performance.notes['onset'][-1] - seconds:.1f} s after the end of the audio"
-        return Finding(pair.name, "excluded", reason, **about)
-    if seconds > last + max(30.0, 0.2 * last):
-        reason = f"the audio goes on {seconds - last:.1f} s after the last note"
-        return Finding(pair.name, "excluded", reason, **about)
+    about: dict[str, float | None] = {"audio_seconds": seconds, "midi_seconds": 0.0}
+    if len(performance.notes):
+        last, first = float(performance.notes["offset"].max()), float(performance.notes["onset"][0])
+        about |= {"midi_seconds": last, "first_note": first}
+    if mismatch:
+        return Finding(pair.name, "excluded", mismatch, **about)
     if not listen:
         return Finding(pair.name, "ok", **about)
     try:
-        audio = load_audio(pair.audio)
-        about["first_attack"] = find_first_attack(audio)
+        audio = load_audio(pair.audio, sample_rate=RATE)
+        about["first_attack"] = find_first_attack(audio, sample_rate=RATE)
         alignment = align(audio, performance)
     except AmtError as error:
         return Finding(pair.name, "excluded", str(error), **about)
@@ -197,7 +193,7 @@ def _check_pair(pair, listen: bool, tolerance: float) -> Finding:
     return Finding(pair.name, "ok", **about)
 
 
-def find_first_attack(audio: np.ndarray, *, sample_rate: int = 16_000) -> float | None:
+def find_first_attack(audio: np.ndarray, *, sample_rate: int = RATE) -> float | None:
     """Seconds until the sound first rises well out of the noise before it; ``None`` where it never does."""
     hop = sample_rate // 100
     blocks = audio[: len(audio) // hop * hop].reshape(-1, hop).astype(np.float64)
@@ -223,7 +219,7 @@ def write_report(findings: Iterable[Finding], path: str | os.PathLike) -> Path:
 
 
 def trim_lead(
-    audio: np.ndarray, performance: Performance, *, keep: float = 0.5, sample_rate: int = 16_000
+    audio: np.ndarray, performance: Performance, *, keep: float = 0.5, sample_rate: int = RATE
 ) -> tuple[np.ndarray, Performance, float]:
     """Cuts what is more than ``keep`` seconds before the first note, in audio and notes alike.
 
@@ -235,13 +231,3 @@ def trim_lead(
     cut = max(0, int((performance.notes["onset"][0] - keep) * sample_rate))
     cut = min(cut, len(audio))
     return audio[cut:], performance.shifted(-cut / sample_rate), cut / sample_rate
-
-
-def pad_and_mask(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays ``(T_i, ...)`` of different lengths -> ``(B, T, ...)`` padded with zeros, and ``(B, T)`` of 1 and 0."""
-    longest = max(len(array) for array in arrays)
-    batch = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), arrays[0].dtype)
-    mask = np.zeros((len(arrays), longest), np.float32)
-    for i, array in enumerate(arrays):
-        batch[i, : len(array)], mask[i, : len(array)] = array, 1
-    return batch, mask

@@ -43,6 +43,7 @@ class Systems:
         groups = ["system"] if by == "system" else [by, "system"]
         found = self.metrics.groupby(groups, sort=False)[list(known.values())].mean()
         found.columns = pd.Index(known)
+        found = found if by == "system" else found.sort_index(level=0, sort_remaining=False, kind="stable")
         if by == "recording":
             found = found.rename(index=lambda name: shorten(name, 28), level=0)
         return found.round(1)

@@ -6,18 +6,28 @@ cannot fall behind the code.
 
 from __future__ import annotations
 
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from torch import nn
+
 from ..config import Config
+from ..models import build_model, count_parameters
 from ..system.errors import AmtError
 
 # colours of Okabe and Ito, told apart by colour-blind readers; boxes also differ by their text and frame
 _INPUT, _ATTACK, _LASTING, _OUTPUT = "#F0E442", "#56B4E9", "#CC79A7", "#E8E8E8"
 
+FONT = 9  # points
 WORDS = {
     "en": {
         "sound": "sound\n{rate} samples\na second",
         "features": "picture of the sound ({kind})\n{channels} × {bins} rows, one column\nevery {ms:g} ms",
         "stem": "look closely\n{first}, {second}",
-        "harmonics": "find overtones\nharmonics {harmonics}",
+        "harmonics": "find overtones\nharmonics\n{harmonics}",
         "keys": "one row per key\nneighbours in time\nand octaves",
         "lstm": "remember\n(before and after)",
         "onset": "a key is struck",
@@ -36,7 +46,7 @@ WORDS = {
         "sound": "sonido\n{rate} muestras\npor segundo",
         "features": "imagen del sonido ({kind})\n{channels} × {bins} filas, una columna\ncada {ms:g} ms",
         "stem": "mirar de cerca\n{first}, {second}",
-        "harmonics": "buscar armónicos\narmónicos {harmonics}",
+        "harmonics": "buscar\narmónicos\n{harmonics}",
         "keys": "una fila por tecla\nvecinas en el tiempo\ny en las octavas",
         "lstm": "recordar\n(antes y después)",
         "onset": "se pulsa una tecla",
@@ -54,7 +64,7 @@ WORDS = {
 }
 
 
-def draw_architecture(config: Config | None = None, *, language: str = "en", ax=None):
+def draw_architecture(config: Config | None = None, *, language: str = "en", ax: Axes | None = None) -> Axes:
     """Draw the Residual HCQT-HPPNet that ``config`` describes.
 
     Args:
@@ -68,10 +78,6 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax=
     Raises:
         AmtError: unknown language, or a network this picture is not of.
     """
-    import matplotlib.pyplot as plt
-
-    from ..models import build_model, count_parameters
-
     config = config or Config()
     if language not in WORDS:
         raise AmtError(f"language {language!r}: choose one of {', '.join(WORDS)}")
@@ -93,15 +99,14 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax=
         "harmonics": ", ".join(map(str, config.model.hdconv_harmonics)),
     }
 
-    def box(name: str, x: float, y: float, width: float, colour: str, height: float = 1.1) -> None:
-        ax.text(
-            x, y, words[name].format(**numbers), ha="center", va="center", fontsize=9, zorder=3, linespacing=1.25
-        )
-        ax.add_patch(
-            plt.Rectangle((x - width / 2, y - height / 2), width, height, facecolor=colour, edgecolor="black", zorder=2)
-        )
+    boxes: list[tuple[Text, Rectangle]] = []
 
-    def arrow(x0: float, y0: float, x1: float, y1: float, **style) -> None:
+    def box(name: str, x: float, y: float, width: float, colour: str, height: float = 1.1) -> None:
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT, "zorder": 3, "linespacing": 1.25}
+        frame = plt.Rectangle((x - width / 2, y - height / 2), width, height, fc=colour, ec="black", zorder=2)
+        boxes.append((ax.text(x, y, words[name].format(**numbers), **style), ax.add_patch(frame)))
+
+    def arrow(x0: float, y0: float, x1: float, y1: float, **style: Any) -> None:
         ax.annotate("", (x1, y1), (x0, y0), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2} | style)
 
     top, bottom = 4.0, 1.35
@@ -132,9 +137,18 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax=
     ax.text(4.72, bottom - 0.88, words["lasting"], fontsize=9, weight="bold")
     name = {"name": "Residual HCQT-HPPNet", "size": config.model.size, "count": count_parameters(network)}
     ax.set_title(words["title"].format(**name))
+    _fit_words(ax, boxes)
     return ax
 
 
-def _kernel(block) -> str:
+def _fit_words(ax: Axes, boxes: list[tuple[Text, Rectangle]]) -> None:
+    """Makes words smaller that are wider or higher than their box."""
+    ax.figure.draw_without_rendering()
+    for text, frame in boxes:
+        words, room = text.get_window_extent(), frame.get_window_extent()
+        text.set_fontsize(FONT * min(1.0, 0.92 * room.width / words.width, 0.92 * room.height / words.height))
+
+
+def _kernel(block: nn.Sequential) -> str:
     height, width = block[0].kernel_size
     return f"{height}×{width}"

@@ -199,7 +199,7 @@ def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None
     found = metrics.get("pedal_sustain_f1")
     ax.set_yticks([0, 1], [row[0] for row in rows])
     ax.set(xlim=(start, start + seconds), ylim=(1.6, -0.6), xlabel="time (s)")
-    word = "the reference has no pedal" if found is None else f"pressings found: F1 {100 * found:.0f} %"
+    word = "the reference has no pedal" if found is None else f"presses found: F1 {100 * found:.0f} %"
     ax.set_title(f"{PEDAL_NAMES[0]} pedal, {one.system}, {word}", loc="left", fontsize=10)
     return ax
 

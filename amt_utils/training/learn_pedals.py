@@ -23,8 +23,8 @@ from ..system.errors import AmtError
 from .learn_velocities import miss_soft
 from .optimizer import learn_alone
 from .targets import make_rolls
-from .variations import excerpt
-from .windows import RINGING, WindowDataset
+from .variations import RINGING, excerpt
+from .windows import WindowDataset
 
 NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # learning from performances
 SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # learning from what is heard

@@ -7,7 +7,6 @@ sees exactly what an uninterrupted one would have seen, on any number of workers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
@@ -19,18 +18,12 @@ from ..config import Config
 from ..data.augment import Surroundings, augment, load_impulse_responses
 from ..data.devices import load_noises
 from ..data.drills import make_drill
-from ..data.library import Recording, find_recordings, load_performances
+from ..data.library import Recording, find_recordings, load_performances, without_unequal
 from ..data.synth import Touch, as_heard, load_piano, render, simple_tone_piano
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
 from .targets import make_rolls
-from .variations import excerpt, vary_playing
-
-if TYPE_CHECKING:
-    pass
-
-RINGING = 12.0  # seconds before a window in which notes may have begun that still sound in it
-
+from .variations import RINGING, excerpt, vary_playing
 
 DRILL_LEAD = 3.0  # seconds before a window in which a drill begins
 
@@ -50,7 +43,7 @@ class WindowDataset(Dataset):
         self.config, self.seed = config, config.train.seed
         self.samples = round(data.window_seconds * config.feature.sample_rate)
         self.n_frames = self.samples // config.feature.hop_length + 1
-        self.recordings = [p for folder in data.recordings for p in _load_recordings(folder)]
+        self.recordings = [p for folder in data.recordings for p in _load_recordings(folder, data.keep_unequal)]
         self.scores = [p for source in data.midi for p in load_performances(source, split=data.midi_split)]
         if not self.recordings and not self.scores:
             raise AmtError("data.recordings and data.midi are both empty: name a folder of audio and MIDI to train on")
@@ -128,8 +121,9 @@ class WindowDataset(Dataset):
         return y, near, touch, window
 
 
-def _load_recordings(folder: str) -> list[Recording]:
-    return [r for r in find_recordings(folder, split="train") if len(r.performance.notes)]
+def _load_recordings(folder: str, keep_unequal: bool) -> list[Recording]:
+    found = without_unequal(find_recordings(folder, split="train"), keep=keep_unequal)
+    return [recording for recording in found if len(recording.performance.notes)]
 
 
 def _odds(weights: list[float]) -> np.ndarray:

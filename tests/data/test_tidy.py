@@ -16,7 +16,6 @@ from amt_utils.data.tidy import (
     apply_renames,
     check_pairs,
     find_first_attack,
-    pad_and_mask,
     plan_renames,
     trim_lead,
     undo_renames,
@@ -147,9 +146,3 @@ def test_trimming_moves_audio_and_notes_alike(original):
     assert find_first_attack(trimmed) == pytest.approx(0.25, abs=0.02)
     assert trim_lead(audio, performance, keep=5.0)[2] == 0
     assert find_first_attack(np.zeros(16_000, np.float32)) is None
-
-
-def test_padding_keeps_values_and_says_what_counts():
-    batch, mask = pad_and_mask([np.ones((3, 88)), 2 * np.ones((5, 88))])
-    assert batch.shape == (2, 5, 88) and mask.tolist() == [[1, 1, 1, 0, 0], [1] * 5]
-    assert batch[0, 3:].sum() == 0 and (batch[1] == 2).all()
