@@ -1,12 +1,13 @@
 """Teaches the pedals' part of ``residual_hcqt_hppnet`` on its own, where a step costs a hundredth of the network's.
 
 First from performances alone: which keys are up while their notes go on, and which notes end together, tells most of
-what can be told, and MAESTRO's MIDI has two hundred hours of it. Then from what the network itself hears of windows a
-minute long: its notes are less sure than the truth, and the sound tells the rest. The network's other parts stay.
+what can be told, and MAESTRO's MIDI has two hundred hours of it, blurred as the network blurs it. Then from what the
+network itself hears of windows a minute long, where the sound tells the rest. The network's other parts stay.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ from ..config import Config
 from ..models.residual import PEDAL_ROLLS, ResidualHPPNet
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
 from ..system.errors import AmtError
+from .blurring import make_heard_rolls
 from .learn_velocities import miss_soft
 from .optimizer import learn_alone
 from .targets import make_rolls
@@ -27,6 +29,7 @@ from .variations import RINGING, excerpt
 from .windows import WindowDataset
 
 NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # learning from performances
+EXACT = 0.2  # of these, a share whose rolls are as they were played, not as they are heard
 SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # learning from what is heard
 FINAL_RATE, AVERAGED = 0.02, 0.99  # of the rate, at the end; decay of the averaged weights
 DROPPED_SOUND, DROPPED_ROLLS = 0.2, 0.03  # shares that are hidden, lest minutes be learnt by heart
@@ -48,7 +51,7 @@ class Pedals(nn.Module):
 
 
 def learn_from_notes(pedals: Pedals, performances: list[Performance], config: Config, *, steps: int, seed: int = 1):
-    """``steps`` batches of exact rolls of transposed, quicker or slower excerpts, soft notes missing."""
+    """``steps`` batches of rolls as they are heard of transposed, quicker or slower excerpts, soft notes missing."""
     performances = [p for p in performances if len(p.notes) > 1]
     if not performances:
         raise AmtError("no notes to learn from: none of the MIDI files has any")
@@ -74,7 +77,8 @@ def _draw_window(performance: Performance, config: Config, rng: np.random.Genera
     notes = miss_soft(notes, rng)
     notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
     n_frames = round(NOTES_SECONDS / config.feature.frame_seconds)
-    rolls = make_rolls(Performance(notes, near.pedals), n_frames, config, start=RINGING)
+    make = make_rolls if rng.random() < EXACT else functools.partial(make_heard_rolls, rng=rng)
+    rolls = make(Performance(notes, near.pedals), n_frames, config, start=RINGING)
     together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
     if rng.random() < 0.7:  # some keys are heard less clearly than others
         together = together * rng.uniform(0.75, 1.0, together.shape[1]).astype(np.float32)
