@@ -21,6 +21,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "grow": "a larger network that begins with what a smaller one has learnt",
     "learn-dynamics": "teach the network that evens out velocities, from MIDI alone",
     "learn-pedals": "teach a network's pedals alone: from MIDI, then from what it hears",
+    "adapt": "fit weights to your own piano from minutes of your recordings",
     "search": "look for good training settings with Optuna",
     "download": "get MAESTRO, all of it or a part, as 16 kHz FLAC and MIDI",
     "tidy": "rename .midi to .mid (dry run first), check audio and MIDI pairs",
@@ -31,6 +32,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "sheet": "test notes to play on your own piano, as MIDI and score",
     "score-check": "how much of the sheet music is right, on pieces with a known score",
     "render": "MIDI to audio on a sampled piano",
+    "address": "write the repository's address into badges, set-up cells and documents",
     "benchmark": "speed of features, networks and transcription on this machine",
 }
 

@@ -30,6 +30,7 @@ class FeatureConfig:
     kind: str = "hcqt"  # "hcqt", "cqt" (one channel) or "logmel"
     sample_rate: int = 16_000
     hop_length: int = 320
+    subframes: int = 1  # moments heard within a frame, hop_length / subframes apart: channels of their own
     bins_per_octave: int = 48
     harmonics: tuple[float, ...] = (0.5, 1.0, 2.0)
     gamma: float = 2.0  # Hz added to every bin's bandwidth (variable Q): limits bass filters to half a second
@@ -45,7 +46,7 @@ class FeatureConfig:
 
     @property
     def n_channels(self) -> int:
-        return len(self.harmonics) if self.kind == "hcqt" else 1
+        return self.subframes * (len(self.harmonics) if self.kind == "hcqt" else 1)
 
     @property
     def frame_seconds(self) -> float:
@@ -76,6 +77,7 @@ class ModelConfig:
     hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 7)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
     register: bool = True  # a bias per bin and key: no two strings are alike
+    intervals: int = 0  # keys on either side from which each channel of a key block hears a chord; 0: octaves alone
     detach_onset: bool = True
     dropout: float = 0.0
     norm: str = "batch"
@@ -92,10 +94,13 @@ class LossConfig:
     frame: float = 1.0
     velocity: float = 3.0
     pedal: float = 1.0
+    frame_target: str = "frame"  # "frame_ex" leaves onset frames out of the frame term
     velocity_after_onset: float = 0.3  # weight of a note's later frames (frame_ex) in the velocity term; an onset has 1
     onset_pos_weight: float = 2.0
     offset_pos_weight: float = 2.0
     frame_pos_weight: float = 1.0
+    pedal_kind: str = "bce"  # as ``kind``, for the pedals
+    pedal_pos_weight: float = 1.0
     focal_gamma: float = 2.0
 
 
@@ -113,7 +118,12 @@ class DataConfig:
     midi_weight: float = 1.0
     midi_split: str = "train"
     pianos: tuple[str, ...] = ()
+    drill_share: float = 0.0  # of what is rendered: made up as pieces hardly are (see amt_utils.drills)
     impulse_responses: str | None = None
+    noise: str | None = None  # a folder of what is heard beside a piano
+    noise_share: float = 0.3  # of windows that have some of it,
+    noise_decibels: tuple[float, ...] = (5.0, 30.0)  # so far below the music
+    device_share: float = 0.0  # of windows recorded by a phone or the like (see amt_utils.devices)
     validation: tuple[str, ...] = ()
     validation_limit: int | None = None  # recordings scored after each epoch; None scores all
     window_seconds: float = 10.0
@@ -147,6 +157,7 @@ class DecodeConfig:
     """Thresholds on probabilities; tuned on validation recordings and stored in the checkpoint's card."""
 
     onset_threshold: float = 0.4
+    onset_refinement: bool = True  # onsets between frames, from a peak's two neighbours; False: on the frame grid
     frame_threshold: float = 0.3
     offset_threshold: float = 0.3
     key_offset_threshold: float = 0.3

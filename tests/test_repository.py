@@ -18,7 +18,7 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = {".cfg", ".css", ".html", ".ipynb", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 LARGEST = 1_000_000
-OPTIONAL = {"google", "nnAudio", "onnx"}  # google.colab exists on Colab alone; the others are extras
+OPTIONAL = {"google", "nnAudio", "onnx", "dask", "distributed"}  # google.colab is on Colab alone, the rest extras
 
 
 def tracked_files():

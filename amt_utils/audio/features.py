@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import FeatureConfig
+from ..system.errors import AmtError
 
 LOWEST_KEY_HZ = 27.5
 FLOOR = 1e-5  # -100 dB relative to a full-scale sine's 1.0
@@ -157,7 +158,8 @@ class HCQT(nn.Module):
     """Harmonic CQT: channel ``c``, bin ``k`` looks at ``harmonics[c]`` times the frequency of bin ``k``.
 
     Harmonics that are octaves of each other share one transform over more bins; with other harmonics every
-    channel has its own.
+    channel has its own. With ``subframes`` a frame is heard at that many moments, the first at its centre: the channels
+    of the first moment come first, then those of the next.
     """
 
     def __init__(self, config: FeatureConfig | None = None):
@@ -165,6 +167,8 @@ class HCQT(nn.Module):
         config = config or FeatureConfig()
         self.config = config
         self.n_bins = config.n_bins
+        if config.subframes < 1 or config.hop_length % config.subframes:
+            raise AmtError(f"feature.subframes {config.subframes} must divide feature.hop_length {config.hop_length}")
         harmonics = config.harmonics if config.kind == "hcqt" else (1.0,)
         octaves = np.log2(np.array(harmonics) / min(harmonics))
         if np.allclose(octaves, np.rint(octaves)):
@@ -178,7 +182,7 @@ class HCQT(nn.Module):
                 bin_frequencies(n, bins_per_octave=config.bins_per_octave, harmonic=h),
                 bins_per_octave=config.bins_per_octave,
                 sample_rate=config.sample_rate,
-                hop_length=config.hop_length,
+                hop_length=config.hop_length // config.subframes,
                 gamma=config.gamma,
             )
             for h, n in groups
@@ -190,12 +194,16 @@ class HCQT(nn.Module):
         return max(t.context_samples for t in self.transforms)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1]."""
+        """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1]; ``C`` as in the class."""
         with torch.autocast(audio.device.type, enabled=False):
-            if self.shifts is None:
-                return torch.stack([compress(t(audio)) for t in self.transforms], dim=1)
-            everything = compress(self.transforms[0](audio))  # (B, T, bins + largest shift)
-            return torch.stack([everything[..., s : s + self.n_bins] for s in self.shifts], dim=1)
+            hop, parts = self.config.hop_length, self.config.subframes
+            n_frames = audio.shape[-1] // hop + 1
+            missing = (n_frames * parts - 1) * (hop // parts) - audio.shape[-1]  # of the last frame's later moments
+            audio = F.pad(audio, (0, max(0, missing)))
+            heard = [compress(t(audio))[:, : n_frames * parts] for t in self.transforms]  # (B, parts * T, K)
+            if self.shifts is not None:
+                heard = [heard[0][..., s : s + self.n_bins] for s in self.shifts]
+            return torch.stack([h[:, part::parts] for part in range(parts) for h in heard], dim=1)
 
 
 class LogMel(nn.Module):
@@ -206,6 +214,8 @@ class LogMel(nn.Module):
         import librosa
 
         config = config or FeatureConfig(kind="logmel")
+        if config.subframes != 1:
+            raise AmtError(f"feature.subframes {config.subframes}: a log-mel frame is heard at one moment, so 1")
         self.config, self.n_fft = config, n_fft
         mel = librosa.filters.mel(
             sr=config.sample_rate, n_fft=n_fft, n_mels=config.n_mels, fmin=30.0, fmax=config.sample_rate / 2, htk=True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..figures.eda import balance_table, composers_table
+from ..data.maestro.catalogue import open_maestro
+from ..figures.eda import analyse, balance_table, composers_table, summarise
 from ..figures.eda_figures import save_report
 
 
@@ -16,17 +17,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from ..data.maestro.catalogue import open_maestro
-    from ..figures.eda import analyse
-
     maestro = open_maestro(args.data)
     eda = analyse(maestro)
     written = save_report(eda, args.output)
-    hours = eda.table.seconds.sum() / 3600
-    print(f"{maestro.root}: {len(eda.table)} performances, {hours:.1f} h, {eda.table.notes.sum():,} notes")
+    print(summarise(maestro, eda))
     print(composers_table(eda).head(12).to_string(index=False, float_format="{:.2f}".format))
     print(balance_table(eda).to_string(float_format="{:.4g}".format))
     print(f"{len(written)} files in {args.output}")

@@ -7,7 +7,7 @@ import dataclasses
 
 from ..config import DECODE_SETTING_HELP
 from ..data.library import find_midi, take_inventory
-from ..evaluation.folder import MidiFolder, recordings_table, save_scores, score_folder, systems_table
+from ..evaluation.folder import MidiFolder, evaluate, recordings_table, save_scores, systems_table
 from ..evaluation.metrics import ONSET_TOLERANCE
 from ..evaluation.nmf import NmfTranscriber
 from ..evaluation.pictures import save_picture
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     for system in _systems(args):
         print(f"{getattr(system, 'name', 'network')}: {len(recordings)} recordings", flush=True)
         options = {"reference_shift": args.shift, "onset_tolerance": args.onset_tolerance}
-        systems.append(score_folder(recordings, system, on_result=_print_result, **options))
+        systems.append(evaluate(recordings, system, on_result=_print_result, **options))
     shown = ENDS[::-1] if args.ends == "both" else (args.ends,)
     for ends in shown:
         for scores in systems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..checkpoints.weights import load_weights, save_weights, weights_to_write
+from ..config import change_config
 from ..models import build_model, count_parameters
 from ..system.errors import AmtError
 from ..training.grow import grow
@@ -24,6 +25,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="of the larger one's harmonic convolution, e.g. 1,2,3,4,5,7: those of the smaller one, then others",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="change another field, e.g. model.intervals=36, feature.subframes=2 or model.key_blocks=2",
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.set_defaults(run=run)
 
@@ -37,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     large = small.replace(model={"size": args.size})
     if args.harmonics:
         large = large.replace(model={"hdconv_harmonics": _read_harmonics(args.harmonics)})
+    large = change_config(large, args.set)
     grown = grow(model.state_dict(), small, large)
     parameters = count_parameters(build_model(large))
     hours = card.get("audio_hours_in_all", card.get("audio_hours", 0.0))

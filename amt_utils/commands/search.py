@@ -1,4 +1,4 @@
-"""The ``search`` command: a study of :mod:`.study` by one or several workers, and its pictures."""
+"""The ``search`` command: a study of :mod:`amt_utils.training.search.study` by one or several workers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from ..config import Config
 from ..system.errors import AmtError
-from ..training.run_log import read_table
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +50,6 @@ def run(args: argparse.Namespace) -> int:
         study = run_search(
             config,
             args.folder,
-            train_once,
             space=space,
             storage=storage,
             trials=args.trials,
@@ -68,30 +64,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(finished(study))} trials; best note F1 {100 * study.best_value:.1f} (trial {study.best_trial.number})")
     print(f"wrote {best}; train it with: python -m amt_utils train --config {best}")
     return 0
-
-
-def train_once(config: Config, folder: Path, report: Callable[[int, float], None]) -> float:
-    """Train one configuration, going on from what is in ``folder``; its best note F1 on the validation recordings.
-
-    Raises:
-        AmtError: nothing to validate on.
-        KeyboardInterrupt: the training was asked to stop.
-    """
-    from ..training.trainer import train
-
-    if not config.data.validation:
-        raise AmtError("data.validation is empty: trials are compared by their note F1 on validation recordings")
-    table = folder / "epochs.csv"
-    for row in read_table(table):  # a trial taken up again has been through these epochs
-        report(int(row["epoch"]), float(row["note_f1"]))
-
-    def on_epoch(trainer, row: dict) -> None:
-        report(row["epoch"], row["note_f1"])
-
-    result = train(config, folder, resume=True, devices=1, on_epoch=on_epoch, progress=False)
-    if not result["finished"]:
-        raise KeyboardInterrupt
-    return max(float(row["note_f1"]) for row in read_table(table))
 
 
 def read_space(path: str | os.PathLike) -> dict[str, list]:
@@ -142,62 +114,3 @@ def _count_gpus() -> int:
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
     return sum(line.startswith("GPU ") for line in listed.splitlines())
-
-
-def plot_search(study, *, score: str = "note F1 (%)", axes=None):
-    """How a study went: every trial's score in time, and against each searched value.
-
-    Args:
-        study: an Optuna study.
-        score: what it is ranked by, for the axis.
-        axes: one Axes for the history and one for each parameter; new ones unless given.
-
-    Returns:
-        The Axes. Completed trials are filled circles, pruned ones are crosses at their last score.
-    """
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
-
-    trials = [t for t in study.get_trials(deepcopy=False) if t.state.name in ("COMPLETE", "PRUNED")]
-    names = sorted({name for t in trials for name in t.params})
-    if axes is None:
-        columns = min(3, 1 + len(names))
-        rows = -(-(1 + len(names)) // columns)
-        size = (4 * columns, 2.8 * rows)
-        grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1]
-        axes = grid.ravel()
-        for spare in axes[1 + len(names) :]:
-            spare.remove()
-    styles = (("COMPLETE", "o", "#0072B2"), ("PRUNED", "x", "#D55E00"))
-    for state, marker, colour in styles:
-        chosen = [t for t in trials if t.state.name == state]
-        scores = [100 * _last_score(t) for t in chosen]
-        axes[0].scatter([t.number for t in chosen], scores, marker=marker, color=colour, label=state.lower())
-        for ax, name in zip(axes[1:], names, strict=False):
-            ax.scatter([t.params.get(name) for t in chosen], scores, marker=marker, color=colour)
-    complete = [t for t in trials if t.state.name == "COMPLETE"]
-    if complete:
-        best = np.maximum.accumulate([100 * t.value for t in complete])
-        axes[0].step([t.number for t in complete], best, where="post", color="black", label="best so far")
-    axes[0].set(xlabel="trial", ylabel=score)
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].legend(fontsize=8)
-    low, high = axes[0].get_ylim()
-    for ax in axes[: 1 + len(names)]:
-        ax.set_ylim(max(low, 0.0), max(high, 1.0))
-    for ax, name in zip(axes[1:], names, strict=False):
-        ax.set(xlabel=name)
-        if any(getattr(t.distributions.get(name), "log", False) for t in trials):
-            ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            ax.xaxis.set_minor_formatter(NullFormatter())
-    return axes
-
-
-def _last_score(trial) -> float:
-    if trial.value is not None:
-        return trial.value
-    steps = trial.intermediate_values
-    return steps[max(steps)] if steps else float("nan")

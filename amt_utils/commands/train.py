@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from ..config import change_config, config_names, load_config
@@ -46,33 +45,41 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start-from", default=None, metavar="WEIGHTS", help="begin a new run with these weights")
     parser.add_argument("--devices", default="auto", help="how many GPUs or processes (default: auto)")
     parser.add_argument("--num-nodes", type=int, default=1, help="how many machines, under torchrun")
+    parser.add_argument(
+        "--gpu-memory",
+        type=float,
+        metavar="GB",
+        help="fit the batch to a GPU with so much memory and keep the windows per step (default: asks the GPU)",
+    )
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu or auto")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils train``."""
-    from ..checkpoints.mirrors import Store
     from ..system.paths import checkpoints_folder
+    from ..training.sizes import fit_to_memory, gpu_memory_gb
     from ..training.trainer import train
 
     config = change_config(load_config(args.config), args.set)
+    memory = gpu_memory_gb() if args.gpu_memory is None else args.gpu_memory
+    if args.gpu_memory is not None and not 0 < args.gpu_memory < 10_000:
+        raise AmtError(f"--gpu-memory {args.gpu_memory:g}: expected gigabytes, e.g. 8")
+    if memory and args.accelerator != "cpu":
+        config = fit_to_memory(config, memory)
+        print(f"batches of {config.train.batch_size}, {config.train.accumulate} to a step, in {memory:.1f} GB")
     folder = Path(args.out) if args.out else checkpoints_folder() / Path(args.config).stem
-    first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
-    store = Store(folder, args.mirror if first else ())
-    if args.resume and store.mirrors:
-        store.newest()
-    with store.mirroring():
-        result = train(
-            config,
-            folder,
-            resume=args.resume,
-            start_from=args.start_from,
-            max_seconds=parse_duration(args.max_time) if args.max_time else None,
-            devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
-            num_nodes=args.num_nodes,
-            accelerator=args.accelerator,
-        )
+    result = train(
+        config,
+        folder,
+        resume=args.resume,
+        start_from=args.start_from,
+        max_seconds=parse_duration(args.max_time) if args.max_time else None,
+        devices=int(args.devices) if str(args.devices).isdigit() else args.devices,
+        num_nodes=args.num_nodes,
+        accelerator=args.accelerator,
+        mirrors=args.mirror,
+    )
     state = "finished" if result["finished"] else "stopped in time; add --resume to go on"
     print(f"{folder}: step {result['step']}, {state}")
     return 0

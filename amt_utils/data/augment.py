@@ -1,4 +1,4 @@
-"""What happens between a piano and a recording: room, microphone, tuning, noise, level.
+"""What happens between a piano and a recording: room, microphone, device, noise, level.
 
 Every function takes and returns float32 audio of one length, and a generator for its randomness. Nothing here
 normalises by peak: that would tie the velocity of one note to the loudness of another.
@@ -7,6 +7,8 @@ normalises by peak: that would tie the velocity of one note to the loudness of a
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from ..audio.reading import AUDIO_SUFFIXES, load_audio
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH
 from ..system.errors import AmtError
+from .devices import add_background, clip_peaks, control_gain, device_response, imitate_codec
 
 SAMPLE_RATE = 16_000
 ATTACK = 0.05  # seconds of a room's answer that are heard as part of the attack
@@ -36,27 +39,66 @@ def load_impulse_responses(folder: str | os.PathLike) -> list[np.ndarray]:
     return responses
 
 
-def augment(y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """A random recording chain: room, equaliser, saturation, noise, level.
+@dataclass(frozen=True)
+class Surroundings:
+    """Where recordings are made, and by what.
+
+    Attributes:
+        rooms: impulse responses.
+        noises: recordings of what is heard beside a piano.
+        noise_share, noise_decibels: of windows with such noise, and how far below the music it is.
+        device_share: of windows recorded by a phone or the like.
+    """
+
+    rooms: Sequence[np.ndarray] = ()
+    noises: Sequence[np.ndarray] = ()
+    noise_share: float = 0.0
+    noise_decibels: tuple[float, float] = (5.0, 30.0)
+    device_share: float = 0.0
+
+
+def augment(
+    y: np.ndarray, rng: np.random.Generator, around: Surroundings | None = None
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """A random recording chain: what is heard beside the music, room, equaliser, device, saturation, noise, level.
 
     Returns:
-        ``(n,)`` audio, and ``(88,)`` decibels by which each key's fundamental became louder.
+        ``(n,)`` audio; ``(88,)`` decibels by which each key's fundamental became louder; whether they stayed the same
+        from beginning to end, as they do without automatic gain.
     """
-    y, decibels = filter_randomly(y, rng, rooms=rooms, resonances=True)
+    around = around or Surroundings()
+    if around.noises and rng.random() < around.noise_share:
+        y = add_background(y, around.noises, rng, decibels=around.noise_decibels)
+    device = rng.random() < around.device_share
+    y, decibels = filter_randomly(y, rng, rooms=around.rooms, resonances=True, device=device)
+    steady = True
+    if device:
+        if rng.random() < 0.4:
+            y, steady = control_gain(y, rng), False
+        if rng.random() < 0.25:
+            y = clip_peaks(y, rng)
+        if rng.random() < 0.5:
+            y = imitate_codec(y, rng)
     if rng.random() < 0.2:
         y = saturate(y, rng)
     if rng.random() < 0.8:
         y = add_noise(y, rng)
-    level = rng.uniform(-8, 6)
-    return np.clip(y * 10 ** (level / 20), -1, 1).astype(np.float32), decibels + level
+    level = min(rng.uniform(-8, 6), -20 * np.log10(np.abs(y).max() + 1e-6))  # not beyond full scale
+    return (y * 10 ** (level / 20)).astype(np.float32), decibels + level, steady
 
 
 def filter_randomly(
-    y: np.ndarray, rng: np.random.Generator, *, rooms: list[np.ndarray] = (), resonances: bool = False
+    y: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    rooms: Sequence[np.ndarray] = (),
+    resonances: bool = False,
+    device: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Room and equaliser in one pass through the frequency domain; returns what :func:`augment` returns.
+    """Room and equaliser in one pass through the frequency domain; returns audio and decibels as :func:`augment` does.
 
-    ``resonances`` adds those of another body: a quarter of an octave wide, they move single partials.
+    ``resonances`` adds those of another body: a quarter of an octave wide, they move single partials. ``device`` adds
+    a small microphone's response.
     """
     room = None
     if len(rooms) and rng.random() < 0.6:
@@ -78,6 +120,8 @@ def filter_randomly(
     if resonances:
         position = np.log(np.maximum(frequencies, 20.0))
         gain = gain * 10 ** (_random_curve(position, rng, knots=32, most=2.5) / 20)
+    if device:
+        gain = gain * device_response(frequencies, rng)
     spectrum *= gain.astype(np.float32)
     decibels = 20 * np.log10(np.interp(FUNDAMENTALS, frequencies, gain))
     return irfft(spectrum, size)[: len(y)].astype(np.float32), decibels

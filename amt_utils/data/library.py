@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
-from ..music.bulk_midi import parse_midi
 from ..music.midi import MIDI_SUFFIXES, read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
@@ -152,6 +151,15 @@ def find_recordings(
     return found
 
 
+def load_notes(source: str | os.PathLike | Recording) -> Performance:
+    """Notes and pedals of a MIDI file, or of a :class:`Recording`.
+
+    Raises:
+        AmtError: the file is missing or no MIDI.
+    """
+    return source.performance if isinstance(source, Recording) else read_midi(source)
+
+
 def find_folder(source: str | os.PathLike, *, audio: bool = False) -> Path:
     """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
     if str(source) in ("maestro", "miniature"):
@@ -243,4 +251,4 @@ def _parse(source: Path, split: str) -> Iterator[Performance]:
     else:
         pieces, _ = without_leaks(maestro.pieces)
         files = [maestro.midi_path(piece) for piece in pieces if piece.split == split]
-    yield from (parse_midi(f) for f in files)
+    yield from (read_midi(f) for f in files)

@@ -63,12 +63,12 @@ def estimate_disk(
     items: list[Recording], config: Config, *, features: str = "none", dtype: str = "float16"
 ) -> Estimate:
     """The disk space that :func:`preprocess` will take, before it is taken."""
-    from ..music.bulk_midi import parse_midi
+    from ..music.midi import read_midi
 
     flac = labels = feature_bytes = 0
     for item in items:
         flac += _flac_bytes(item)
-        labels += item.midi.stat().st_size + len(_packed_labels(parse_midi(item.midi), 0))
+        labels += item.midi.stat().st_size + len(_packed_labels(read_midi(item.midi), 0))
         if features != "none":
             frames = round(item.seconds * SAMPLE_RATE) // config.feature.hop_length + 1
             feature_bytes += 128 + frames * stored_bins(feature_config(config, features)) * np.dtype(dtype).itemsize
@@ -191,9 +191,9 @@ def _paths(folder: Path, item: Recording) -> dict[str, Path]:
 
 
 def _process(item: Recording, folder: Path, compute, dtype: str, trim: bool) -> None:
-    from ..music.bulk_midi import parse_midi
+    from ..music.midi import read_midi
 
-    paths, performance = _paths(folder, item), parse_midi(item.midi)
+    paths, performance = _paths(folder, item), read_midi(item.midi)
     if trim:
         from ..audio.reading import save_audio
         from ..music.midi import write_midi

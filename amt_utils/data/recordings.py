@@ -121,7 +121,7 @@ def _write_draft(name: str, audio: Path, out: Path, transcriber) -> Prepared:
     return Prepared(name, "draft", detail, audio_duration(audio), len(performance.notes))
 
 
-def make_example(folder: str | os.PathLike) -> Path:
+def make_example_recordings(folder: str | os.PathLike) -> Path:
     """Two "home recordings" by formula, for trying all this without a piano: ``waltz``, with MIDI, begun 0.73 s late
     on a clock 0.2 % fast, and ``nocturne``, audio alone."""
     import numpy as np

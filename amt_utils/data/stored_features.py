@@ -18,6 +18,8 @@ def feature_config(config: Config, features: str) -> FeatureConfig:
 
 def _shifts(config: FeatureConfig) -> list[int] | None:
     """By how many bins the channels of an (H)CQT are shifted reads of one transform; ``None``: they are not."""
+    if config.subframes > 1:
+        return None
     octaves = np.log2(np.array(config.harmonics if config.kind == "hcqt" else (1.0,)))
     octaves -= octaves.min()
     whole = np.rint(octaves).astype(int)

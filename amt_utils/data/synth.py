@@ -157,7 +157,7 @@ class Touch:
 
 def render(
     performance: Performance,
-    piano: Piano,
+    piano: Piano | None = None,
     *,
     start: float = 0.0,
     duration: float | None = None,
@@ -168,13 +168,13 @@ def render(
 
     Args:
         performance: key ends and pedals; the sounding ends follow from them.
-        piano: a bank from :func:`load_piano` or :func:`simple_tone_piano`.
+        piano: a bank from :func:`load_piano`; :func:`simple_tone_piano` unless given.
         start, duration: the window in seconds; notes begun before it are heard ringing on. Without ``duration``
             the rendering ends two seconds after the last note.
         touch: how the piano answers.
         rng: for the jitter in ``touch``.
     """
-    touch = touch or Touch()
+    piano, touch = piano or simple_tone_piano(), touch or Touch()
     rng = rng or np.random.default_rng(0)
     sounding = performance.with_ends("sounding")
     if duration is None:

@@ -162,11 +162,11 @@ def _name(path: Path, folder: str | os.PathLike) -> str:
 
 def _check_pair(pair, listen: bool, tolerance: float) -> Finding:
     from ..audio.reading import audio_duration, load_audio
-    from ..music.bulk_midi import parse_midi
+    from ..music.midi import read_midi
     from .own_piano.align import align
 
     try:
-        performance = parse_midi(pair.midi)
+        performance = read_midi(pair.midi)
         seconds = audio_duration(pair.audio)
     except AmtError as error:
         return Finding(pair.name, "excluded", str(error))

@@ -96,7 +96,7 @@ class FolderScores:
         return f"{self.system}, {ends} ends" + (f", onsets ±{1000 * self.onset_tolerance:.0f} ms" if unusual else "")
 
 
-def score_folder(
+def evaluate(
     recordings: Iterable[Recording],
     transcriber: System,
     *,

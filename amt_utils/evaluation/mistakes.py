@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ..data.library import Recording
 from ..music.notes import Performance
@@ -45,14 +46,18 @@ class Heard:
 
 def run_systems(recordings: Sequence[Recording], systems: Mapping[str, System]) -> list[Heard]:
     """Every recording through every named system; one that lacks a recording (a folder of MIDI) is left out there."""
-    heard = []
-    for name, system in systems.items():
-        for recording in recordings:
-            try:
-                heard.append(Heard(name, recording, system.transcribe(recording.audio)))
-            except AmtError as error:
-                print(f"{name}: {recording.name} left out: {error}")
-    return heard
+    found = []
+    total = round(sum(recording.seconds for recording in recordings) * len(systems))
+    with tqdm(total=total, unit="s of audio", desc="transcribe", mininterval=0.5) as bar:
+        for name, system in systems.items():
+            for recording in recordings:
+                bar.set_postfix_str(f"{name}: {recording.name[-24:]}")
+                try:
+                    found.append(Heard(name, recording, system.transcribe(recording.audio)))
+                except AmtError as error:
+                    bar.write(f"{name}: {recording.name} left out: {error}")
+                bar.update(round(recording.seconds))
+    return found
 
 
 def score_table(heard: Sequence[Heard], *, ends: str = "sounding") -> pd.DataFrame:
@@ -163,7 +168,7 @@ def sweep_thresholds(transcriber, recordings: Sequence[Recording], thresholds: S
     from ..transcription.performance import decode_performance
 
     rows = []
-    for recording in recordings:
+    for recording in tqdm(recordings, desc="thresholds", unit="recording"):
         activations = transcriber.activations(recording.audio)
         for threshold in thresholds:
             config = transcriber.config.replace(decode={"onset_threshold": float(threshold)})

@@ -1,36 +1,113 @@
-"""Figures of preparing data: a window's labels, how fast windows are read, how a recording and its MIDI fit."""
+"""Figures and tables of preparing data: what there is, what it costs, labels, reading speed, alignment (03 and 08)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
+from ..audio.reading import load_audio
+from ..config import Config
+from ..data.library import Inventory, Recording, find_recordings
+from ..data.maestro.catalogue import SPLITS, Maestro
+from ..data.maestro.splits import select
 from ..data.own_piano.align import Alignment, strong_windows
+from ..data.preprocess import estimate_disk
+from ..data.recordings import Prepared
 from ..data.stored_features import make_computer
-from ..music.notes import LOWEST_PITCH
-from ..training.stored_windows import Windows, read_audio
-from .plots import BLUE, new_axes, overlay_labels, plot_spectrogram
+from ..data.tidy import Finding
+from ..music.notes import LOWEST_PITCH, Performance
+from ..sheet_music.score import Score
+from ..training.stored_windows import Processed, Windows, read_audio
+from ..training.throughput import measure_throughput
+from ..widget.piano_roll import PianoRoll
+from .plots import BLUE, VERMILION, new_axes, overlay_labels, plot_spectrogram, plot_waveform
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+STORED = (("none", "float16"), ("hcqt", "uint8"), ("hcqt", "float16"), ("logmel", "float16"))
 
 
-def plot_window(windows: Windows, index: int, *, seconds: float | None = None, ax=None):
-    """A window's labels over its CQT, to see that they lie where the sound is; zoomed to the keys that are played.
+def fractions_table(maestro: Maestro, fractions: Sequence[float] = (0.1, 0.3, 1.0)) -> pd.DataFrame:
+    """Pieces and minutes per split that each fraction of the data set takes."""
+    rows = {}
+    for fraction in fractions:
+        chosen = select(maestro.pieces, fraction=fraction)
+        minutes = {f"{s} (min)": sum(p.duration for p in chosen if p.split == s) / 60 for s in SPLITS}
+        rows[f"{fraction:.0%}"] = {"pieces": len(chosen), **minutes}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fraction").round(1)
 
-    Args:
-        windows: of audio or of features; the CQT is computed where it is not stored.
-        index: which window.
-        seconds: show only so much of it, from its beginning.
-    """
+
+def findings_table(findings: Iterable[Finding], *, most: int = 12) -> pd.DataFrame:
+    """The first ``most`` findings of :func:`amt_utils.data.tidy.check_pairs`, those to look at first; seconds."""
+    shown = ["name", "status", "reason", "first_attack", "first_note", "offset", "drift"]
+    table = pd.DataFrame([asdict(finding) for finding in findings])[shown]
+    return table.sort_values("status", key=lambda s: s == "ok", kind="stable").head(most).fillna("").round(3)
+
+
+def inventory_table(inventory: Inventory) -> pd.DataFrame:
+    """What a folder of recordings holds, one file or pair a row."""
+    rows = [(one.name, "audio and MIDI", "") for one in inventory.recordings]
+    rows += [(path.name, "audio alone", "is transcribed into a draft") for path in inventory.audio_only]
+    rows += [(path.name, "left out", reason) for path, reason in inventory.excluded]
+    return pd.DataFrame(rows, columns=["file", "what", "remark"])
+
+
+def prepared_table(rows: Iterable[Prepared]) -> pd.DataFrame:
+    """What became of each recording (:func:`amt_utils.data.recordings.prepare_recordings`)."""
+    return pd.DataFrame([asdict(row) for row in rows]).round(1)
+
+
+def selection_table(roll: PianoRoll, performance: Performance, score: Score, *, most: int = 8) -> pd.DataFrame:
+    """The notes selected in a roll (the first ``most`` where none is), with measure and beat in the sheet music."""
+    notes = roll.selected_notes if roll.selection else performance.notes[:most]
+    table = pd.DataFrame(notes).round(3)
+    places = [score.where(float(onset)) for onset in table["onset"]] if len(table) else []
+    table.insert(0, "measure", [place[0] for place in places])
+    table.insert(1, "beat", [round(float(place[1]), 2) for place in places])
+    return table
+
+
+def disk_table(folder: str | os.PathLike, *, most: int = 20) -> pd.DataFrame:
+    """Megabytes that the first ``most`` recordings of ``folder`` take once preprocessed, by what is stored."""
+    recordings = find_recordings(folder)[:most]
+    rows = {}
+    for features, dtype in STORED:
+        need = estimate_disk(recordings, Config(), features=features, dtype=dtype)
+        name = "audio and labels" if features == "none" else f"with {features}, {dtype}"
+        parts = {"FLAC": need.flac, "labels": need.labels, "features": need.features, "total": need.total}
+        rows[name] = {part: size / 1e6 for part, size in parts.items()}
+    title = f"MB for {len(recordings)} recordings, {sum(r.seconds for r in recordings) / 60:.1f} min"
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(title).round(2)
+
+
+def shapes_table(batch: Mapping[str, object]) -> pd.DataFrame:
+    """The arrays of a batch or window and their shapes."""
+    rows = [(name, " × ".join(map(str, value.shape))) for name, value in batch.items() if hasattr(value, "shape")]
+    return pd.DataFrame(rows, columns=["name", "shape"])
+
+
+def plot_labels(processed: Processed, *, split: str = "validation", index: int = 1, seconds: float = 2.0) -> np.ndarray:
+    """The labels of one window as ``grid`` and as ``soft`` over its CQT; two Axes."""
+    axes = plt.subplots(1, 2, figsize=(15, 5), sharey=True, layout="constrained")[1]
+    for ax, labels in zip(axes, ("grid", "soft"), strict=True):
+        windows = processed.windows(split=split, seconds=5.0, labels=labels)
+        _plot_window(windows, min(index, len(windows) - 1), seconds, ax)
+    return axes
+
+
+def _plot_window(windows: Windows, index: int, seconds: float, ax: Axes) -> None:
+    """The first ``seconds`` of a window, zoomed to the keys that are played."""
     recording, first = windows.places[index]
     rate, frame = windows.config.feature.sample_rate, windows.config.feature.frame_seconds
     compute = make_computer(windows.config, "cqt")
     values = next(compute(read_audio(recording.audio, first, windows.n_samples)))[: windows.n_frames]
-    count = windows.n_frames if seconds is None else min(windows.n_frames, round(seconds / frame))
+    count = min(windows.n_frames, round(seconds / frame))
     rolls = {name: roll[:count].numpy() for name, roll in windows[index].items() if roll.ndim == 2}
-    ax = plot_spectrogram(
+    plot_spectrogram(
         values[:count], frame_seconds=frame, start=first / rate, lowest_pitch=LOWEST_PITCH,
         bins_per_key=windows.config.feature.bins_per_key, limits=(0.3, 0.85), ax=ax,
     )  # fmt: skip
@@ -39,11 +116,13 @@ def plot_window(windows: Windows, index: int, *, seconds: float | None = None, a
     if len(played):
         ax.set_ylim(LOWEST_PITCH + played[0] - 2.5, LOWEST_PITCH + played[-1] + 2.5)
     ax.set_title(f"{windows.config.target.mode} labels", loc="right", fontsize=10)
-    return ax
 
 
-def plot_throughput(table, *, ax=None):
-    """Windows per second and worker, one bar per way of reading, with the number at its end."""
+def plot_throughput(
+    processed: Processed, raw: Maestro | None = None, *, seconds: float = 5.0, ax: Axes | None = None
+) -> Axes:
+    """Measures how many windows a worker reads per second in each way, one bar per way with the number at its end."""
+    table = measure_throughput(processed, raw, seconds=seconds)
     ax = new_axes(ax, size=(9, 0.4 * len(table) + 0.8))
     values = table["windows/s per worker"].to_numpy()
     ax.barh(np.arange(len(table)), values, color=BLUE)
@@ -55,16 +134,30 @@ def plot_throughput(table, *, ax=None):
 
 
 def plot_alignment(alignment: Alignment, *, ax: Axes | None = None) -> Axes:
-    """Lag of the sound behind the MIDI as it was found (line), and what the correction leaves of it (dots)."""
+    """Lag of the sound behind the MIDI as measured (line), and what the correction leaves of it (dots)."""
     ax = new_axes(ax)
     used = strong_windows(alignment.windows)
     span = used[:, 0] if len(used) else alignment.midi_times
     seconds = np.linspace(span.min(), span.max(), 200)
     found = alignment.to_audio(seconds) - seconds
-    ax.plot(seconds, found, color="#D55E00", linewidth=1.5, label="the recording's lag behind its MIDI, as found")
+    ax.plot(seconds, found, color=VERMILION, linewidth=1.5, label="the recording's lag behind its MIDI, as measured")
     label = f"left after the correction ({1000 * alignment.spread:.0f} ms in a typical window)"
-    ax.plot(used[:, 0], used[:, 1], "o", color="#0072B2", markersize=4, label=label)
+    ax.plot(used[:, 0], used[:, 1], "o", color=BLUE, markersize=4, label=label)
     ax.axhline(0, color="0.6", linewidth=0.8)
     ax.set(xlabel="MIDI time in s", ylabel="lag in s", title=alignment.describe())
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_onsets(
+    recording: Recording, performance: Performance, *, seconds: float = 4.0, ax: Axes | None = None
+) -> Axes:
+    """The waveform around the first notes of ``performance``, with its onsets as dashed lines."""
+    rate = Config().feature.sample_rate
+    start = max(0.0, float(performance.notes["onset"][0]) - 0.3)
+    audio = load_audio(recording.audio, sample_rate=rate, start=start, duration=seconds)
+    ax = plot_waveform(audio, sample_rate=rate, start=start, ax=ax)
+    onsets = performance.notes["onset"][performance.notes["onset"] < start + seconds]
+    ax.vlines(onsets, *ax.get_ylim(), color=VERMILION, linestyle="--", linewidth=1)
+    ax.set_xlim(start, start + seconds)
     return ax

@@ -9,17 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from IPython.display import HTML
 
 from ..config import FeatureConfig
 from ..data.maestro.catalogue import SPLITS, Maestro, Piece
-from ..music.bulk_midi import parse_midi
+from ..data.maestro.splits import without_leaks
+from ..music.midi import read_midi
 from ..music.notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES, Performance
+from ..system.files import written_whole
+from ..system.paths import data_folder
 
 _CACHE_VERSION = 1
 _MOST_VOICES = 60  # sounding at once; the last bin holds what is beyond
@@ -48,6 +53,38 @@ def era_of(composer: str) -> str:
     return "unknown" if born is None else next(era for era, end in ERAS.items() if born < end)
 
 
+# ---------------------------------------------------------------- the data set
+
+
+def summarise(maestro: Maestro, eda: Eda) -> str:
+    """One line: where it lies, performances, works, composers, hours, notes."""
+    table = eda.table
+    works = len(table[["composer", "title"]].drop_duplicates())
+    counts = f"{len(table)} performances of {works} works by {table.composer.nunique()} composers"
+    return f"{maestro.root}: {counts}, {table.seconds.sum() / 3600:.1f} h, {table.notes.sum():,} notes"
+
+
+def show_source(maestro: Maestro) -> HTML:
+    """A line that says what the notebook works on; a yellow banner where it is the miniature and not MAESTRO."""
+    count = f"{len(maestro.pieces)} pieces in <code>{maestro.root}</code>"
+    if "miniature" not in str(maestro.root):
+        return HTML(f"<p>{count}</p>")
+    return HTML(
+        '<div style="border-left:6px solid #E69F00;background:#fff6df;color:#222;padding:.6em 1em">'
+        f"<b>MAESTRO is not on this machine.</b> What follows shows a miniature: {count}, made by formula. Pictures "
+        "and figures say only that everything runs; sentences about MAESTRO in the text are about the real one. "
+        "<code>python -m amt_utils download --midi-only</code> gets its metadata and MIDI (56 MB), "
+        "<code>python -m amt_utils download --fraction 0.1 --budget 2GB</code> a part of its recordings.</div>"
+    )
+
+
+def leaks_table(maestro: Maestro) -> pd.DataFrame:
+    """Pieces that training leaves out because another split has the same work, with the reason."""
+    _, excluded = without_leaks(maestro.pieces)
+    return pd.DataFrame([(p.split, p.composer, p.title, why) for p, why in excluded],
+                        columns=["split", "composer", "title", "reason"])  # fmt: skip
+
+
 # ---------------------------------------------------------------- statistics
 
 
@@ -63,7 +100,7 @@ class Eda:
         frame_seconds: the frame the roll statistics were counted with.
     """
 
-    table: object
+    table: pd.DataFrame
     pitch: np.ndarray
     velocity: np.ndarray
     voices: np.ndarray
@@ -78,15 +115,11 @@ def analyse(maestro: Maestro, *, pieces: Iterable[Piece] | None = None, cache: s
         pieces: which; all of them when ``None``.
         cache: a folder for the results; ``None`` takes ``eda`` in the data folder, ``""`` keeps nothing.
     """
-    import pandas as pd
-
     pieces = list(maestro.pieces if pieces is None else pieces)
     paths = [maestro.midi_path(piece) for piece in pieces]
     frame = FeatureConfig().frame_seconds
     file = None
     if cache != "":
-        from ..system.paths import data_folder
-
         key = json.dumps([_CACHE_VERSION, frame, [(vars(p), path.stat().st_size) for p, path in zip(pieces, paths)]])
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         file = (Path(cache) if cache else data_folder() / "eda") / f"eda-{digest}.npz"
@@ -96,7 +129,7 @@ def analyse(maestro: Maestro, *, pieces: Iterable[Piece] | None = None, cache: s
             return Eda(table, stored["pitch"], stored["velocity"], stored["voices"], frame)
     rows, histograms = [], []
     for piece, path in zip(pieces, paths):
-        row, *counts = describe(parse_midi(path), duration=piece.duration, frame_seconds=frame)
+        row, *counts = describe(read_midi(path), duration=piece.duration, frame_seconds=frame)
         about = {"composer": piece.composer, "title": piece.title, "split": piece.split, "year": piece.year}
         rows.append(about | {"era": era_of(piece.composer), "file": piece.stem} | row)
         histograms.append(counts)
@@ -106,14 +139,14 @@ def analyse(maestro: Maestro, *, pieces: Iterable[Piece] | None = None, cache: s
     return Eda(pd.DataFrame(rows), pitch, velocity, voices, frame)
 
 
-def _store(file: Path, **arrays) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as partial:
-        np.savez_compressed(partial, **arrays)
-    os.replace(partial.name, file)
+def _store(file: Path, **arrays: Any) -> None:
+    with written_whole(file) as partial, partial.open("wb") as opened:
+        np.savez_compressed(opened, **arrays)
 
 
-def describe(performance: Performance, *, duration: float, frame_seconds: float = 0.02):
+def describe(
+    performance: Performance, *, duration: float, frame_seconds: float = 0.02
+) -> tuple[dict[str, float | int], np.ndarray, np.ndarray, np.ndarray]:
     """One performance -> ``(row, pitch (88,), velocity (128,), voices (61,))``.
 
     The row's cells are counted on the frame grid the network sees: ``onset_cells`` of ``frames * 88`` are 1 in the
@@ -153,7 +186,7 @@ def _voices(notes: np.ndarray) -> np.ndarray:
     return np.bincount(count, weights=np.diff(times[order]), minlength=_MOST_VOICES + 1)
 
 
-def composers_table(eda: Eda, *, at_least_hours: float = 0.0):
+def composers_table(eda: Eda, *, at_least_hours: float = 0.0) -> pd.DataFrame:
     """One row per composer, most hours first: born, era, works, performances, hours by split, notes, speed, pedal."""
     table = eda.table
     rows = []
@@ -174,20 +207,16 @@ def composers_table(eda: Eda, *, at_least_hours: float = 0.0):
                 "sustain": np.average(own.sustain_share, weights=own.seconds),
             }
         )
-    import pandas as pd
-
     found = pd.DataFrame(rows).sort_values("hours", ascending=False, ignore_index=True)
     found["born"] = found["born"].astype("Int64")
     return found[found.hours >= at_least_hours]
 
 
-def balance_table(eda: Eda):
+def balance_table(eda: Eda) -> pd.DataFrame:
     """Share of ones per target roll, and the ``pos_weight`` that would balance it (zeros per one).
 
-    Balancing in full is a bound, not advice: weights that large make a model shout; see the training notebook.
+    Balancing in full is a bound, not advice: weights that large bring many false alarms; see the training notebook.
     """
-    import pandas as pd
-
     t = eda.table
     cells, frames = t.frames.sum() * N_KEYS, t.frames.sum()
     ones = {
@@ -204,7 +233,7 @@ def balance_table(eda: Eda):
     return found
 
 
-def find_outliers(eda: Eda, column: str = "seconds", *, reach: float = 1.5):
+def find_outliers(eda: Eda, column: str = "seconds", *, reach: float = 1.5) -> pd.DataFrame:
     """Performances whose ``column`` lies more than ``reach`` interquartile ranges outside the quartiles (of the
     logarithm, since durations are skewed), farthest first."""
     values = np.log(eda.table[column].clip(lower=1e-3))

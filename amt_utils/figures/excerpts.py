@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
+from ..audio.features import make_feature
+from ..audio.reading import audio_duration, load_audio
 from ..config import FeatureConfig
 from ..data.library import Recording
-from ..music.notes import Performance
+from ..music.notes import NOTE, Performance
 
+RATE = FeatureConfig().sample_rate
 CONTEXT = 1.0  # seconds computed on either side of an excerpt, so that its borders look like its middle
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """``audio`` at 16 kHz with ``lead`` seconds of context before ``start``; notes with sounding ends, whole piece."""
+    """Seconds of a recording with the notes of the whole piece.
+
+    Attributes:
+        audio: ``(n,)`` samples, from ``lead`` seconds before ``start`` on.
+        performance: notes and pedals; empty where the recording has no MIDI.
+        start, seconds: which part of the recording.
+        lead: seconds of context before ``start``.
+        sample_rate: of ``audio``, in Hz.
+    """
 
     audio: np.ndarray
     performance: Performance
     start: float
     seconds: float
     lead: float
+    sample_rate: int
 
     @property
-    def heard(self) -> np.ndarray:
+    def samples(self) -> np.ndarray:
         """The samples of the excerpt itself."""
-        first = round(self.lead * 16_000)
-        return self.audio[first : first + round(self.seconds * 16_000)]
+        first = round(self.lead * self.sample_rate)
+        return self.audio[first : first + round(self.seconds * self.sample_rate)]
 
     @property
     def notes(self) -> np.ndarray:
@@ -38,36 +53,31 @@ class Excerpt:
 
     def feature(self, config: FeatureConfig) -> np.ndarray:
         """``(C, T, bins)`` of the excerpt's frames, the first one at ``start``."""
-        import torch
-
-        from ..audio.features import make_feature
-
         first = int(self.lead / config.frame_seconds + 1e-6)
-        audio = self.audio[round(self.lead * 16_000) - first * config.hop_length :]
+        audio = self.audio[round(self.lead * self.sample_rate) - first * config.hop_length :]
         with torch.inference_mode():
             values = make_feature(config)(torch.from_numpy(audio[None]))[0].numpy()
         return values[:, first : first + round(self.seconds / config.frame_seconds)]
 
 
-def load_excerpt(recording: Recording, start: float = 0.0, seconds: float = 4.0) -> Excerpt:
-    """Seconds ``start`` to ``start + seconds`` of a recording, cut where it ends."""
-    from ..audio.reading import audio_duration, load_audio
-    from ..music.midi import read_midi
-
-    length = audio_duration(recording.audio)
+def load_excerpt(
+    recording: Recording | str | os.PathLike, start: float = 0.0, seconds: float = 4.0, *, sample_rate: int = RATE
+) -> Excerpt:
+    """Seconds ``start`` to ``start + seconds`` of a recording (or of an audio file, without notes), cut at its end."""
+    path = recording.audio if isinstance(recording, Recording) else Path(recording)
+    performance = recording.performance if isinstance(recording, Recording) else Performance(np.zeros(0, NOTE))
+    length = audio_duration(path)
     start = min(start, max(0.0, length - 0.5))
     lead = min(start, CONTEXT)
-    audio = load_audio(recording.audio, start=start - lead, duration=lead + seconds + CONTEXT)
-    return Excerpt(audio, read_midi(recording.midi), start, min(seconds, length - start), lead)
+    audio = load_audio(path, sample_rate=sample_rate, start=start - lead, duration=lead + seconds + CONTEXT)
+    return Excerpt(audio, performance, start, min(seconds, length - start), lead, sample_rate)
 
 
 def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.void]:
     """The note that stands most alone: little else sounds around it, and its key is struck neither before nor after."""
-    from ..music.bulk_midi import parse_midi
-
     found = []
     for recording in recordings:
-        notes = parse_midi(recording.midi).with_ends("sounding")
+        notes = recording.performance.with_ends("sounding")
         lengths = notes["offset"] - notes["onset"]
         middle = (notes["pitch"] >= 48) & (notes["pitch"] <= 84) & (lengths > 0.4) & (lengths < 4)
         candidates = notes[middle] if middle.any() else notes
@@ -75,6 +85,7 @@ def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.voi
         shared = np.minimum(end[:, None], notes["offset"]) - np.maximum(begin[:, None], notes["onset"])
         related = (notes["pitch"] - candidates["pitch"][:, None]) % 12 == 0  # same key or octaves: they hide it
         crowd = np.maximum(shared, 0) * np.where(related, 4.0, 1.0)
-        score = crowd.sum(axis=1) / (candidates["offset"] - candidates["onset"]) - 0.004 * candidates["velocity"]
-        found.append((float(score.min()), len(found), recording, candidates[int(np.argmin(score))]))
-    return min(found)[2:]
+        company = crowd.sum(axis=1) / (candidates["offset"] - candidates["onset"]) - 0.004 * candidates["velocity"]
+        found.append((float(company.min()), len(found), recording, candidates[int(np.argmin(company))]))
+    _, _, recording, note = min(found)
+    return recording, note

@@ -5,20 +5,25 @@ Systems differ by colour, marker and line style or hatch; fates likewise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
 from ..audio.reading import load_audio
+from ..config import FeatureConfig
+from ..data.library import Recording
 from ..evaluation.metrics import score_performance
-from ..evaluation.mistakes import Heard
+from ..evaluation.mistakes import Heard, sweep_thresholds
 from ..music.notes import PEDAL_NAMES
+from ..transcription.transcriber import Transcriber
 from ..widget.piano_roll import PianoRoll
 from .plots import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_axes, pitch_name
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+RATE = FeatureConfig().sample_rate
 _LOOKS = ((BLUE, "o", "-", ""), (ORANGE, "s", "--", "///"), (GREEN, "^", ":", "..."), (PURPLE, "D", "-.", "xx"))
 _MEASURES = {
     "note": "note_f1",
@@ -27,6 +32,7 @@ _MEASURES = {
     "frame": "frame_f1",
     "pedal": "pedal_sustain_f1",
 }
+THRESHOLDS = tuple(np.arange(0.05, 1.0, 0.1))
 CAUSES = {
     "missed": ("timing", "octave", "repeat", "soft", "buried", "other"),
     "extra": ("timing", "octave", "repeat", "ghost"),
@@ -37,9 +43,7 @@ def _look(number: int) -> tuple[str, str, str, str]:
     return _LOOKS[number % len(_LOOKS)]
 
 
-def _several(columns: int, size: tuple[float, float], **options):
-    import matplotlib.pyplot as plt
-
+def _several(columns: int, size: tuple[float, float], **options: Any) -> np.ndarray:
     _, axes = plt.subplots(1, columns, figsize=size, layout="constrained", squeeze=False, **options)
     for ax in axes[0]:
         new_axes(ax)
@@ -69,8 +73,14 @@ def plot_systems(scores: pd.DataFrame, *, ax=None):
     return ax
 
 
-def plot_thresholds(sweep: pd.DataFrame, *, chosen: float | None = None):
-    """Precision, recall and F1 over the onset threshold, and precision against recall. ``(2,)`` axes."""
+def plot_thresholds(
+    transcriber: Transcriber, recordings: Sequence[Recording], thresholds: Sequence[float] = THRESHOLDS
+) -> Sequence[Axes]:
+    """Precision, recall and F1 over the onset threshold, and precision against recall; two Axes.
+
+    Each recording passes the network once; a vertical line marks the transcriber's own threshold.
+    """
+    sweep, chosen = sweep_thresholds(transcriber, recordings, thresholds), transcriber.config.decode.onset_threshold
     left, right = _several(2, (11, 3.6))
     for i, name in enumerate(("precision", "recall", "f1")):
         colour, marker, line, _ = _look(i)
@@ -82,13 +92,12 @@ def plot_thresholds(sweep: pd.DataFrame, *, chosen: float | None = None):
         right.annotate(
             f"{threshold:.2f}", (point.recall, point.precision), (4, 5), textcoords="offset points", fontsize=8
         )
-    if chosen is not None:
-        left.axvline(chosen, color="grey", linewidth=1)
-        left.text(chosen, 1, " in use", fontsize=8, color="grey", va="bottom")
+    left.axvline(chosen, color="grey", linewidth=1)
+    left.text(chosen, 1, " in use", fontsize=8, color="grey", va="bottom")
     left.set(xlabel="onset threshold", ylabel="%", ylim=(0, 101))
     right.set(xlabel="recall in %", ylabel="precision in %")
     left.legend(frameon=False)
-    return np.array([left, right])
+    return left, right
 
 
 def plot_causes(errors: pd.DataFrame):
@@ -159,7 +168,7 @@ def plot_timing(errors: pd.DataFrame, *, ax=None):
 
 
 def plot_velocity(errors: pd.DataFrame):
-    """Velocity heard against velocity played, every found note; one axes per system."""
+    """Velocity transcribed against velocity played, every found note; one axes per system."""
     hits = errors[errors.fate == "hit"]
     systems = list(dict.fromkeys(hits.system))
     axes = _several(len(systems), (4.2 * len(systems), 3.8), sharey=True)
@@ -173,21 +182,21 @@ def plot_velocity(errors: pd.DataFrame):
         r = own.velocity.corr(own.heard_velocity) if related else np.nan
         ax.set_title(f"{system}, r = {r:.2f}" if related else f"{system}: tells no velocities", loc="left", fontsize=10)
         ax.set(xlim=(0, 128), ylim=(0, 128), xlabel="velocity played")
-    axes[0].set_ylabel("velocity heard")
+    axes[0].set_ylabel("velocity transcribed")
     axes[0].legend(frameon=False)
     return axes
 
 
 def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None):
-    """The sustain pedal as played and as heard, one stripe each; the title says how well it was found."""
+    """The sustain pedal as played and as transcribed, one stripe each; the title says how well it was found."""
     ax = new_axes(ax, size=(10, 1.6))
-    rows = (("played", one.recording.performance, BLUE, ""), ("heard", one.estimate, ORANGE, "///"))
+    rows = (("played", one.recording.performance, BLUE, ""), ("transcribed", one.estimate, ORANGE, "///"))
     for y, (_, performance, colour, hatch) in enumerate(rows):
         own = performance.pedals[performance.pedals["kind"] == 0]
         spans = np.stack([own["onset"], own["offset"] - own["onset"]], axis=1)
         ax.broken_barh(spans, (y - 0.35, 0.7), color=colour, hatch=hatch, edgecolor="white")
-    scores = score_performance(one.recording.performance, one.estimate)
-    found = scores.get("pedal_sustain_f1")
+    metrics = score_performance(one.recording.performance, one.estimate)
+    found = metrics.get("pedal_sustain_f1")
     ax.set_yticks([0, 1], [row[0] for row in rows])
     ax.set(xlim=(start, start + seconds), ylim=(1.6, -0.6), xlabel="time (s)")
     word = "the reference has no pedal" if found is None else f"pressings found: F1 {100 * found:.0f} %"
@@ -195,7 +204,7 @@ def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None
     return ax
 
 
-def plot_window(one: Heard, errors: pd.DataFrame, start: float, *, seconds: float = 10.0, ax=None):
+def plot_errors(one: Heard, errors: pd.DataFrame, start: float, *, seconds: float = 10.0, ax=None):
     """An excerpt as a roll: found notes filled, missed ones hollow, extra ones crossed."""
     ax = new_axes(ax, size=(12, 4.2))
     own = errors[(errors.system == one.system) & (errors.recording == one.recording.name)]
@@ -225,10 +234,10 @@ def plot_window(one: Heard, errors: pd.DataFrame, start: float, *, seconds: floa
     return ax
 
 
-def show_window(one: Heard, start: float, *, seconds: float = 10.0):
+def show_errors(one: Heard, start: float, *, seconds: float = 10.0):
     """The listening widget for an excerpt: recording, transcription over reference, errors marked."""
-    audio = load_audio(one.recording.audio, start=start, duration=seconds)
-    end = start + len(audio) / 16_000
+    audio = load_audio(one.recording.audio, sample_rate=RATE, start=start, duration=seconds)
+    end = start + len(audio) / RATE
     title = f"{one.recording.name}, {start:.0f} to {end:.0f} s, {one.system}"
     return PianoRoll(
         one.estimate.window(start, end), audio, reference=one.recording.performance.window(start, end), title=title

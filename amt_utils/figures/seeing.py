@@ -1,15 +1,23 @@
 """Seeing sound (notebook 02): one excerpt as waveform, STFT, mel, CQT and HCQT, with its notes drawn over it.
 
-Every function recordings an :class:`~.excerpts.Excerpt` and returns the axes it drew on. :func:`explore` puts them
+Every function takes an :class:`~.excerpts.Excerpt` and returns the axes it drew on. :func:`explore` puts them
 behind sliders.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+import ipywidgets
+import librosa
+import matplotlib.pyplot as plt
 import numpy as np
+import torch
+from IPython.display import Audio, display
+from matplotlib.axes import Axes
 
+from ..audio.reading import audio_duration
 from ..config import FeatureConfig
 from ..data.library import Recording
 from ..music.notes import LOWEST_PITCH
@@ -33,11 +41,9 @@ SHOWN = 0.5  # of the feature's range, 50 dB, below the loudest of an excerpt
 
 def plot_views(excerpt: Excerpt):
     """Waveform, STFT, mel and CQT of the same seconds, one above the other; the CQT with its notes. ``(4,)`` axes."""
-    import matplotlib.pyplot as plt
-
     rows = {"height_ratios": (1, 2, 2, 3)}
     _, axes = plt.subplots(4, 1, figsize=(10, 10), sharex=True, layout="constrained", gridspec_kw=rows)
-    plot_waveform(excerpt.heard, start=excerpt.start, ax=axes[0])
+    plot_waveform(excerpt.samples, sample_rate=excerpt.sample_rate, start=excerpt.start, ax=axes[0])
     spectrum, frequencies, frame = _stft(excerpt)
     plot_spectrogram(spectrum, frame_seconds=frame, start=excerpt.start, frequencies=frequencies, ax=axes[1])
     mel = FeatureConfig(kind="logmel")
@@ -54,20 +60,17 @@ def plot_views(excerpt: Excerpt):
 
 def _stft(excerpt: Excerpt, *, n_fft: int = 2048, hop: int = 320):
     """(T, bins) in dB, their frequencies up to 5 kHz, seconds per frame."""
-    import torch
-
-    first = round(excerpt.lead * 16_000) // hop
-    audio = torch.from_numpy(excerpt.audio[round(excerpt.lead * 16_000) - first * hop :])
+    rate = excerpt.sample_rate
+    first = round(excerpt.lead * rate) // hop
+    audio = torch.from_numpy(excerpt.audio[round(excerpt.lead * rate) - first * hop :])
     spectrum = torch.stft(audio, n_fft, hop, window=torch.hann_window(n_fft), return_complex=True).abs().T.numpy()
-    keep = int(5_000 / 16_000 * n_fft)
-    frames = round(excerpt.seconds * 16_000 / hop)
+    keep = int(5_000 / rate * n_fft)
+    frames = round(excerpt.seconds * rate / hop)
     values = 20 * np.log10(spectrum[first : first + frames, :keep] + 1e-4)
-    return values, np.arange(keep) * 16_000 / n_fft, hop / 16_000
+    return values, np.arange(keep) * rate / n_fft, hop / rate
 
 
 def _mel_frequencies(config: FeatureConfig) -> np.ndarray:
-    import librosa
-
     return librosa.mel_frequencies(config.n_mels + 2, fmin=30.0, fmax=config.sample_rate / 2, htk=True)[1:-1]
 
 
@@ -89,10 +92,27 @@ def plot_channel(excerpt: Excerpt, harmonic: float = 1.0, *, notes: bool = True,
     return ax
 
 
+def plot_hcqt(
+    recording: Recording | str | os.PathLike,
+    *,
+    start: float = 0.0,
+    seconds: float = 10.0,
+    harmonic: float = 1.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """One channel of a recording's HCQT, with its notes where it has MIDI.
+
+    Args:
+        recording: an audio file, or one of :func:`amt_utils.data.library.find_recordings`.
+        start, seconds: which part.
+        harmonic: the channel; row ``k`` shows ``harmonic`` times the frequency of key ``k``.
+        ax: Axes to draw on; a new figure unless given.
+    """
+    return plot_channel(load_excerpt(recording, start, seconds), harmonic, ax=ax)
+
+
 def plot_channels(excerpt: Excerpt, harmonics: Sequence[float] = (0.5, 1.0, 2.0)):
     """The HCQT's channels side by side with the same notes over each. ``(len(harmonics),)`` axes."""
-    import matplotlib.pyplot as plt
-
     _, axes = plt.subplots(1, len(harmonics), figsize=(13, 5), sharey=True, layout="constrained")
     for ax, harmonic in zip(axes, harmonics):
         plot_channel(excerpt, harmonic, ax=ax)
@@ -137,8 +157,6 @@ def plot_harmonic_stack(excerpt: Excerpt, note: np.void, *, after: float = 0.08)
     three channels at the true key and at the keys an octave below and above. Only the true key has the pattern
     *little below, much here, much above*, in one column that a 1 × 1 convolution can read.
     """
-    import matplotlib.pyplot as plt
-
     config = FeatureConfig()
     values = excerpt.feature(config)
     frame = min(round((note["onset"] + after - excerpt.start) / config.frame_seconds), values.shape[1] - 1)
@@ -178,8 +196,6 @@ def plot_harmonic_stack(excerpt: Excerpt, note: np.void, *, after: float = 0.08)
 
 def plot_resolutions(excerpt: Excerpt, *, hops: Sequence[int] = (160, 320, 1024), bins: Sequence[int] = (12, 24, 48)):
     """The same seconds with different hops (columns) and bins per octave (rows). ``(rows, columns)`` axes."""
-    import matplotlib.pyplot as plt
-
     shape = (len(bins), len(hops))
     _, axes = plt.subplots(*shape, figsize=(13, 3 * len(bins)), sharex=True, sharey=True, layout="constrained")
     pitches = excerpt.notes["pitch"]
@@ -202,12 +218,6 @@ def plot_resolutions(excerpt: Excerpt, *, hops: Sequence[int] = (160, 320, 1024)
 
 def explore(recordings: Sequence[Recording]):
     """Sliders for recording, start, zoom and harmonic; the picture and the sound follow. An ipywidgets box."""
-    import ipywidgets
-    import matplotlib.pyplot as plt
-    from IPython.display import Audio, display
-
-    from ..audio.reading import audio_duration
-
     slider = {"continuous_update": False, "layout": ipywidgets.Layout(width="420px")}
     which = ipywidgets.Dropdown(options=[(t.name, t) for t in recordings], description="recording")
     start = ipywidgets.FloatSlider(
@@ -223,11 +233,12 @@ def explore(recordings: Sequence[Recording]):
     def draw(which: Recording, start: float, zoom: float, harmonic: float, notes: bool) -> None:
         excerpt = load_excerpt(which, start, zoom)
         figure, axes = plt.subplots(2, 1, figsize=(11, 6), sharex=True, layout="constrained", height_ratios=(1, 4))
-        plot_waveform(excerpt.heard, start=excerpt.start, ax=axes[0]).set_xlabel("")
+        rate = excerpt.sample_rate
+        plot_waveform(excerpt.samples, sample_rate=rate, start=excerpt.start, ax=axes[0]).set_xlabel("")
         plot_channel(excerpt, harmonic, notes=notes, ax=axes[1])
         plt.show()
         plt.close(figure)
-        display(Audio(excerpt.heard, rate=16_000, normalize=True))
+        display(Audio(excerpt.samples, rate=rate, normalize=True))
 
     which.observe(follow, "value")
     controls = {"which": which, "start": start, "zoom": zoom, "harmonic": harmonic, "notes": notes}

@@ -6,21 +6,23 @@ do not know which one they hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from ..config import Config
 from ..system.errors import AmtError
 from .blocks import Transcriptor
-from .hppnet import HPPNet
+from .hppnet import make_hppnet
 from .onsets_frames import OnsetsFrames
 from .residual import ResidualHPPNet
 from .unet import UNet
 
 __all__ = ["MODELS", "Transcriptor", "build_model", "count_parameters"]
 
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: dict[str, Callable[[Config], nn.Module]] = {
     "residual_hcqt_hppnet": ResidualHPPNet,
-    "hppnet": HPPNet,
+    "hppnet": make_hppnet,
     "onsets_frames": OnsetsFrames,
     "unet": UNet,
 }

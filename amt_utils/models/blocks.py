@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +13,11 @@ from torch.nn import functional as F
 from ..audio.features import make_feature
 from ..audio.windows import key_cut, pedal_cut
 from ..config import Config
-from ..music.notes import PEDAL_NAMES
+from ..music.notes import N_KEYS, PEDAL_NAMES
 from ..system.errors import AmtError
 
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
+SILENT_LOGIT = -12.0  # probability 6e-6
 
 
 class Transcriptor(nn.Module):
@@ -91,17 +94,68 @@ class HDConv(nn.Module):
     sit on the k-th harmonic and the k-th sub-harmonic of its centre. ``k = 1`` is an ordinary 1×3 convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, harmonics: tuple[int, ...], *, bins_per_octave: int):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        harmonics: tuple[int, ...],
+        *,
+        bins_per_octave: int,
+        bias_everywhere: bool = False,  # as published; one bias does the same, since the branches are summed
+    ):
         super().__init__()
         dilations = [max(1, round(bins_per_octave * math.log2(k))) for k in harmonics]
         self.branches = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, (1, 3), padding=(0, d), dilation=(1, d), bias=i == 0)
+            nn.Conv2d(c_in, c_out, (1, 3), padding=(0, d), dilation=(1, d), bias=bias_everywhere or i == 0)
             for i, d in enumerate(dilations)
         )
 
+    def taps(self) -> list[tuple[Tensor, Tensor | None, int]]:
+        """Weight, bias and dilation of the convolutions whose sum this is.
+
+        All branches share their centre: it is computed once, and of the others only the outer two taps.
+        """
+        first, *others = self.branches
+        centre = sum(branch.weight[..., 1:2] for branch in others)
+        weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
+        bias = sum(branch.bias for branch in self.branches if branch.bias is not None)
+        return [
+            (weight, bias, first.dilation[1]),
+            *((branch.weight[..., ::2], None, 2 * branch.dilation[1]) for branch in others),
+        ]
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
-        return sum(branch(x) for branch in self.branches)
+        return sum_convolutions(x, self.taps())
+
+
+def sum_convolutions(x: Tensor, taps: Iterable[tuple[Tensor, Tensor | None, int]]) -> Tensor:
+    """The sum of convolutions over frequency that keep it, each given by weight, bias and dilation."""
+    parts = (
+        F.conv2d(x, weight, bias, padding=(0, dilation * (weight.shape[-1] - 1) // 2), dilation=(1, dilation))
+        for weight, bias, dilation in taps
+    )
+    return functools.reduce(torch.add, parts)  # one after the other: no two are kept
+
+
+class Intervals(nn.Module):
+    """Adds up what each channel hears at every interval, by weights of its own: ``(B, C, T, 88)`` -> the same shape.
+
+    A depthwise convolution along the keys, ``reach`` semitones up and down: octave, twelfth and seventeenth lie in it
+    as well as everything between. It begins at zero. Done as a product with one matrix per channel, which CPUs do
+    several times faster than so long a convolution.
+    """
+
+    def __init__(self, channels: int, reach: int):
+        super().__init__()
+        self.template = nn.Parameter(torch.zeros(channels, 2 * reach + 1))
+        key = torch.arange(N_KEYS)
+        # what key i tells key j is the weight of the interval i - j
+        self.register_buffer("interval", N_KEYS - 1 + key[:, None] - key, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        beyond = N_KEYS - 1 - self.template.shape[1] // 2
+        return x @ F.pad(self.template, (beyond, beyond))[:, self.interval]  # (B, C, T, 88) @ (C, 88, 88)
 
 
 class FrequencyGroupedLSTM(nn.Module):
@@ -153,6 +207,18 @@ class PedalHead(nn.Module):
         if self.second_lstm is not None:
             hidden = self.second_lstm(hidden)[0]
         return self.out(hidden)
+
+
+class NoPedals(nn.Module):
+    """The pedal head of networks that know no pedals: ``(B, T, C)`` -> logits ``(B, T, 3)`` that say no."""
+
+    def forward(self, cue: Tensor) -> Tensor:
+        return silent_logits(cue[..., :1]).expand(-1, -1, len(PEDAL_NAMES))
+
+
+def silent_logits(like: Tensor) -> Tensor:
+    """Logits of the same shape that say no everywhere, without a gradient."""
+    return torch.full_like(like, SILENT_LOGIT, requires_grad=False)
 
 
 def pool_keyboard(x: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Onsets and Frames (Hawthorne et al., ISMIR 2018; sizes of the 2019 MAESTRO paper) on log-mel.
 
-A convolution stack and a BiLSTM per head; the frame head hears the onset and offset heads, detached. The key-offset
-and pedal heads are ours, so that it can be trained and scored like the others.
+A convolution stack and a BiLSTM per head; the frame head is fed by the onset and offset heads, detached.
+``published`` is the MAESTRO paper's network, 26 million parameters: its velocity stack has no BiLSTM, and it knows no
+key ends and no pedals (those logits are constants). ``tiny`` and ``base`` have a BiLSTM for velocity too, and heads for
+key ends and pedals, so that they can be trained and compared like the others.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from torch import Tensor, nn
 from ..config import KEY_ROLLS, Config
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
-from .blocks import ONSET_PRIOR, PedalHead, set_prior
+from .blocks import ONSET_PRIOR, NoPedals, PedalHead, set_prior, silent_logits
 
-SIZES = {"tiny": 8, "base": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
+SIZES = {"tiny": 8, "base": 48, "published": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
 
 
 class OnsetsFrames(nn.Module):
@@ -22,30 +24,36 @@ class OnsetsFrames(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        if config.model.size not in SIZES:
-            raise AmtError(f"onsets_frames: model.size {config.model.size!r} is unknown; choose {', '.join(SIZES)}")
-        width = SIZES[config.model.size]
+        size = config.model.size
+        if size not in SIZES:
+            raise AmtError(f"onsets_frames: model.size {size!r} is unknown; choose one of {', '.join(SIZES)}")
+        width = SIZES[size]
+        published = size == "published"
+        names = tuple(name for name in KEY_ROLLS if not published or name != "key_offset")
+        without_lstm = {"frame", "velocity"} if published else {"frame"}
         bins, channels, out = config.feature.n_bins, config.feature.n_channels, 16 * width
-        self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in KEY_ROLLS})
+        self.stacks = nn.ModuleDict({name: ConvStack(channels, bins, width, out) for name in names})
         hidden = out // 2
         self.lstms = nn.ModuleDict(
-            {name: nn.LSTM(out, hidden, bidirectional=True) for name in KEY_ROLLS if name != "frame"}
+            {name: nn.LSTM(out, hidden, bidirectional=True) for name in names if name not in without_lstm}
         )
-        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in KEY_ROLLS})
+        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in names})
         self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, bidirectional=True)
         self.frame_head = nn.Linear(2 * hidden, N_KEYS)
-        for name in ("onset", "offset", "key_offset"):
+        for name in {"onset", "offset", "key_offset"} & set(names):
             set_prior(self.heads[name], ONSET_PRIOR)
-        self.pedal_head = PedalHead(out, hidden)
+        self.pedal_head = NoPedals() if published else PedalHead(out, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        heard = {name: stack(x) for name, stack in self.stacks.items()}  # (B, T, out)
-        logits = {name: self.heads[name](_over_time(lstm, heard[name])) for name, lstm in self.lstms.items()}
-        activation = self.heads["frame"](heard["frame"])
-        known = [torch.sigmoid(logits[name]).detach() for name in ("onset", "offset")]
-        joined = torch.cat([torch.sigmoid(activation), *known], dim=-1)
+        hidden = {name: stack(x) for name, stack in self.stacks.items()}  # (B, T, out)
+        recurrent = {name: _over_time(lstm, hidden[name]) for name, lstm in self.lstms.items()}
+        logits = {name: head((hidden | recurrent)[name]) for name, head in self.heads.items()}
+        detached = [torch.sigmoid(logits[name]).detach() for name in ("onset", "offset")]
+        joined = torch.cat([torch.sigmoid(logits["frame"]), *detached], dim=-1)
         logits["frame"] = self.frame_head(_over_time(self.frame_lstm, joined))
-        return {**logits, "pedal_cue": heard["frame"]}
+        if "key_offset" not in logits:
+            logits["key_offset"] = silent_logits(logits["onset"])
+        return {**logits, "pedal_cue": hidden["frame"]}
 
 
 def _over_time(lstm: nn.LSTM, x: Tensor) -> Tensor:

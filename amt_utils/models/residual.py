@@ -24,6 +24,7 @@ from .blocks import (
     ConvNorm,
     FrequencyGroupedLSTM,
     HDConv,
+    Intervals,
     PedalCue,
     PedalHead,
     Register,
@@ -66,17 +67,18 @@ class ResidualHPPNet(nn.Module):
         self.detach_onset = model.detach_onset
         self.bins_per_key = config.feature.bins_per_key
         options = {"norm": model.norm, "residual": model.residual, "register": model.register}
+        by_key = {**options, "dropout": model.dropout, "intervals": model.intervals}
         self.onset_stem = ResidualStem(config.feature.n_channels, stem, norm=model.norm, residual=model.residual)
         self.onset_harmonics = HarmonicBlock(stem, trunk, config, **options)
         # the strongest of a key's bins is pooled; which of them it is tells a partial from a fundamental
         self.onset_bins = nn.Conv2d(trunk, trunk, (1, self.bins_per_key), stride=(1, self.bins_per_key), bias=False)
         nn.init.zeros_(self.onset_bins.weight)
-        self.onset_keys = KeyBlocks(trunk, key, blocks, dropout=model.dropout, **options)
+        self.onset_keys = KeyBlocks(trunk, key, blocks, **by_key)
         self.onset_lstm = FrequencyGroupedLSTM(key, hidden)
         self.onset_head = make_head(2 * hidden, prior=ONSET_PRIOR)
         # what lasts is told by energy, not by its shape in fine frequency: each key's own bins, as channels
         self.duration_stem = ConvNorm(config.feature.n_channels * self.bins_per_key, key, (5, 3), norm=model.norm)
-        self.duration_keys = KeyBlocks(2 * key, key, blocks, dropout=model.dropout, **options)
+        self.duration_keys = KeyBlocks(2 * key, key, blocks, **by_key)
         self.duration_lstm = FrequencyGroupedLSTM(key + 1, hidden)
         self.duration_heads = nn.ModuleDict(
             {
@@ -88,7 +90,8 @@ class ResidualHPPNet(nn.Module):
         )
         # which keys are up while their notes go on is known by now, and is what tells of the pedal
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
-        floors = config.feature.n_channels * config.feature.n_bins // FLOOR_BINS
+        self.floor_channels = config.feature.n_channels // config.feature.subframes
+        floors = self.floor_channels * config.feature.n_bins // FLOOR_BINS
         self.pedal_cue = PedalCue(len(PEDAL_ROLLS) * N_KEYS, 2 * key + 2 * PEDAL_STATES + floors, PEDAL_CUES)
         self.pedal_head = PedalHead(PEDAL_CUES, PEDAL_HIDDEN, deep=True)
 
@@ -118,7 +121,8 @@ class ResidualHPPNet(nn.Module):
         state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
         # notes are given, not bent to the pedals' wishes
         rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1)).to(lasting.dtype)
-        return logits, rolls, torch.cat([pool_keyboard(keys), pool_keyboard(state), read_floor(x, FLOOR_BINS)], dim=-1)
+        floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
+        return logits, rolls, torch.cat([pool_keyboard(keys), pool_keyboard(state), floor], dim=-1)
 
 
 class ResidualStem(nn.Module):
@@ -156,26 +160,38 @@ class KeyBlocks(nn.Sequential):
     """1×1 projection and register, then blocks of (octave context, time context) with a skip connection, on 88 keys."""
 
     def __init__(
-        self, c_in: int, c_out: int, n_blocks: int, *, dropout: float, norm: str, residual: bool, register: bool
+        self,
+        c_in: int,
+        c_out: int,
+        n_blocks: int,
+        *,
+        dropout: float,
+        norm: str,
+        residual: bool,
+        register: bool,
+        intervals: int,
     ):
         super().__init__(
             ConvNorm(c_in, c_out, (1, 1), norm=norm),
             Register(c_out, N_KEYS) if register else nn.Identity(),
             nn.ReLU(),
-            *(KeyBlock(c_out, norm=norm, residual=residual) for _ in range(n_blocks)),
+            *(KeyBlock(c_out, norm=norm, residual=residual, intervals=intervals) for _ in range(n_blocks)),
             nn.Dropout(dropout),
         )
 
 
 class KeyBlock(nn.Module):
-    """1×3 convolution one octave apart, then 5×1 over time, added to the input."""
+    """1×3 convolution one octave apart and all intervals of each channel, then 5×1 over time, added to the input."""
 
-    def __init__(self, channels: int, *, norm: str, residual: bool):
+    def __init__(self, channels: int, *, norm: str, residual: bool, intervals: int):
         super().__init__()
+        self.intervals = Intervals(channels, intervals) if intervals else None
         self.octaves = ConvNorm(channels, channels, (1, 3), dilation=(1, 12), norm=norm)
         self.time = ConvNorm(channels, channels, (5, 1), norm=norm)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.time(F.relu(self.octaves(x)))
+        octaves, norm = self.octaves
+        y = octaves(x) if self.intervals is None else octaves(x) + self.intervals(x)
+        y = self.time(F.relu(norm(y)))
         return F.relu(x + y if self.residual else y)

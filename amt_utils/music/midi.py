@@ -1,15 +1,17 @@
 """MIDI files in and out: notes, the three pedals, tempo and metre, exact to the tick.
 
-Reading pairs note-ons and note-offs per channel and key, first in first out; a key struck again while it is
-still open and short of note-offs ends the earlier note; a note never closed ends with its track. Pedals of all
-channels are joined. Writing puts overlapping notes of one key on different channels, so that reading the file
-back gives the same ticks.
+Reading pairs note-ons and note-offs per track, channel and key, first in first out. A key struck again while it is
+still open and short of note-offs ends the earlier note. "All notes off" (CC123, its relatives 120 and 124..127) ends
+what is open on its channel; a note never closed ends with its track. Pedals of all channels are joined, "reset all
+controllers" (CC121) lifts its channel's. Writing puts overlapping notes of one key on different channels, so that
+reading the file back gives the same ticks.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,17 @@ import numpy as np
 
 from ..system.errors import AmtError
 from ..system.files import written_whole
+from .midi_events import read_events
 from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, check_notes, check_pedals, make_notes, make_pedals
 
 PEDAL_CONTROLLERS = (64, 66, 67)  # sustain, sostenuto, soft: index = pedal kind
 MIDI_SUFFIXES = (".mid", ".midi")
-_CHANNELS = [c for c in range(16) if c != 9]  # 9 is the drum channel
+LONGEST_DAYS = 7  # no performance is longer, but a damaged file may say so
+_DRUM_CHANNEL = 9  # counted from 0
+_CHANNELS = [c for c in range(16) if c != _DRUM_CHANNEL]
+_RESET_CONTROLLERS = 121
+_ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)
+_CLOSE = -1  # stands where a velocity does: all open notes of the key end
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class TempoMap:
 def read_midi(path: str | os.PathLike, *, ends: str = "key") -> Performance:
     """A MIDI file -> notes (with ``key`` or ``sounding`` ends) and pedals, in seconds.
 
-    Notes outside the piano's 88 keys and notes of no length are dropped.
+    Channel 10 is percussion and left out, as are notes outside the piano's 88 keys and notes of no length.
 
     Raises:
         AmtError: the file is missing, is not MIDI, or is cut short.
@@ -77,83 +85,90 @@ def read_midi(path: str | os.PathLike, *, ends: str = "key") -> Performance:
 
 def read_midi_and_tempo(path: str | os.PathLike) -> tuple[Performance, TempoMap]:
     """As :func:`read_midi`, with the tempo map that :func:`write_midi` needs to write the same ticks again."""
-    midi = _load(path)
-    notes: list[tuple[int, int, int, int]] = []  # on tick, off tick, pitch, velocity
-    pedal_events: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # kind -> (tick, channel, down)
-    tempos, metres, keys = [], [], []
-    end_tick = 0
-    for number, track in enumerate(midi.tracks):
-        tick = 0
-        keyboard: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)  # -> (tick, velocity or 0)
-        for message in track:
-            tick += message.time
-            kind = message.type
-            if kind in ("note_on", "note_off"):
-                velocity = message.velocity if kind == "note_on" else 0
-                if LOWEST_PITCH <= message.note <= HIGHEST_PITCH:
-                    keyboard[message.channel, message.note].append((tick, velocity))
-            elif kind == "control_change" and message.control in PEDAL_CONTROLLERS:
-                pedal = PEDAL_CONTROLLERS.index(message.control)
-                pedal_events[pedal].append((tick, (number, message.channel), message.value >= 64))
-            elif kind == "set_tempo" and message.tempo:
-                tempos.append((tick, message.tempo))
-            elif kind == "time_signature":
-                metres.append((tick, message.numerator, message.denominator))
-            elif kind == "key_signature":
-                keys.append((tick, message.key))
-        for (_, pitch), events in keyboard.items():
-            notes += [(on, off, pitch, velocity) for on, off, velocity in _pair(events, tick)]
-        end_tick = max(end_tick, tick)
-    # stable: of several at one tick the last in the file holds
-    tempos, metres, keys = (tuple(sorted(events, key=lambda e: e[0])) for events in (tempos, metres, keys))
-    tempo = TempoMap(midi.ticks_per_beat, tempos or ((0, 500_000),), metres, keys)
-    columns = np.array([n for n in notes if n[1] > n[0]], dtype=np.int64).reshape(-1, 4).T
-    pedals = [(*span, kind) for kind, events in pedal_events.items() for span in join_pedals(events, end_tick)]
-    pedals = np.array(pedals, dtype=np.int64).reshape(-1, 3).T
+    events = read_events(path)
+    tempo = TempoMap(
+        events.ticks_per_beat, events.tempos or ((0, 500_000),), events.time_signatures, events.key_signatures
+    )
+    end_tick = int(events.track_ends.max(initial=0))
+    days = float(tempo.to_seconds(end_tick)) / 86400
+    if days > LONGEST_DAYS:
+        raise AmtError(f"{path}: its last event comes after {days:,.0f} days; it is damaged, export it again")
+    messages = events.messages[events.messages[:, 2] & 0x0F != _DRUM_CHANNEL]
+    on, off, pitch, velocity = _find_notes(messages, events.track_ends)
+    press, release, kind = _find_pedals(messages, end_tick)
     seconds = tempo.to_seconds
     performance = Performance(
-        make_notes(seconds(columns[0]), seconds(columns[1]), columns[2], columns[3]),
-        make_pedals(seconds(pedals[0]), seconds(pedals[1]), pedals[2]),
+        make_notes(seconds(on), seconds(off), pitch, velocity), make_pedals(seconds(press), seconds(release), kind)
     )
     return performance, tempo
 
 
-def _load(path: str | os.PathLike) -> mido.MidiFile:
-    path = Path(path)
-    if not path.is_file():
-        raise AmtError(f"{path}: no such MIDI file")
-    try:
-        midi = mido.MidiFile(path, clip=True)
-    except Exception as error:  # mido raises EOFError, OSError, ValueError, IndexError, KeyError ... on broken files
-        raise AmtError(f"{path}: not a readable MIDI file, or cut short ({error or type(error).__name__})") from error
-    if midi.type == 2:
-        raise AmtError(f"{path}: a format 2 file (separate patterns, no common time); export it as format 0 or 1")
-    if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 0x8000:
-        raise AmtError(f"{path}: SMPTE time division is not supported; export the file with ticks per quarter note")
-    return midi
+def _find_notes(messages: np.ndarray, track_ends: np.ndarray) -> np.ndarray:
+    """Channel messages -> ``(4, n)``: on tick, off tick, pitch, velocity."""
+    track, tick, status, first, second = messages.T
+    channel = track << 4 | status & 0x0F
+    is_note = (status < 0xA0) & (first >= LOWEST_PITCH) & (first <= HIGHEST_PITCH)
+    strength = np.where(status >= 0x90, second, 0)  # a note-on of velocity 0 is a note-off
+    rows = np.stack([channel << 7 | first, np.arange(len(messages)), tick, strength], axis=1)[is_note]
+    keys = np.unique(rows[:, 0])
+    closing = np.flatnonzero((status >= 0xB0) & np.isin(first, _ALL_NOTES_OFF))
+    closed = [(key, i, tick[i], _CLOSE) for i in closing for key in keys[keys >> 7 == channel[i]]]
+    rows = np.concatenate([rows, np.array(closed, np.int64).reshape(-1, 4)])
+    key, _, tick, strength = rows[np.lexsort((rows[:, 1], rows[:, 0]))].T
+    starts, new_key = strength > 0, np.append(True, key[1:] != key[:-1])[: len(key)]
+    # most keys go on, off, on, off: those in one step, the others one by one
+    in_turn = (strength != _CLOSE) & (starts == (new_key | ~np.append(False, starts[:-1])[: len(key)]))
+    others = np.unique(key[~in_turn])
+    on = np.flatnonzero(starts & ~np.isin(key, others))
+    following = np.minimum(on + 1, len(key) - 1)
+    end = np.maximum(track_ends[key[on] >> 11], tick[on] + 1)
+    off = np.where((following > on) & ~new_key[following], tick[following], end)
+    notes = [np.stack([tick[on], off, key[on] & 0x7F, strength[on]])]
+    for other in others:
+        events = list(zip(tick[key == other].tolist(), strength[key == other].tolist(), strict=True))
+        pairs = [(a, b, other & 0x7F, v) for a, b, v in _pair(events, int(track_ends[other >> 11]))]
+        notes.append(np.array(pairs, np.int64).reshape(-1, 4).T)
+    found = np.concatenate(notes, axis=1)
+    return found[:, found[1] > found[0]]
 
 
-def _pair(events: list[tuple[int, int]], end_tick: int):
+def _pair(events: list[tuple[int, int]], end_tick: int) -> Iterator[tuple[int, int, int]]:
     """(tick, velocity; 0 is a note-off) of one key -> (on, off, velocity), in order of the note-ons."""
-    n_on = sum(1 for _, velocity in events if velocity)
-    short_of_offs = len(events) - n_on < n_on
-    waiting: list[tuple[int, int]] = []
+    n_on = sum(1 for _, velocity in events if velocity > 0)
+    short_of_offs = sum(1 for _, velocity in events if velocity == 0) < n_on
+    waiting: deque[tuple[int, int]] = deque()
     for tick, velocity in events:
-        if velocity:
-            if short_of_offs and waiting:
-                on, earlier = waiting.pop(0)
-                yield on, tick, earlier
-            waiting.append((tick, velocity))
-        elif waiting:
-            on, earlier = waiting.pop(0)
+        n_closed = len(waiting) if velocity == _CLOSE else min(len(waiting), int(velocity == 0 or short_of_offs))
+        for _ in range(n_closed):
+            on, earlier = waiting.popleft()
             yield on, tick, earlier
+        if velocity > 0:
+            waiting.append((tick, velocity))
     for on, velocity in waiting:
         yield on, max(end_tick, on + 1), velocity
 
 
-def join_pedals(events: list[tuple[int, tuple, bool]], end_tick: int):
-    """Down/up messages of all channels -> (press, release) ticks during which any channel holds the pedal."""
-    down: set = set()
+def _find_pedals(messages: np.ndarray, end_tick: int) -> np.ndarray:
+    """Channel messages -> ``(3, m)``: press tick, release tick, kind."""
+    track, tick, status, controller, value = messages[messages[:, 2] >= 0xB0].T
+    channel = track << 4 | status & 0x0F
+    spans: list[tuple[int, int, int]] = []
+    for kind, number in enumerate(PEDAL_CONTROLLERS):
+        chosen = np.flatnonzero((controller == number) | (controller == _RESET_CONTROLLERS))
+        chosen = chosen[np.argsort(channel[chosen], kind="stable")]
+        down = (controller[chosen] == number) & (value[chosen] >= 64)
+        before = np.append(False, down[:-1])[: len(down)]
+        before &= np.append(False, channel[chosen[1:]] == channel[chosen[:-1]])[: len(down)]
+        changes = np.sort(chosen[down != before])  # a continuous pedal sends hundreds more
+        is_down = (controller[changes] == number) & (value[changes] >= 64)
+        rows = zip(tick[changes].tolist(), channel[changes].tolist(), is_down.tolist(), strict=True)
+        spans += [(*span, kind) for span in _join_pedals(list(rows), end_tick)]
+    return np.array(spans, np.int64).reshape(-1, 3).T
+
+
+def _join_pedals(events: list[tuple[int, int, bool]], end_tick: int) -> list[tuple[int, int]]:
+    """(tick, channel, down) in the file's order -> (press, release) ticks during which any channel holds the pedal."""
+    down: set[int] = set()
     pressed = 0
     spans: list[tuple[int, int]] = []
     for tick, channel, is_down in sorted(events, key=lambda e: e[0]):
@@ -210,24 +225,6 @@ def write_midi(
     with written_whole(path) as partial:
         midi.save(partial)
     return Path(path)
-
-
-def to_pretty_midi(performance: Performance):
-    """The same notes and pedals as a ``pretty_midi.PrettyMIDI``, for tools that speak it."""
-    import pretty_midi
-
-    piano = pretty_midi.Instrument(program=0, name="Piano")
-    piano.notes = [
-        pretty_midi.Note(int(n["velocity"]), int(n["pitch"]), float(n["onset"]), float(n["offset"]))
-        for n in check_notes(performance.notes)
-    ]
-    for pedal in check_pedals(performance.pedals):
-        controller = PEDAL_CONTROLLERS[pedal["kind"]]
-        for value, time in ((127, pedal["onset"]), (0, pedal["offset"])):
-            piano.control_changes.append(pretty_midi.ControlChange(controller, value, float(time)))
-    midi = pretty_midi.PrettyMIDI(resolution=960)
-    midi.instruments.append(piano)
-    return midi
 
 
 def _spread_over_channels(on: np.ndarray, off: np.ndarray, pitch: np.ndarray) -> list[int]:

@@ -83,7 +83,7 @@ def _cut(events: np.ndarray, start: float, end: float) -> np.ndarray:
 def make_notes(onset, offset, pitch, velocity) -> np.ndarray:
     """Columns of equal length -> checked, sorted ``(n,)`` notes. Seconds, MIDI pitch, velocity 1..127."""
     notes = np.zeros(len(onset), NOTE)
-    for name, column in zip(NOTE.names, (onset, offset, pitch, velocity), strict=True):
+    for name, column in zip(NOTE.names or (), (onset, offset, pitch, velocity), strict=True):
         notes[name] = column
     return check_notes(notes[np.lexsort((notes["pitch"], notes["onset"]))])
 
@@ -94,7 +94,7 @@ def make_pedals(onset, offset, kind) -> np.ndarray:
     Events of one kind that overlap are one: a pedal is down or up.
     """
     pedals = np.zeros(len(onset), PEDAL)
-    for name, column in zip(PEDAL.names, (onset, offset, kind), strict=True):
+    for name, column in zip(PEDAL.names or (), (onset, offset, kind), strict=True):
         pedals[name] = column
     pedals = check_pedals(pedals[np.lexsort((pedals["kind"], pedals["onset"]))])
     joined = [_join_overlaps(pedals[pedals["kind"] == one]) for one in np.unique(pedals["kind"])]

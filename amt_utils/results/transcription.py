@@ -5,16 +5,25 @@ from __future__ import annotations
 import base64
 import html
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
-from ..audio.reading import AUDIO_SUFFIXES
+from ..audio.reading import AUDIO_SUFFIXES, audio_duration
+from ..config import FeatureConfig
+from ..music.midi import read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
+from ..system.paths import example_files
+
+if TYPE_CHECKING:
+    from ..transcription.candidates import Candidates
+    from ..transcription.transcriber import Transcriber
 
 LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
 KINDS = ("midi", "musicxml", "pdf", "html")
@@ -31,6 +40,7 @@ class Transcription:
         performance: notes and pedals.
         activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``), where kept.
         frame_seconds: seconds per row of them.
+        candidates: what else was possible (:class:`.Candidates`), where activations are kept.
         score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
     """
 
@@ -39,6 +49,7 @@ class Transcription:
     activations: dict[str, np.ndarray] | None
     frame_seconds: float
     score_options: dict = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     @cached_property
     def score(self):
@@ -73,6 +84,7 @@ class Transcription:
         from ..widget import PianoRoll
 
         defaults = {"title": self.title, "activations": self.activations, "frame_seconds": self.frame_seconds}
+        defaults["candidates"] = self.candidates
         score = self.score if score and len(self.performance.notes) else None
         return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
 
@@ -102,8 +114,14 @@ class Transcription:
         return [Path(writers[kind]()) for kind in kinds]
 
 
-def transcribe_recording(
-    recording: str | os.PathLike, *, transcriber=None, keep_activations=True, on_progress=None, **score_options
+def transcribe(
+    recording: str | os.PathLike,
+    *,
+    transcriber: Transcriber | None = None,
+    keep_activations: bool = True,
+    progress: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+    **score_options: Any,
 ) -> Transcription:
     """A recording -> :class:`Transcription`.
 
@@ -111,20 +129,33 @@ def transcribe_recording(
         recording: an audio file.
         transcriber: a :class:`amt_utils.transcription.transcriber.Transcriber`; the shipped network by default.
         keep_activations: for the piano roll's background; 150 MB per hour of audio.
+        progress: show a bar with the time left.
         on_progress: called with the seconds of audio that each chunk adds.
         score_options: ``tempo=``, ``metre=``, ``key=``, ``pickup=`` of the sheet music, where known.
     """
+    from ..transcription.candidates import find_candidates
     from ..transcription.performance import decode_performance
     from ..transcription.transcriber import Transcriber
 
+    if progress and on_progress is None:
+        with tqdm(total=round(audio_duration(recording)), unit="s of audio", desc=Path(recording).name) as bar:
+            options = {"transcriber": transcriber, "keep_activations": keep_activations, "on_progress": bar.update}
+            return transcribe(recording, **options, **score_options)
     transcriber = transcriber or Transcriber()
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
         performance = decode_performance(activations, transcriber.config)
     else:
         activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
+    candidates = None if activations is None else find_candidates(activations, transcriber.config)
     frame_seconds = transcriber.config.feature.frame_seconds
-    return Transcription(Path(recording), performance, activations, frame_seconds, score_options)
+    return Transcription(Path(recording), performance, activations, frame_seconds, score_options, candidates)
+
+
+def load_example() -> Transcription:
+    """The embedded recording with the notes that were played on it, as if transcribed without an error."""
+    recording, midi = example_files()
+    return Transcription(recording, read_midi(midi), None, FeatureConfig().frame_seconds)
 
 
 def transcribe_folder(
@@ -145,10 +176,10 @@ def transcribe_folder(
         raise AmtError(f"{folder}: no recordings in it ({', '.join(AUDIO_SUFFIXES)})")
     transcriber = transcriber or Transcriber()
     rows = []
-    for path in found:
+    for path in tqdm(found, unit="recording", desc="transcribe"):
         row = {"file": path.name, "notes": 0, "pedals": 0, "error": ""}
         try:
-            heard = transcribe_recording(path, transcriber=transcriber, keep_activations="html" in kinds)
+            heard = transcribe(path, transcriber=transcriber, keep_activations="html" in kinds)
             heard.save(out, kinds)
             row |= {"notes": len(heard.performance.notes), "pedals": len(heard.performance.pedals)}
         except AmtError as error:

@@ -1,12 +1,16 @@
 """A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
 What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
-yet: the weights that lead from them are zero. Added blocks begin as the identity, added harmonics at zero. The larger
-network says what the smaller one said, to rounding, and learns on from there.
+yet: the weights that lead from them are zero. Added blocks begin as the identity; added harmonics, intervals and
+moments within a frame at zero. The larger network says what the smaller one said, to rounding, and learns on from
+there.
+
+With fewer key blocks than before the last ones are left out: such a network must learn anew what they did.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import torch
@@ -36,7 +40,7 @@ LAYERS = (
     (r"onset_head|duration_heads", ["output"], ["hidden", "hidden"]),
 )
 # added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
-SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\."
+SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\.|intervals\."
 
 
 def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:
@@ -44,7 +48,8 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
 
     Args:
         weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
-        small, large: configurations; only the sizes, ``hdconv_harmonics`` and ``register`` in ``model`` may differ.
+        small, large: configurations; only the sizes, ``hdconv_harmonics``, ``register`` and ``intervals`` in ``model``
+            and ``subframes`` in ``feature`` may differ.
         seed: of what is added.
 
     Raises:
@@ -53,11 +58,15 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     if small.model.name != "residual_hcqt_hppnet" or large.model.name != small.model.name or not large.model.residual:
         raise AmtError("only residual_hcqt_hppnet with its residual blocks grows, and only into itself")
     few, many = small.model.hdconv_harmonics, large.model.hdconv_harmonics
-    if small.feature != large.feature or many[: len(few)] != few:
+    parts = large.feature.subframes  # the first moment of a frame is where its only one was
+    heard = dataclasses.replace(small.feature, subframes=parts) if small.feature.subframes == 1 else small.feature
+    if heard != large.feature or many[: len(few)] != few:
         raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
     old, new = channel_widths(small.model), channel_widths(large.model)
-    if any(new[name] < old[name] for name in old):
+    if any(new[name] < old[name] for name in old if name != "blocks"):
         raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")
+    if large.model.intervals < small.model.intervals:
+        raise AmtError(f"cannot grow from {small.model.intervals} intervals to {large.model.intervals}")
     torch.manual_seed(seed)
     grown = build_model(large).state_dict()
     for name, fresh in grown.items():
@@ -73,6 +82,10 @@ def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new
     """``tensor`` at its place in ``fresh``; what its rows would hear of added channels is zero."""
     if tensor.ndim == 0:
         return tensor
+    if name.endswith("intervals.template"):  # as many keys more on either side
+        out, beyond = torch.zeros_like(fresh), (fresh.shape[1] - tensor.shape[1]) // 2
+        out[: len(tensor), beyond : beyond + tensor.shape[1]] = tensor
+        return out
     outputs, inputs = next((o, i) for pattern, o, i in LAYERS if re.match(pattern, name))
     rows = _places(outputs, tensor.shape[0], old, new)
     out = fresh.clone()

@@ -28,11 +28,24 @@ def focal_loss(logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float, 
     return _masked_mean(cells * (target - torch.sigmoid(logits)).abs() ** gamma, mask)
 
 
-def dice_loss(logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float = 1.0) -> Tensor:
-    """1 - soft F1 over the masked cells."""
+def dice_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """1 - soft F1 over the masked cells, which balances positive and negative cells by itself."""
     probability = torch.sigmoid(logits) * mask
-    overlap = 2 * (probability * target).sum()
+    overlap = 2 * (probability * target).sum()  # the mask is already in the probability
     return 1 - (overlap + 1) / (probability.square().sum() + (target * mask).square().sum() + 1)
+
+
+def roll_loss(
+    kind: str, logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float, *, gamma: float = 2.0
+) -> Tensor:
+    """The loss named ``kind`` of one roll; a scalar. Raises :class:`AmtError` for an unknown name."""
+    if kind == "bce":
+        return binary_cross_entropy(logits, target, mask, pos_weight)
+    if kind == "focal":
+        return focal_loss(logits, target, mask, pos_weight, gamma)
+    if kind == "dice":
+        return dice_loss(logits, target, mask)
+    raise AmtError(f"a loss is bce, focal or dice, not {kind!r}")
 
 
 def _masked_mean(cells: Tensor, mask: Tensor) -> Tensor:
@@ -49,27 +62,30 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
             window has sound; ``velocity_relative`` ``(B,)``, if it is there: 1 where a window's velocities are known
             but for a constant.
     """
-    kinds = {"bce": binary_cross_entropy, "focal": focal_loss, "dice": dice_loss}
-    if config.kind not in kinds:
-        raise AmtError(f"loss.kind must be one of {', '.join(kinds)}, not {config.kind!r}")
-    loss = kinds[config.kind]
     mask = batch["mask"].unsqueeze(-1)
-    pos_weight = {
-        "onset": config.onset_pos_weight,
-        "offset": config.offset_pos_weight,
-        "key_offset": config.offset_pos_weight,
-        "frame": config.frame_pos_weight,
+    frame_mask = mask
+    if config.frame_target == "frame_ex":  # the onset roll already marks where a note begins
+        frame_mask = mask * (1 - (batch["frame"] - batch["frame_ex"]))
+    elif config.frame_target != "frame":
+        raise AmtError(f"loss.frame_target must be frame or frame_ex, not {config.frame_target!r}")
+    parts = {  # kind, mask, weight of the positive cells
+        "onset": (config.kind, mask, config.onset_pos_weight),
+        "offset": (config.kind, mask, config.offset_pos_weight),
+        "key_offset": (config.kind, mask, config.offset_pos_weight),
+        "frame": (config.kind, frame_mask, config.frame_pos_weight),
+        "pedal": (config.pedal_kind, mask, config.pedal_pos_weight),
     }
-    terms = {name: loss(logits[name].float(), batch[name], mask, weight) for name, weight in pos_weight.items()}
-    terms["pedal"] = binary_cross_entropy(logits["pedal"].float(), batch["pedal"], mask, 1.0)
-    # velocity counts where an onset is, most at its peak, and as far as is wished while the note goes on
-    where = torch.maximum(batch["onset"], config.velocity_after_onset * batch["frame_ex"])
-    where = where * mask
+    terms = {
+        name: roll_loss(kind, logits[name].float(), batch[name], where, weight, gamma=config.focal_gamma)
+        for name, (kind, where, weight) in parts.items()
+    }
+    # velocity counts where an onset is, most at its peak, and by a smaller weight while the note lasts
+    where = torch.maximum(batch["onset"], config.velocity_after_onset * batch["frame_ex"]) * mask
     velocity = batch["velocity"]
     if "velocity_relative" in batch:
-        # a constant that is not known is taken from what was heard: the mean teaches nothing, differences do
-        heard = torch.sigmoid(logits["velocity"].detach().float())
-        constant = (where * (heard - velocity)).sum((1, 2)) / where.sum((1, 2)).clamp_min(1e-6)
+        # an unknown constant per window is estimated from the prediction: only differences within it are learnt
+        estimate = torch.sigmoid(logits["velocity"].detach().float())
+        constant = (where * (estimate - velocity)).sum((1, 2)) / where.sum((1, 2)).clamp_min(1e-6)
         velocity = (velocity + (batch["velocity_relative"] * constant)[:, None, None]).clamp(0, 1)
     terms["velocity"] = _masked_mean(
         F.binary_cross_entropy_with_logits(logits["velocity"].float(), velocity, reduction="none"), where
@@ -78,10 +94,10 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
 
 
 def total_loss(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
-    """The one weighted sum.
+    """The weighted sum that is minimised.
 
     Onset and offset cells are rare, their mean is small: the factor 10 on the rolls brings their terms to the
     order of the velocity and pedal terms.
     """
-    rolls = sum(10 * getattr(config, name) * terms[name] for name in ("onset", "offset", "key_offset", "frame"))
-    return rolls + config.velocity * terms["velocity"] + config.pedal * terms["pedal"]
+    rolls = [10 * getattr(config, name) * terms[name] for name in ("onset", "offset", "key_offset", "frame")]
+    return torch.stack(rolls).sum() + config.velocity * terms["velocity"] + config.pedal * terms["pedal"]

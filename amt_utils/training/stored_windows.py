@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -21,10 +22,11 @@ from ..config import Config
 from ..data.stored_features import feature_config, restore, stack_channels
 from ..music.notes import Performance
 from ..system.errors import AmtError
+from .targets import make_rolls
 
 
 @dataclass(frozen=True)
-class Recording:
+class StoredRecording:
     """One processed recording; ``features`` is the file's path, whether or not features were stored."""
 
     name: str
@@ -43,7 +45,11 @@ class Processed:
     config: Config
     features: str
     dtype: str
-    recordings: tuple[Recording, ...]
+    recordings: tuple[StoredRecording, ...]
+
+    def windows(self, **options: Any) -> Windows:
+        """Windows of these recordings; ``options`` are those of :class:`Windows`."""
+        return Windows(self, **options)
 
 
 def open_processed(folder: str | os.PathLike) -> Processed:
@@ -67,7 +73,7 @@ def open_processed(folder: str | os.PathLike) -> Processed:
             with np.load(labels) as stored:
                 performance, samples = Performance(stored["notes"], stored["pedals"]), int(stored["samples"])
             audio, values = (stem.with_name(stem.name + suffix) for suffix in (".flac", ".npy"))
-            found.append(Recording(row["name"], row["split"], audio, values, samples, performance))
+            found.append(StoredRecording(row["name"], row["split"], audio, values, samples, performance))
     if not found:
         raise AmtError(f"{folder}: no finished recording in it; run preprocess again")
     return Processed(folder, config, features, dtype, tuple(found))
@@ -108,12 +114,15 @@ class Windows(Dataset):
             raise AmtError(f"{processed.folder}: no recording in split {split!r}")
         self.places = [(r, first) for r in recordings for first in range(0, r.samples, self.n_samples)]
 
+    def loader(self, *, batch_size: int = 8, workers: int = 0, shuffle: bool = False) -> DataLoader:
+        """Batches of windows; ``(B, ...)`` of every tensor in an item."""
+        options: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
+        return DataLoader(self, batch_size, shuffle=shuffle, **options)
+
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        from .targets import make_rolls
-
         recording, first = self.places[index]
         feature = self.config.feature
         start = first / feature.sample_rate
@@ -134,11 +143,6 @@ class Windows(Dataset):
         values = restore(stored)
         values = np.pad(values, ((0, self.n_frames - len(values)), (0, 0)))
         return stack_channels(values, feature_config(self.config, self.processed.features))
-
-
-def make_loader(windows: Windows, *, batch_size: int = 8, workers: int = 0, shuffle: bool = False) -> DataLoader:
-    """Batches of windows; ``(B, ...)`` of every tensor in an item."""
-    return DataLoader(windows, batch_size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
 
 
 def read_audio(path: Path, first: int, n: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from ..checkpoints.inventory import find_newest, prune
+from ..checkpoints.mirrors import Store
 from ..checkpoints.weights import save_weights
 from ..config import Config, save_config
 from ..evaluation.validation import validate
@@ -51,7 +53,8 @@ def train(
     devices: int | str = "auto",
     num_nodes: int = 1,
     accelerator: str = "auto",
-    on_epoch=None,
+    mirrors: Sequence[str | os.PathLike] = (),
+    on_epoch: Callable[[Trainer, dict[str, Any]], None] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Trains until the epochs or the time are used up; returns the last epoch's row, ``step`` and ``finished``.
@@ -63,11 +66,19 @@ def train(
         start_from: a checkpoint or weights file whose weights a fresh run begins with.
         max_seconds: wall time, from the call on.
         devices, num_nodes, accelerator: as Lightning Fabric's.
+        mirrors: folders, or ``kaggle:OWNER/SLUG``, that get verified copies of the checkpoints in the background and
+            are searched when resuming.
         on_epoch: called with (trainer, row) after each epoch, e.g. to draw in a notebook.
         progress: show a bar.
     """
-    trainer = Trainer(config, folder, devices=devices, num_nodes=num_nodes, accelerator=accelerator, progress=progress)
-    return trainer.run(resume=resume, start_from=start_from, max_seconds=max_seconds, on_epoch=on_epoch)
+    first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    store = Store(folder, mirrors if first else ())
+    if resume and store.mirrors:
+        store.newest()
+    with store.mirroring():
+        options: dict[str, Any] = {"devices": devices, "num_nodes": num_nodes, "accelerator": accelerator}
+        trainer = Trainer(config, folder, progress=progress, **options)
+        return trainer.run(resume=resume, start_from=start_from, max_seconds=max_seconds, on_epoch=on_epoch)
 
 
 class Trainer:

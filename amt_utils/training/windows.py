@@ -16,7 +16,9 @@ from torch.utils.data import Dataset, Sampler
 
 from ..audio.reading import load_audio
 from ..config import Config
-from ..data.augment import augment, load_impulse_responses
+from ..data.augment import Surroundings, augment, load_impulse_responses
+from ..data.devices import load_noises
+from ..data.drills import make_drill
 from ..data.library import Recording, find_recordings, load_performances
 from ..data.synth import Touch, as_heard, load_piano, render, simple_tone_piano
 from ..music.notes import N_KEYS
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     pass
 
 RINGING = 12.0  # seconds before a window in which notes may have begun that still sound in it
+
+
+DRILL_LEAD = 3.0  # seconds before a window in which a drill begins
 
 
 class WindowDataset(Dataset):
@@ -54,7 +59,13 @@ class WindowDataset(Dataset):
         self.recording_odds = _odds([p.seconds for p in self.recordings])
         self.score_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.scores])
         self.pianos = [load_piano(folder) for folder in data.pianos] or [simple_tone_piano()]
-        self.rooms = load_impulse_responses(data.impulse_responses) if data.impulse_responses else []
+        self.around = Surroundings(
+            rooms=load_impulse_responses(data.impulse_responses) if data.impulse_responses else (),
+            noises=load_noises(data.noise) if data.noise else (),
+            noise_share=data.noise_share,
+            noise_decibels=data.noise_decibels,
+            device_share=data.device_share,
+        )
 
     def __len__(self) -> int:
         return 2**31 - 1
@@ -63,15 +74,17 @@ class WindowDataset(Dataset):
         rng = np.random.default_rng((self.seed, index))
         make = self._from_recording if rng.random() < self.recording_share else self._from_score
         audio, performance, touch, seconds = make(rng)
+        steady = True
         if self.config.data.augment:
-            audio, decibels = augment(audio, rng, rooms=self.rooms)
+            audio, decibels, steady = augment(audio, rng, self.around)
             performance = as_heard(performance, touch or Touch(), float(np.median(decibels)))
         rolls = make_rolls(performance, self.n_frames, self.config, start=RINGING)
         times = np.arange(self.n_frames) * self.config.feature.frame_seconds
         item = {name: torch.from_numpy(roll) for name, roll in rolls.items()}
         item["mask"] = torch.from_numpy((times < seconds).astype(np.float32))
         item["audio"] = torch.from_numpy(audio)
-        item["velocity_relative"] = torch.tensor(float(touch is None and not self.config.data.recordings_velocity))
+        unknown = touch is None and not self.config.data.recordings_velocity
+        item["velocity_relative"] = torch.tensor(float(unknown or not steady))
         return item
 
     def _from_recording(self, rng: np.random.Generator):
@@ -89,14 +102,18 @@ class WindowDataset(Dataset):
 
     def _from_score(self, rng: np.random.Generator):
         window, data = self.config.data.window_seconds, self.config.data
-        score = self.scores[rng.choice(len(self.scores), p=self.score_odds)]
-        speed = rng.uniform(0.8, 1.25) if data.augment else 1.0
-        end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
-        begin = rng.uniform(0, max(0.01, end - window * speed))
-        near = excerpt(score, begin, window, speed)
+        drill = rng.random() < data.drill_share
+        if drill:
+            near = make_drill(rng, start=RINGING - DRILL_LEAD, end=RINGING + window)
+        else:
+            score = self.scores[rng.choice(len(self.scores), p=self.score_odds)]
+            speed = rng.uniform(0.8, 1.25) if data.augment else 1.0
+            end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
+            begin = rng.uniform(0, max(0.01, end - window * speed))
+            near = excerpt(score, begin, window, speed)
         touch = Touch()
         if data.augment:
-            near = vary_playing(near, rng)
+            near = near if drill else vary_playing(near, rng)
             touch = Touch(
                 decibels_per_velocity=rng.uniform(0.2, 0.42),
                 timbre_jitter=rng.uniform(0, 12),

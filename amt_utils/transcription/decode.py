@@ -26,10 +26,13 @@ STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset pea
 SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
 
 
-def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.ndarray:
+def find_notes(
+    pieces: Iterable[dict[str, np.ndarray]], config: Config, *, cut_at_strikes: bool = True
+) -> np.ndarray:
     """Consecutive pieces of :data:`KEY_ROLLS` -> :data:`STRUCK` notes, the same however the rolls are cut.
 
-    Memory holds one piece and what comes before it since the oldest note that still sounds.
+    Memory holds one piece and what comes before it since the oldest note that still sounds. Without
+    ``cut_at_strikes`` notes go on where their key is struck again (:mod:`.candidates`).
     """
     found = [np.zeros(0, STRUCK)]
     begin, held = 0, {name: np.zeros((0, N_KEYS), np.float16) for name in KEY_ROLLS}  # from frame `begin` on
@@ -38,7 +41,7 @@ def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.nd
     while following is not None:
         piece, following = following, next(pieces, None)
         held = {name: np.concatenate([held[name], piece[name]]) for name in KEY_ROLLS}
-        notes = _find_notes(held, config)
+        notes = _find_notes(held, config, cut_at_strikes)
         notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame is there as the second one's neighbour
         settled = len(held["onset"])
         if following is not None:  # what the last two frames tell may change with those to come
@@ -54,7 +57,7 @@ def find_notes(pieces: Iterable[dict[str, np.ndarray]], config: Config) -> np.nd
     return np.concatenate(found)
 
 
-def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarray:
+def _find_notes(activations: dict[str, np.ndarray], config: Config, cut_at_strikes: bool) -> np.ndarray:
     decode = config.decode
     rows: list[tuple[int, float, float, float, int, int]] = []
     shortest = decode.min_note_seconds / config.feature.frame_seconds
@@ -62,13 +65,13 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarra
         onset, offset, key_offset, frame, velocity = (
             np.asarray(activations[name][:, key], np.float32) for name in KEY_ROLLS
         )
-        strikes, times = find_peaks(onset, decode.onset_threshold)
+        strikes, times = find_peaks(onset, decode.onset_threshold, refine=decode.onset_refinement)
         if not len(strikes):
             continue
         releases, release_times = find_peaks(offset, decode.offset_threshold)
         key_ups, key_up_times = find_peaks(key_offset, decode.key_offset_threshold)
         silent = np.flatnonzero(frame < decode.frame_threshold)
-        following = np.append(times[1:], len(onset))
+        following = np.append(times[1:], len(onset)) if cut_at_strikes else np.full(len(times), len(onset))
         for strike, time, limit in zip(strikes, times, following, strict=True):
             fall = _first(silent, silent, strike + SETTLED, len(frame))
             end = min(_first(releases, release_times, strike + SETTLED, limit), fall, limit)
@@ -79,10 +82,15 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config) -> np.ndarra
     return np.array(rows, STRUCK)
 
 
-def find_peaks(roll: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them."""
+def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them.
+
+    Without ``refine`` the times are the frames themselves.
+    """
     before, after = np.append(-1.0, roll[:-1]), np.append(roll[1:], -1.0)
     frames = np.flatnonzero((roll >= threshold) & (roll > before) & (roll >= after))
+    if not refine:
+        return frames, frames.astype(np.float64)
     peak, left, right = roll[frames], np.maximum(before[frames], 0), np.maximum(after[frames], 0)
     depth = peak - np.minimum(left, right)
     between = np.where(depth > 1e-6, (right - left) / (2 * np.maximum(depth, 1e-6)), 0.0)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..audio.windows import key_cut
 from ..checkpoints.checkpoint import read_card
 from ..checkpoints.weights import VELOCITY_WEIGHTS, load_weights
+from ..models.blocks import HDConv, sum_convolutions
 from ..models.velocities import DESCRIPTION
 from ..system.errors import AmtError
 from ..system.files import hash_file, written_whole
@@ -48,6 +49,24 @@ class AudioToLogits(nn.Module):
         return tuple(logits[name] for name in self.names)
 
 
+class Taps(nn.Module):
+    """An :class:`.HDConv` whose weights are computed beforehand, as the exporter needs them."""
+
+    def __init__(self, conv: HDConv):
+        super().__init__()
+        self.dilations = []
+        for i, (weight, bias, dilation) in enumerate(conv.taps()):
+            self.register_buffer(f"weight_{i}", weight.detach().contiguous())
+            self.register_buffer(f"bias_{i}", None if bias is None else bias.detach())
+            self.dilations.append(dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        buffers = dict(self.named_buffers())
+        return sum_convolutions(
+            x, ((buffers[f"weight_{i}"], buffers.get(f"bias_{i}"), d) for i, d in enumerate(self.dilations))
+        )
+
+
 class NotesToVelocities(nn.Module):
     """The network of velocities without padding, of which only the result is wanted."""
 
@@ -73,7 +92,12 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
     samples = (cut.length - 1 + 2 * margin) * config.feature.hop_length
     audio = torch.zeros(1, samples)
     with torch.inference_mode():
-        names = sorted(model.network(model.feature(audio[:, : 4 * config.feature.sample_rate])))
+        example = model.network(model.feature(audio[:, : 4 * config.feature.sample_rate]))
+    names = sorted(example)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, HDConv):
+                setattr(parent, name, Taps(child))
     path, pedals = onnx_paths(weights)
     told = {MARGIN: margin, "window_frames": cut.length, "context_frames": cut.context, "config": config.to_dict()}
     _export(
@@ -85,7 +109,7 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
         lambda partial: {WINDOW_BYTES: _window_bytes(partial, samples)},
     )
     head = model.network.pedal_head
-    cue = torch.zeros(1, 100, head.lstm.input_size)
+    cue = torch.zeros_like(example["pedal_cue"])
     _export(
         head, {"cue": (cue, {1: "frames"})}, {"pedal": {1: "frames"}}, pedals, {WEIGHTS_HASH: hash_file(weights)}
     )
@@ -121,15 +145,18 @@ def _export(
     with written_whole(path) as partial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the newer exporter needs a package more and writes the same graph
-            torch.onnx.export(
-                module.eval(),
-                tuple(example for example, _ in inputs.values()),
-                str(partial),
-                input_names=list(inputs),
-                output_names=list(outputs),
-                dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | outputs,
-                dynamo=False,
-            )
+            try:
+                torch.onnx.export(
+                    module.eval(),
+                    tuple(example for example, _ in inputs.values()),
+                    str(partial),
+                    input_names=list(inputs),
+                    output_names=list(outputs),
+                    dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | outputs,
+                    dynamo=False,
+                )
+            except torch.onnx.errors.OnnxExporterError as error:
+                raise AmtError(f"{path}: this network cannot be written as ONNX ({error})") from error
         graph = onnx.load(str(partial))
         _keep_in_half(graph.graph)
         onnx.save(graph, str(partial))

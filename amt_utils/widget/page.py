@@ -9,8 +9,10 @@ from importlib.resources import files
 
 # in the order in which they build on each other
 _SCRIPTS = (
-    *("words", "data", "piano", "player", "notes", "moving", "draw"),
-    *("panel", "score", "chooser", "view", "gestures", "roll"),
+    *("words", "elements", "store", "data", "beats", "compare", "draft", "piano", "metronome", "player"),
+    *("transport", "chooser", "editor", "midi", "musicxml", "saving"),
+    *("theme", "grid", "keyboard", "lanes", "background", "bars", "fates", "falling", "overlay", "strip", "painter"),
+    *("inspector", "legend", "score", "toolbar", "trays", "keys", "pointer", "strip_pointer", "roll"),
 )
 
 
@@ -25,10 +27,10 @@ def style(name: str = "roll.css") -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
 
 
-def build(meta: dict, binaries: dict[str, bytes]) -> str:
-    """The self-contained page: ``meta`` as JSON, each of ``binaries`` as base64 under its name."""
+def build(meta: dict, binaries: dict[str, bytes], corrections: dict) -> str:
+    """The self-contained page: ``meta`` and ``corrections`` as JSON, each of ``binaries`` as base64 under its name."""
     # "<" must not open a tag inside a script element, whatever the title says
-    state = json.dumps({"_meta": meta}, ensure_ascii=False).replace("<", "\\u003c")
+    state = json.dumps({"_meta": meta, "corrections": corrections}, ensure_ascii=False).replace("<", "\\u003c")
     data = "\n".join(
         f'<script type="text/plain" id="amt{name}">{base64.b64encode(content).decode("ascii")}</script>'
         for name, content in binaries.items()

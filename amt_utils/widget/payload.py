@@ -28,21 +28,15 @@ _TILE_COLUMNS = 4096  # browsers refuse canvases much wider than 16384
 _MOST_COLUMNS = 40_000
 
 
-def pack_notes(
-    performance: Performance, shown_ends: str, status: np.ndarray | None = None, partner: np.ndarray | None = None
-) -> bytes:
-    """Notes -> float64 onsets, shown ends, sounding ends; int32 partners; uint8 pitches, velocities, status."""
-    notes = performance.notes
-    status = np.zeros(len(notes), np.uint8) if status is None else status
-    partner = np.full(len(notes), -1, np.int32) if partner is None else partner
+def pack_notes(notes: np.ndarray, probability: np.ndarray | None = None, hands: np.ndarray | None = None) -> bytes:
+    """Notes -> float64 onsets, key ends; float32 probabilities (NaN: not known); uint8 pitches, velocities, hands."""
     columns = [
         (notes["onset"], "<f8"),
-        (performance.with_ends(shown_ends)["offset"], "<f8"),
-        (performance.with_ends("sounding")["offset"], "<f8"),
-        (partner, "<i4"),
+        (notes["offset"], "<f8"),
+        (np.full(len(notes), np.nan) if probability is None else probability, "<f4"),
         (notes["pitch"], "u1"),
         (notes["velocity"], "u1"),
-        (status, "u1"),
+        (np.zeros(len(notes)) if hands is None else hands, "u1"),
     ]
     return b"".join(np.ascontiguousarray(values, dtype=dtype).tobytes() for values, dtype in columns)
 
@@ -192,6 +186,29 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
 
 
 def pack_score(score) -> bytes:
-    """A :class:`.Score` -> its engraved pages as deflated JSON; elements carry notes' indices."""
-    pages = score.to_svg(adjustPageHeight=True, header="none", pageWidth=2700, pageMarginTop=20)
+    """A :class:`~amt_utils.sheet_music.score.Score` -> deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
+
+    The pages' notes carry the indices of the performance's notes.
+    """
+    layout = {"adjustPageHeight": True, "header": "none", "pageMarginTop": 20}
+    pages = {
+        "musicxml": score.musicxml,
+        "wide": score.to_svg(**layout, pageWidth=2700, pageHeight=1600),
+        "narrow": score.to_svg(**layout, pageWidth=1000, pageHeight=1600),
+    }
     return zlib.compress(json.dumps(pages).encode(), 9)
+
+
+def describe_beats(score) -> dict:
+    """A :class:`.Score`'s beats and bars, for ``js/beats.js``."""
+    beats, metre = score.beats, score.metre
+    return {
+        "times": beats.times.tolist(),
+        "perBar": metre.beats,
+        "downbeat": int(beats.downbeat),
+        "divisions": [int(d) for d in beats.divisions],
+        "numerator": metre.numerator,
+        "denominator": metre.denominator,
+        "quarters": metre.quarters_per_beat,
+        "fifths": score.key.fifths,
+    }

@@ -3,6 +3,7 @@
     roll = PianoRoll(performance, audio="recording.flac", reference=truth, activations={"onset": probabilities})
     roll                                  # in a notebook cell: the live widget
     roll.observe(print, "selection")      # Python hears what is chosen, and where the playhead is
+    roll.performance                      # the transcription with the reader's corrections
     roll.to_html("recording.html")        # the same, self-contained, for anyone
 
 The browser's part is ``js/*.js`` and ``roll.css``: plain files joined in order, no build step, nothing fetched.
@@ -20,18 +21,20 @@ import traitlets
 from ..music.notes import Performance, check_notes, check_pedals
 from ..system.errors import AmtError
 from ..system.files import written_whole
+from ..transcription.candidates import Candidates, onset_probabilities
 from . import page
 from .compare import Comparison, compare_notes
-from .payload import Sound, pack_image, pack_notes, pack_pedals, pack_score
+from .corrections import correct, find_hands
+from .payload import Sound, describe_beats, pack_image, pack_notes, pack_pedals, pack_score
 
 _FLAC_UP_TO = 600.0  # seconds; longer recordings reach the live widget as MP3, made slower but ten times smaller
 _END_MARGIN = 0.5  # seconds shown after the last note
 _THEMES, _LANGUAGES = ("auto", "dark", "light"), ("auto", "en", "es")
-_SOUNDS, _MODES = ("recording", "midi", "both", "reference"), ("velocity", "comparison", "reference")
+_SOUNDS, _MODES = ("recording", "midi", "both", "reference"), ("velocity", "hands", "comparison", "reference")
 
 
 class PianoRoll(anywidget.AnyWidget):
-    """A piano roll that plays the recording and the MIDI in step.
+    """A piano roll that plays the recording and the MIDI in step, and in which the transcription is corrected.
 
     Args:
         performance: the transcription.
@@ -41,13 +44,17 @@ class PianoRoll(anywidget.AnyWidget):
         activations: the network's probabilities behind the notes: ``(T, 88)`` onsets, or a dict of such arrays by
             name ("onset", "frame", "offset"); other entries of the dict are passed over.
         frame_seconds: seconds per row of ``activations``.
+        candidates: what else the network thought possible (:func:`.find_candidates` of the same
+            performance): a slider then sets the threshold, and doubtful notes are found. Without them doubt is read
+            from the onset ``activations`` where there are any.
         spectrum: compute the recording's constant-Q spectrum to show behind the notes.
         background: what is shown behind at first: "spectrum", a name in ``activations``, or "" for nothing.
         ends: which ends are drawn and compared: ``key`` or ``sounding``. By default ``key`` (with what rings on under
             the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
         title: shown above, and the saved page's title.
         height: of the roll in pixels.
-        score: sheet music (:func:`.make_score` of the same performance) to follow under the roll.
+        score: sheet music (:func:`.make_score` of the same performance) to follow under the roll;
+            its beats are what notes snap to and the metronome clicks, its staves tell the hands.
         theme: "auto" follows the notebook or the system, or "dark", "light".
         language: "auto" follows the browser, or "en", "es".
 
@@ -60,6 +67,8 @@ class PianoRoll(anywidget.AnyWidget):
         selected_reference: indices of the chosen (missed) notes of ``reference.notes``.
         loop: ``[start, end]`` in seconds, or ``[]``.
         view: ``[start, end]`` of what is visible, in seconds.
+        corrections: what was struck out and added, and the threshold; ``{}`` before anything was.
+        downbeat: index of the first beat that begins a bar, as the reader tapped it; -1 without beats.
 
     Raises:
         AmtError: an argument is not as described; the message says which.
@@ -71,6 +80,7 @@ class PianoRoll(anywidget.AnyWidget):
     _meta = traitlets.Dict().tag(sync=True)
     _notes = traitlets.Bytes().tag(sync=True)
     _reference = traitlets.Bytes().tag(sync=True)
+    _reference_pedals = traitlets.Bytes().tag(sync=True)
     _pedals = traitlets.Bytes().tag(sync=True)
     _audio = traitlets.Bytes().tag(sync=True)
     _images = traitlets.Bytes().tag(sync=True)
@@ -82,6 +92,8 @@ class PianoRoll(anywidget.AnyWidget):
     selected_reference = traitlets.List(traitlets.Int()).tag(sync=True)
     loop = traitlets.List(traitlets.Float()).tag(sync=True)
     view = traitlets.List(traitlets.Float()).tag(sync=True)
+    corrections = traitlets.Dict().tag(sync=True)
+    downbeat = traitlets.Int(-1).tag(sync=True)
 
     def __init__(
         self,
@@ -92,6 +104,7 @@ class PianoRoll(anywidget.AnyWidget):
         reference: Performance | None = None,
         activations: np.ndarray | dict[str, np.ndarray] | None = None,
         frame_seconds: float = 0.02,
+        candidates: Candidates | None = None,
         spectrum: bool = True,
         background: str = "spectrum",
         ends: str | None = None,
@@ -107,23 +120,32 @@ class PianoRoll(anywidget.AnyWidget):
         for each in filter(None, (performance, reference)):
             check_notes(each.notes)
             check_pedals(each.pedals)
-        self.performance, self.reference = performance, reference
+        self.reference, self.candidates = reference, candidates
+        self._heard = performance
         self.sound = None if audio is None else Sound(audio, sample_rate=sample_rate)
         self.ends = ends or ("key" if reference is None else "sounding")
-        self.comparison: Comparison | None = None
-        marks, reference_marks = (None, None), (None, None)
-        if reference is not None:
-            self.comparison = compare_notes(reference.with_ends(self.ends), performance.with_ends(self.ends))
-            marks = (self.comparison.status, self.comparison.partner)
-            reference_marks = (self.comparison.reference_status, self.comparison.reference_partner)
-
+        performance.with_ends(self.ends)  # says what is wrong with `ends`
+        offered, probability = performance.notes, None
+        if candidates is not None:
+            if not np.array_equal(candidates.at()[["onset", "pitch"]], performance.notes[["onset", "pitch"]]):
+                raise AmtError("candidates: at their threshold they are not the performance; find both in one recording")
+            offered, probability = candidates.notes, candidates.probability
+        activations = _named(activations)
         images = self._make_images(activations, frame_seconds, spectrum)
+        if probability is None and "onset" in activations and len(offered):
+            probability = onset_probabilities(offered, np.asarray(activations["onset"]), frame_seconds)
+        self._offered, self._hands = offered, find_hands(offered, score, candidates)
+        beats = None if score is None else describe_beats(score)
         meta = {
             "title": title, "height": int(height), "theme": theme, "language": language, "background": background,
             "duration": self._duration(), "ends": self.ends,
-            "notes": len(performance.notes), "pedals": len(performance.pedals),
+            "notes": len(offered), "pedals": len(performance.pedals),
             "reference": None if reference is None else len(reference.notes),
-            "images": [about for about, _ in images], "audio": None, "score": score is not None,
+            "reference_pedals": 0 if reference is None else len(reference.pedals),
+            "candidates": None if candidates is None else {
+                "threshold": candidates.threshold, "lowest": candidates.lowest, "shortest": candidates.shortest,
+            },
+            "images": [about for about, _ in images], "audio": None, "score": score is not None, "beats": beats,
         }  # fmt: skip
         sound = b""
         if self.sound is not None:
@@ -131,13 +153,36 @@ class PianoRoll(anywidget.AnyWidget):
             meta["audio"] = {"mime": mime, "duration": self.sound.duration, "rate": self.sound.rate}
         super().__init__(
             _meta=meta,
-            _notes=pack_notes(performance, self.ends, *marks),
-            _reference=b"" if reference is None else pack_notes(reference, self.ends, *reference_marks),
+            _notes=pack_notes(offered, probability, self._hands),
+            _reference=b"" if reference is None else pack_notes(reference.notes),
+            _reference_pedals=b"" if reference is None else pack_pedals(reference),
             _pedals=pack_pedals(performance),
             _audio=sound,
             _images=b"".join(data for _, data in images),
             _score=b"" if score is None else pack_score(score),
+            downbeat=-1 if beats is None else beats["downbeat"],
         )
+
+    @property
+    def performance(self) -> Performance:
+        """The transcription as it is on the screen: with the reader's corrections, over the reader's threshold."""
+        return self._corrected()[0]
+
+    @property
+    def hands(self) -> np.ndarray:
+        """``(n,)`` hand of each of ``performance.notes``: 0 right, 1 left."""
+        return self._corrected()[1]
+
+    def _corrected(self) -> tuple[Performance, np.ndarray]:
+        notes, hands = correct(self._offered, self._hands, self.candidates, self.corrections)
+        return Performance(notes, self._heard.pedals), hands
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Hits, wrong ends, extra and missed notes of :attr:`performance`; ``None`` without a reference."""
+        if self.reference is None:
+            return None
+        return compare_notes(self.reference.with_ends(self.ends), self.performance.with_ends(self.ends))
 
     @property
     def selected_notes(self) -> np.ndarray:
@@ -175,8 +220,8 @@ class PianoRoll(anywidget.AnyWidget):
         self._order("sound", sound)
 
     def show_mode(self, mode: str) -> None:
-        """"velocity", "comparison" or "reference"; the last two need a reference."""
-        if mode not in _MODES or (mode != "velocity" and self.reference is None):
+        """"velocity", "hands", "comparison" or "reference"; the last two need a reference."""
+        if mode not in _MODES or (mode in _MODES[2:] and self.reference is None):
             raise AmtError(f"mode must be one of {_MODES} (the last two with a reference), not {mode!r}")
         self._order("mode", mode)
 
@@ -200,8 +245,11 @@ class PianoRoll(anywidget.AnyWidget):
         if self.sound is not None and meta["audio"]["mime"] == "audio/flac":
             sound, mime = self.sound.encoded(small=True)
             meta["audio"] = {**meta["audio"], "mime": mime}
-        binaries = {"_notes": self._notes, "_reference": self._reference, "_pedals": self._pedals}
-        return page.build(meta, {**binaries, "_audio": sound, "_images": self._images, "_score": self._score})
+        if meta["beats"]:
+            meta["beats"] = {**meta["beats"], "downbeat": self.downbeat}
+        names = ("_notes", "_reference", "_reference_pedals", "_pedals", "_images", "_score")
+        binaries = {name: getattr(self, name) for name in names}
+        return page.build(meta, {**binaries, "_audio": sound}, self.corrections)
 
     def as_html(self):
         """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.
@@ -223,18 +271,20 @@ class PianoRoll(anywidget.AnyWidget):
 
     def _duration(self) -> float:
         last = 0.0 if self.sound is None else self.sound.duration
-        for each in filter(None, (self.performance, self.reference)):
+        for each in filter(None, (self._heard, self.reference)):
             if len(each.notes):
                 last = max(last, float(each.with_ends("sounding")["offset"].max()) + _END_MARGIN)
         return max(last, 1.0)
 
-    def _make_images(self, activations, frame_seconds: float, spectrum: bool) -> list[tuple[dict, bytes]]:
-        if activations is None:
-            activations = {}
-        elif not isinstance(activations, dict):
-            activations = {"onset": activations}
+    def _make_images(self, activations: dict, frame_seconds: float, spectrum: bool) -> list[tuple[dict, bytes]]:
         images = [pack_image("spectrum", *self.sound.spectrum())] if spectrum and self.sound is not None else []
         for name in ("onset", "frame", "offset"):
             if name in activations:
                 images.append(pack_image(name, activations[name], frame_seconds))
         return images
+
+
+def _named(activations: np.ndarray | dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    if activations is None:
+        return {}
+    return activations if isinstance(activations, dict) else {"onset": activations}

@@ -6,6 +6,7 @@ import torch
 
 from amt_utils.audio.features import CQT, HCQT, LogMel, bin_frequencies, compress, make_feature
 from amt_utils.config import FeatureConfig
+from amt_utils.system.errors import AmtError
 
 RATE = 16_000
 
@@ -72,6 +73,20 @@ def test_a_chunk_gives_the_numbers_of_the_whole(kind, hop, noise):
     first, n = 3 * RATE // hop, chunk.shape[2]
     assert n == 6 * RATE // hop + 1
     assert torch.allclose(whole[:, :, first + margin : first + n - margin], chunk[:, :, margin : n - margin], atol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [32_000, 32_159, 32_160, 32_319])
+def test_subframes_are_the_frames_of_a_shorter_hop(samples, noise):
+    y = noise[:, :samples]
+    halves = HCQT(FeatureConfig(subframes=2))(y)
+    fine = HCQT(FeatureConfig(hop_length=160))(y)
+    assert halves.shape == (1, 6, samples // 320 + 1, 352)
+    # near the end what the last filters ring on for is cut elsewhere
+    n = samples // 320 - 30
+    torch.testing.assert_close(halves[:, :3, :n], fine[:, :, ::2][:, :, :n])
+    torch.testing.assert_close(halves[:, 3:, :n], fine[:, :, 1::2][:, :, :n])
+    with pytest.raises(AmtError, match="subframes"):
+        HCQT(FeatureConfig(subframes=3))
 
 
 def test_agrees_with_librosa(noise):

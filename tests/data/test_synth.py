@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from amt_utils.audio.reading import save_audio
-from amt_utils.data.augment import add_noise, augment, filter_randomly, load_impulse_responses
+from amt_utils.data.augment import Surroundings, add_noise, augment, filter_randomly, load_impulse_responses
 from amt_utils.data.synth import Touch, as_heard, load_piano, render, simple_tone_piano
 from amt_utils.music.notes import LOWEST_PITCH, SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
@@ -94,11 +94,12 @@ def test_augmentation_keeps_length_and_is_repeatable(tmp_path):
     rooms = load_impulse_responses(tmp_path)
     assert np.sum(rooms[0] ** 2) == pytest.approx(1, rel=1e-4)
     y = render(one_note(), PIANO, duration=2.0)
-    first, second = (augment(y, np.random.default_rng(5), rooms=rooms)[0] for _ in range(2))
+    around = Surroundings(rooms=rooms)
+    first, second = (augment(y, np.random.default_rng(5), around)[0] for _ in range(2))
     assert np.array_equal(first, second)
     assert first.shape == y.shape
     assert first.dtype == np.float32
-    assert not np.array_equal(first, augment(y, np.random.default_rng(6), rooms=rooms)[0])
+    assert not np.array_equal(first, augment(y, np.random.default_rng(6), around)[0])
     filtered = [filter_randomly(y, np.random.default_rng(s), rooms=rooms)[0] for s in range(10)]
     late = [np.argmax(np.abs(x) > 0.02 * 0.44) for x in filtered]
     assert max(late) - min(late) < 0.01 * RATE  # no room or filter shifts the attack

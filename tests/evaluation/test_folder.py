@@ -8,7 +8,7 @@ import pytest
 from amt_utils.__main__ import build_parser
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.library import take_inventory
-from amt_utils.evaluation.folder import MidiFolder, recordings_table, save_scores, score_folder, systems_table
+from amt_utils.evaluation.folder import MidiFolder, evaluate, recordings_table, save_scores, systems_table
 from amt_utils.evaluation.pictures import plot_scores
 from amt_utils.music.midi import write_midi
 from amt_utils.music.notes import SUSTAIN, Performance, make_notes, make_pedals
@@ -56,7 +56,7 @@ def test_pairs_and_what_is_left_out(folders):
 
 def test_folder_scores_and_its_failures(folders):
     truth, guess = folders
-    scores = score_folder(take_inventory(truth).recordings, MidiFolder(guess))
+    scores = evaluate(take_inventory(truth).recordings, MidiFolder(guess))
     assert list(scores.failed) == ["broken"] and "broken.mid" in scores.failed["broken"]
     with pytest.raises(AmtError, match=r"three\.mid: no such file.*transcribe three\.flac into"):
         MidiFolder(guess).transcribe("three.flac")
@@ -68,13 +68,13 @@ def test_folder_scores_and_its_failures(folders):
     assert "66.7" in table and "83.3" in table and "key ends" in table
     assert recordings_table(scores, "key", markdown=True).splitlines()[2].startswith("| sub/one | 100.0 |")
     assert systems_table([scores, scores], "sounding").count("83.3") >= 2
-    late = score_folder(take_inventory(truth).recordings, MidiFolder(guess), reference_shift=0.1)
+    late = evaluate(take_inventory(truth).recordings, MidiFolder(guess), reference_shift=0.1)
     assert late.recordings["sub/one"]["key"]["note_f1"] == 0
 
 
 def test_json_and_picture(folders, tmp_path):
     truth, guess = folders
-    scores = score_folder(take_inventory(truth).recordings, MidiFolder(guess))
+    scores = evaluate(take_inventory(truth).recordings, MidiFolder(guess))
     content = json.loads(save_scores(tmp_path / "out" / "scores.json", [scores]).read_text())
     (system,) = content["systems"]
     assert system["ends"]["sounding"]["recordings"]["two"]["note_recall"] == 0.5

@@ -82,7 +82,7 @@ def test_the_worst_seconds_hold_the_errors(tmp_path):
     worst = one(played, heard, audio or tmp_path / "a.flac")
     start = mistakes.find_worst(worst)
     assert 38.9 < start < 40.1
-    roll = mistake_figures.show_window(worst, start)
+    roll = mistake_figures.show_errors(worst, start)
     assert len(roll.reference.notes) - len(roll.performance.notes) == 18
 
 
@@ -108,7 +108,7 @@ def test_thresholds_trade_recall_for_precision():
     assert sweep.recall.tolist() == pytest.approx([100, 100, 50, 0])
     assert sweep.precision.tolist()[:3] == pytest.approx([200 / 3, 100, 100])
     assert np.isnan(sweep.precision.iloc[3])
-    assert len(mistake_figures.plot_thresholds(sweep, chosen=0.4)) == 2
+    assert len(mistake_figures.plot_thresholds(Stub(), [take], [0.1, 0.5])) == 2
 
 
 def test_figures_show_what_the_table_says():
@@ -125,5 +125,5 @@ def test_figures_show_what_the_table_says():
     assert "median +0 ms" in mistake_figures.plot_timing(errors).get_legend().get_texts()[0].get_text()
     assert len(mistake_figures.plot_velocity(errors)) == 2
     assert "F1 0 %" in mistake_figures.plot_pedal(heard[0]).get_title(loc="left")
-    labels = [t.get_text() for t in mistake_figures.plot_window(heard[0], errors, 0.0).get_legend().get_texts()]
+    labels = [t.get_text() for t in mistake_figures.plot_errors(heard[0], errors, 0.0).get_legend().get_texts()]
     assert labels == ["hit (3)", "missed (4)", "extra (5)"]

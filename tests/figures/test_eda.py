@@ -1,4 +1,4 @@
-"""Statistics of a data set: the fast parser agrees with the exact one, and counts are what they should be."""
+"""Statistics of a data set: counts are what they should be."""
 
 
 import numpy as np
@@ -9,11 +9,8 @@ from amt_utils.data.maestro.catalogue import open_maestro
 from amt_utils.data.maestro.miniature import make_miniature
 from amt_utils.figures.eda import analyse, balance_table, composers_table, describe, era_of, find_outliers
 from amt_utils.figures.eda_figures import FIGURES
-from amt_utils.music.bulk_midi import parse_midi
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import SUSTAIN, Performance, make_notes, make_pedals
-from amt_utils.system.errors import AmtError
-from amt_utils.system.paths import shared_data
 
 
 @pytest.fixture(scope="module")
@@ -24,31 +21,6 @@ def mini(tmp_path_factory):
 @pytest.fixture(scope="module")
 def eda(mini, tmp_path_factory):
     return analyse(mini, cache=tmp_path_factory.mktemp("cache"))
-
-
-def test_fast_parser_agrees_with_the_exact_one(mini):
-    for piece in mini.pieces:
-        exact, fast = read_midi(mini.midi_path(piece)), parse_midi(mini.midi_path(piece))
-        assert np.array_equal(exact.notes, fast.notes)
-        assert np.array_equal(exact.pedals, fast.pedals)
-
-
-def test_fast_parser_agrees_on_real_recordings():
-    if shared_data() is None:
-        pytest.skip("no shared data here")
-    paths = sorted((shared_data() / "maps_real_dev").glob("*.mid"))[:4]
-    for path in paths:
-        exact, fast = read_midi(path), parse_midi(path)
-        assert np.array_equal(exact.notes, fast.notes)
-        assert np.array_equal(exact.pedals["onset"], fast.pedals["onset"])
-
-
-def test_fast_parser_names_a_broken_file(tmp_path):
-    (tmp_path / "a.mid").write_bytes(b"MThd\0\0\0\6\0\1\0\2")
-    with pytest.raises(AmtError, match=r"a\.mid: not a readable MIDI file"):
-        parse_midi(tmp_path / "a.mid")
-    with pytest.raises(AmtError, match=r"b\.mid"):
-        parse_midi(tmp_path / "b.mid")
 
 
 def test_counts_of_a_bar_known_by_heart():
@@ -81,7 +53,7 @@ def test_balance_equals_the_rolls_own_share_of_ones(mini, eda):
 
 def test_cache_returns_the_same_and_changes_with_the_files(mini, eda, tmp_path, monkeypatch):
     first = analyse(mini, cache=tmp_path)
-    monkeypatch.setattr("amt_utils.figures.eda.parse_midi", None)  # a second reading would now fail
+    monkeypatch.setattr("amt_utils.figures.eda.read_midi", None)  # a second reading would now fail
     again = analyse(mini, cache=tmp_path)
     assert again.table.equals(first.table) and np.array_equal(again.voices, first.voices)
     assert first.table.notes.tolist() == eda.table.notes.tolist()

@@ -98,7 +98,7 @@ def test_an_excerpts_features_are_those_of_the_whole(recordings, hop):
     excerpt = excerpts.load_excerpt(recordings[0], start=150 * 0.02, seconds=2.0)
     values = excerpt.feature(config)
     assert values.shape == (3, round(2.0 / config.frame_seconds), 352)
-    assert len(excerpt.heard) == 32_000 and excerpt.notes["offset"].min() > 3.0
+    assert len(excerpt.samples) == 32_000 and excerpt.notes["offset"].min() > 3.0
     if 3.0 % config.frame_seconds < 1e-9 or hop < 1024:  # the frames coincide
         whole = make_feature(config)(torch.from_numpy(load_audio(recordings[0].audio))[None])[0].numpy()
         first = round(3.0 / config.frame_seconds)

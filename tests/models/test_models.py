@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from amt_utils.config import KEY_ROLLS, Config
+from amt_utils.config import KEY_ROLLS, Config, load_config
 from amt_utils.data.synth import render, simple_tone_piano
 from amt_utils.evaluation.metrics import score_notes
 from amt_utils.models import build_model, count_parameters
-from amt_utils.models.blocks import read_floor
+from amt_utils.models.blocks import HDConv, Intervals, read_floor
 from amt_utils.music.notes import Performance, make_notes
 from amt_utils.system.errors import AmtError
 from amt_utils.training.losses import compute_losses, total_loss
@@ -22,7 +22,9 @@ NETWORKS = [
     ("residual_hcqt_hppnet", "tiny", "hcqt"),
     ("hppnet", "tiny", "cqt"),
     ("hppnet", "sp", "cqt"),
+    ("hppnet", "published-sp", "cqt"),
     ("onsets_frames", "tiny", "logmel"),
+    ("onsets_frames", "published", "logmel"),
     ("unet", "tiny", "hcqt"),
 ]
 
@@ -41,6 +43,28 @@ def test_shapes(name, size, kind, samples):
         "pedal": (2, frames, 3)
     }
     assert all(torch.isfinite(v).all() for v in logits.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind", "parameters"),
+    [
+        ("hppnet", "published", "cqt", 818_628),
+        ("hppnet", "published-sp", "cqt", 1_239_428),
+        ("onsets_frames", "published", "logmel", 26_491_256),
+    ],
+)
+def test_published_networks_have_as_many_parameters_as_their_authors(name, size, kind, parameters):
+    assert count_parameters(build_model(configure(name, size, kind))) == parameters
+
+
+def test_published_networks_teach_what_they_know_and_say_no_to_the_rest():
+    for name in ("hppnet", "hppnet-sp"):
+        model = build_model(load_config(name))
+        logits = model(torch.randn(1, 6400) * 0.1)
+        assert (logits["pedal"] == logits["pedal"][0, 0, 0]).all() and torch.sigmoid(logits["pedal"]).max() < 1e-4
+        assert torch.sigmoid(logits["key_offset"]).max() < 1e-4 and not logits["key_offset"].requires_grad
+        sum(logits[head].sum() for head in ("onset", "offset", "frame", "velocity")).backward()
+        assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -149,3 +173,36 @@ def test_floor_lies_between_the_partials():
     floor = read_floor(x, 16)
     assert floor.shape == (1, 5, 66)
     torch.testing.assert_close(floor[0, :, 0], torch.tensor([0.2, 0.2, 0.2, 0.2, 0.3]))
+
+
+def test_harmonic_convolution_is_the_sum_of_its_branches():
+    torch.manual_seed(0)
+    conv = HDConv(3, 5, (1, 2, 3, 5), bins_per_octave=48)
+    x = torch.randn(2, 3, 7, 352)
+    torch.testing.assert_close(conv(x), sum(branch(x) for branch in conv.branches), atol=1e-4, rtol=1e-4)
+    alone = HDConv(3, 5, (2,), bins_per_octave=48)
+    torch.testing.assert_close(alone(x), alone.branches[0](x))
+
+
+def test_intervals_are_a_depthwise_convolution_along_the_keys():
+    intervals = Intervals(4, 36)
+    x = torch.randn(2, 4, 6, 88)
+    assert not intervals(x).any()  # it begins silent
+    torch.nn.init.normal_(intervals.template)
+    slow = torch.nn.functional.conv2d(x, intervals.template[:, None, None], padding=(0, 36), groups=4)
+    torch.testing.assert_close(intervals(x), slow, atol=1e-4, rtol=1e-4)
+    one = torch.zeros(1, 4, 1, 88)
+    one[..., 48] = 1.0
+    intervals.template.data.zero_()
+    intervals.template.data[2, 36 + 19] = 1.0  # the twelfth above
+    assert intervals(one).nonzero().tolist() == [[0, 2, 0, 48 - 19]]
+
+
+def test_intervals_and_subframes_reach_the_network():
+    config = MICRO.replace(model={"intervals": 36}, feature={"subframes": 2})
+    model = build_model(config)
+    logits = model(torch.randn(2, 12_345) * 0.1)
+    assert logits["onset"].shape == (2, 39, 88) and logits["pedal"].shape == (2, 39, 3)
+    logits["frame"].square().mean().backward()
+    assert model.network.duration_keys[3].intervals.template.grad.any()
+    assert model.network.onset_stem.first[0].weight.shape[1] == 6

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mido import Message, MetaMessage
 
-from amt_utils.music.midi import TempoMap, read_midi, read_midi_and_tempo, to_pretty_midi, write_midi
+from amt_utils.music.midi import TempoMap, read_midi, read_midi_and_tempo, write_midi
 from amt_utils.music.notes import Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import shared_data
@@ -281,14 +281,3 @@ def test_notes_are_checked_before_anything_is_written(tmp_path):
     with pytest.raises(AmtError, match="not after its onset"):
         write_midi(tmp_path / "a.mid", Performance(notes))
     assert not (tmp_path / "a.mid").exists()
-
-
-def test_pretty_midi_reads_the_same_notes(tmp_path):
-    performance = Performance(
-        make_notes([0.5, 1.0], [0.9, 2.0], [60, 64], [70, 80]), make_pedals([0.4, 1.1], [1.0, 1.5], [0, 2])
-    )
-    to_pretty_midi(performance).write(str(tmp_path / "pretty.mid"))
-    again = read_midi(tmp_path / "pretty.mid")
-    assert np.allclose(again.notes["onset"], performance.notes["onset"], atol=1e-3)
-    assert np.array_equal(again.notes[["pitch", "velocity"]], performance.notes[["pitch", "velocity"]])
-    assert np.array_equal(again.pedals["kind"], performance.pedals["kind"])

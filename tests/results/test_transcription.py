@@ -45,11 +45,12 @@ def recording(played, tmp_path):
 @pytest.fixture(autouse=True)
 def perfect(monkeypatch, played):
     monkeypatch.setattr("amt_utils.transcription.performance.decode_performance", lambda activations, config: played)
+    monkeypatch.setattr("amt_utils.transcription.candidates.find_candidates", lambda activations, config: None)
     monkeypatch.setattr(PerfectEar, "played", played)
 
 
 def test_everything_is_written(recording, played, tmp_path):
-    heard = outputs.transcribe_recording(recording, transcriber=PerfectEar(), metre="3/4")
+    heard = outputs.transcribe(recording, transcriber=PerfectEar(), metre="3/4")
     assert heard.title == "My waltz" and "3/4" in heard.summary and str(len(played.notes)) in heard.summary
     files = heard.save(tmp_path / "out", ["midi", "musicxml", "html"])
     assert [path.name for path in files] == ["my_waltz.mid", "my_waltz.musicxml", "my_waltz.html"]

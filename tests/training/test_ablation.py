@@ -14,7 +14,8 @@ def test_every_row_is_a_configuration():
     shapes = set()
     for settings in ROWS.values():
         config = change_config(load_config("tiny"), list(settings))
-        shapes.add((sum(p.numel() for p in build_model(config).parameters()), config.target, config.loss, config.model))
+        parameters = sum(p.numel() for p in build_model(config).parameters())
+        shapes.add((parameters, config.target, config.loss, config.model, config.decode))
     assert len(shapes) == len(ROWS)  # no row is another one in disguise
 
 

@@ -80,6 +80,45 @@ def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
     assert main(["grow", "--weights", "tiny", "--size", "tiny", "--harmonics", "1,two", "--out", str(out)]) != 0
 
 
+def test_intervals_and_subframes_begin_silent_and_learn(tiny, tmp_path):
+    model, _small, _ = tiny
+    out = tmp_path / "chords.safetensors"
+    changes = ["--set", "model.intervals=36", "--set", "feature.subframes=2"]
+    assert main(["grow", "--weights", "tiny", "--size", "tiny", *changes, "--out", str(out)]) == 0
+    grown, config, _ = load_weights(out)
+    assert config.model.intervals == 36 and config.feature.subframes == 2
+    features = torch.rand(1, 6, 60, 352)
+    with torch.inference_mode():
+        said, before = grown.eval().read(features), model.read(features[:, :3])
+        for name in before:
+            torch.testing.assert_close(said[name], before[name], atol=0.05, rtol=0.02)  # written in float16
+    grown.train().read(features)["frame"].square().mean().backward()
+    assert grown.network.duration_keys[3].intervals.template.grad.any()
+    assert grown.network.duration_stem[0].weight.grad[:, 12:].any()
+    wider = config.replace(model={"intervals": 43})
+    again = build_model(wider)
+    grown.network.duration_keys[3].intervals.template.data.normal_()
+    again.load_state_dict(grow(grown.state_dict(), config, wider))
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval().read(features)["frame"], grown.eval().read(features)["frame"])
+    with pytest.raises(AmtError, match="intervals"):
+        grow(again.state_dict(), wider, config)
+
+
+def test_fewer_blocks_are_the_first_ones(tiny):
+    model, small, _ = tiny
+    fewer = small.replace(model={"key_blocks": 1})
+    shorter = build_model(fewer)
+    shorter.load_state_dict(grow(model.state_dict(), small, fewer))
+    skipping = build_model(small)
+    skipping.load_state_dict(model.state_dict())
+    for trunk in (skipping.network.onset_keys, skipping.network.duration_keys):
+        trunk[4] = torch.nn.Identity()
+    features = torch.rand(1, 3, 60, 352)
+    with torch.inference_mode():
+        torch.testing.assert_close(shorter.eval().read(features)["frame"], skipping.eval().read(features)["frame"])
+
+
 def test_only_what_can_grow(tiny, tmp_path):
     model, small, _ = tiny
     with pytest.raises(AmtError, match="larger"):

@@ -174,21 +174,19 @@ def test_training_is_what_trials_do(tmp_path):
     """One real trial stopped by the clock in its first epoch, taken up again from its checkpoint, and completed."""
     from helpers_resume import make_config, make_data
 
-    from amt_utils.commands.search import train_once
-
     make_data(tmp_path / "data")
     config = make_config(tmp_path / "data").replace(train={"steps_per_epoch": 2, "epochs": 2})
     space = {"train.learning_rate": ["log", 1e-4, 1e-2]}
     folder = tmp_path / "search"
-    study = run_search(config, folder, train_once, space=space, trials=1, seconds=0.01)
+    study = run_search(config, folder, space=space, trials=1, seconds=0.01)
     assert finished(study) == []
     assert list((folder / "trial_0000").glob("step_*.pt"))
-    study = run_search(config, folder, train_once, space=space, trials=1)
+    study = run_search(config, folder, space=space, trials=1)
     assert len(finished(study)) == 1
     assert list(study.best_trial.intermediate_values) == [1, 2]
     best = load_config(folder / "best.json")
     assert best.train.learning_rate == study.trials[0].params["train.learning_rate"]
-    from amt_utils.commands.search import plot_search
+    from amt_utils.figures.search_figures import plot_search
 
     axes = plot_search(study)
     assert axes[0].get_xlabel() == "trial" and axes[1].get_xlabel() == "train.learning_rate"

@@ -45,6 +45,20 @@ def test_windows_are_functions_of_the_index(miniature, augment):
     assert not torch.equal(one[0]["audio"], one[1]["audio"])
 
 
+def test_drills_noise_and_devices_are_functions_of_the_index_too(miniature):
+    shares = {"drill_share": 0.5, "noise": str(miniature), "noise_share": 0.5, "device_share": 0.5}
+    folder = next(p.parent for p in miniature.rglob("*.wav"))
+    config = configure(miniature, **shares | {"noise": str(folder)})
+    one, two, without = WindowDataset(config), WindowDataset(config), WindowDataset(configure(miniature))
+    differing = 0
+    for index in range(8):
+        a, b = one[index], two[index]
+        assert all(torch.equal(a[name], b[name]) for name in a)
+        assert torch.isfinite(a["audio"]).all() and a["audio"].abs().max() <= 1
+        differing += not torch.equal(a["audio"], without[index]["audio"])
+    assert differing > 4
+
+
 @pytest.mark.parametrize("share", [(1.0, 0.0), (0.0, 1.0)])
 def test_labels_fit_the_sound(miniature, share):
     """After an onset its key's bins are louder than before, in recordings and in renderings, also when detuned."""

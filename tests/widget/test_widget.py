@@ -71,14 +71,12 @@ def test_pairs_are_as_many_as_mir_eval_finds(rng):
 
 
 def test_packed_notes_read_back(small):
-    data, n = pack_notes(small, "key"), len(small.notes)
-    floats = np.frombuffer(data[: 24 * n], "<f8").reshape(3, n)
+    data, n = pack_notes(small.notes, np.array([0.5, 0.75, 1.0]), np.array([0, 1, 0])), len(small.notes)
+    floats = np.frombuffer(data[: 16 * n], "<f8").reshape(2, n)
     np.testing.assert_array_equal(floats[0], small.notes["onset"])
     np.testing.assert_array_equal(floats[1], small.notes["offset"])
-    np.testing.assert_array_equal(floats[2], small.with_ends("sounding")["offset"])
-    assert (floats[2] > floats[1]).any()
-    assert np.frombuffer(data[24 * n : 28 * n], "<i4").tolist() == [-1] * n
-    assert np.frombuffer(data[28 * n :], "u1").reshape(3, n)[:2].tolist() == [[60, 64, 67], [40, 80, 120]]
+    assert np.frombuffer(data[16 * n : 20 * n], "<f4").tolist() == [0.5, 0.75, 1.0]
+    assert np.frombuffer(data[20 * n :], "u1").reshape(3, n).tolist() == [[60, 64, 67], [40, 80, 120], [0, 1, 0]]
 
 
 @pytest.mark.parametrize("small_file", [False, True])

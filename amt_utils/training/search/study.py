@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -26,6 +27,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...config import Config, save_config
 from ...system.errors import AmtError
+from ..run_log import read_table
+from ..trainer import Trainer, train
 from .journal import SafeJournal, fetch_journal, publish_journal
 
 # section.field: ("log" | "float" | "int", low, high) or ("choice", options)
@@ -150,7 +153,7 @@ def _process_mark(pid: int) -> str | None:
 def run_search(
     config: Config,
     folder: str | os.PathLike,
-    objective: Objective,
+    objective: Objective | None = None,
     *,
     space: dict[str, list] | None = None,
     storage: str | os.PathLike | None = None,
@@ -158,16 +161,21 @@ def run_search(
     seconds: float | None = None,
     mirrors: Iterable[str | os.PathLike] = (),
     name: str = "amt",
+    leave_out: Iterable[str] = (),
+    quiet: bool = False,
 ) -> optuna.Study:
     """Run trials until ``trials`` of the study are finished (by whichever worker) or ``seconds`` are over.
 
     Args:
         config: what every trial starts from.
         folder: gets the journal, one folder per trial, and ``best.json``.
-        objective: trains one configuration (see :data:`Objective`).
+        objective: trains one configuration (see :data:`Objective`); :func:`train_once` unless given.
         space: what is searched; :data:`SPACE` unless given.
         storage: a journal file or database address; ``folder/study.journal`` unless given.
         mirrors: folders that get a copy of the journal and ``best.json`` after every trial.
+        name: of the study in a shared database.
+        leave_out: fields of ``space`` that are not searched.
+        quiet: Optuna prints no line for each trial.
 
     Returns:
         The study.
@@ -175,7 +183,10 @@ def run_search(
     folder, mirrors = Path(folder), [Path(m) for m in mirrors]
     folder.mkdir(parents=True, exist_ok=True)
     storage = storage or folder / "study.journal"
-    space = SPACE if space is None else space
+    fixed = set(leave_out)
+    space = {field: what for field, what in (SPACE if space is None else space).items() if field not in fixed}
+    if quiet:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
     deadline = time.monotonic() + (math.inf if seconds is None else seconds)
     study = open_study(name, storage, mirrors=mirrors)
     revive_lost(study)
@@ -195,7 +206,7 @@ def run_search(
                 raise KeyboardInterrupt
 
         try:
-            return objective(apply_values(config, suggest(trial, space)), run, report)
+            return (objective or train_once)(apply_values(config, suggest(trial, space)), run, report)
         except KeyboardInterrupt:  # Ctrl-C, or the time is over: the trial goes on another time
             attributes = {"run": trial.user_attrs.get("run", trial.number)}
             study.enqueue_trial(trial.params, user_attrs=attributes)
@@ -221,6 +232,28 @@ def run_search(
         except KeyboardInterrupt:
             print("stopped; the trial under way goes on when the search is started again")
     return study
+
+
+def train_once(config: Config, folder: Path, report: Callable[[int, float], None]) -> float:
+    """Train one configuration, going on from what is in ``folder``; its best note F1 on the validation recordings.
+
+    Raises:
+        AmtError: nothing to validate on.
+        KeyboardInterrupt: the training was asked to stop.
+    """
+    if not config.data.validation:
+        raise AmtError("data.validation is empty: trials are compared by their note F1 on validation recordings")
+    table = folder / "epochs.csv"
+    for row in read_table(table):  # a trial taken up again has been through these epochs
+        report(int(row["epoch"]), float(row["note_f1"]))
+
+    def on_epoch(_trainer: Trainer, row: dict[str, Any]) -> None:
+        report(row["epoch"], row["note_f1"])
+
+    result = train(config, folder, resume=True, devices=1, on_epoch=on_epoch, progress=False)
+    if not result["finished"]:
+        raise KeyboardInterrupt
+    return max(float(row["note_f1"]) for row in read_table(table))
 
 
 def _run_folder(folder: Path, trial: Trial | FrozenTrial) -> Path:

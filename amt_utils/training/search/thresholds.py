@@ -7,16 +7,20 @@ pedal thresholds by note+offset F1 with ``sounding`` ends. :func:`.tune` does th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
 
+from ...audio.reading import load_audio
 from ...config import Config
+from ...data.library import Recording
 from ...evaluation.metrics import score_notes
 from ...music.notes import Performance
 from ...system.errors import AmtError
 from ...transcription.performance import decode_performance
+from ...transcription.transcriber import Transcriber
 from .study import finished, open_study
 
 STEPS = {
@@ -60,6 +64,32 @@ def search_thresholds(
         best |= study.best_params
         studies[step] = study
     return best, studies
+
+
+def tune_thresholds(
+    transcriber: Transcriber,
+    recordings: Sequence[Recording],
+    folder: str | os.PathLike,
+    *,
+    excerpt_seconds: float = 20.0,
+    trials: int = 30,
+) -> tuple[dict[str, float], dict[str, optuna.Study]]:
+    """:func:`search_thresholds` on the middle ``excerpt_seconds`` of each recording; each passes the network once.
+
+    Args:
+        transcriber: the network whose thresholds are tuned.
+        recordings: for validation, with their MIDI; never the test split.
+        folder: gets ``thresholds.journal``; a study begun there is continued.
+        excerpt_seconds: of each recording.
+        trials: of each step in all.
+    """
+    rate, held = transcriber.config.feature.sample_rate, []
+    for recording in recordings:
+        begin = max(0.0, (recording.seconds - excerpt_seconds) / 2)
+        audio = load_audio(recording.audio, sample_rate=rate, start=begin, duration=excerpt_seconds)
+        reference = recording.performance.window(begin, begin + len(audio) / rate)
+        held.append((recording.name, transcriber.activations(audio), reference))
+    return search_thresholds(held, transcriber.config, folder, trials=trials)
 
 
 def score_thresholds(held: list, config: Config, *, with_ends: bool) -> float:

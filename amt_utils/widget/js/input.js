@@ -5,12 +5,12 @@ const INPUT_WORDS = {
   en: {
     choose: "Choose a recording", drop: "or drop it here", record: "Record", stop: "Stop", sent: (n, s) => `${n} · ${s}`,
     denied: "The browser gave no access to the microphone.", sending: "Sending…", unreadable: "This file cannot be read as audio.",
-    listening: (s) => `Recording… ${s}`,
+    listening: (s) => `Recording… ${s}`, transcribe: "Transcribe", example: "Without a recording: the example.",
   },
   es: {
     choose: "Elegir una grabación", drop: "o suéltala aquí", record: "Grabar", stop: "Parar", sent: (n, s) => `${n} · ${s}`,
     denied: "El navegador no da acceso al micrófono.", sending: "Enviando…", unreadable: "Este archivo no se puede leer como audio.",
-    listening: (s) => `Grabando… ${s}`,
+    listening: (s) => `Grabando… ${s}`, transcribe: "Transcribir", example: "Sin grabación: el ejemplo.",
   },
 };
 const PIECE = 1 << 20; // bytes per message: servers refuse messages of many megabytes
@@ -46,18 +46,25 @@ class AudioInputView {
     this.recordButton = make("button", { type: "button", class: "amt-record", onclick: () => this.toggleRecording() }, w.record);
     this.status = make("span", { class: "amt-status", role: "status" });
     this.root = make("div", { class: "amt-input" }, make("label", { class: "amt-choose" }, w.choose, this.file), make("span", {}, w.drop), this.recordButton, this.status);
+    if (model.get("can_transcribe")) {
+      this.goButton = make("button", { type: "button", class: "amt-go", onclick: () => model.send({ transcribe: true }) }, w.transcribe);
+      this.status.before(this.goButton);
+    }
     this.root.addEventListener("dragover", (event) => event.preventDefault());
     this.root.addEventListener("drop", (event) => {
       event.preventDefault();
       this.take(event.dataTransfer.files[0]);
     });
     this.changed = () => this.show();
-    model.on("change:summary", this.changed);
+    model.on("change:summary change:busy", this.changed);
     element.append(this.root);
     this.show();
   }
 
-  show() { this.status.textContent = this.model.get("summary"); }
+  show() {
+    this.status.textContent = this.model.get("summary") || (this.goButton ? this.words.example : "");
+    if (this.goButton) this.goButton.disabled = this.model.get("busy");
+  }
 
   async take(file) {
     if (!file) return;
@@ -104,7 +111,7 @@ class AudioInputView {
 
   dispose() {
     if (this.recorder) this.recorder.stop();
-    this.model.off("change:summary", this.changed);
+    this.model.off("change:summary change:busy", this.changed);
     this.root.remove();
   }
 }

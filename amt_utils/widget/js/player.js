@@ -5,14 +5,16 @@ const AHEAD = 0.4, AHEAD_HIDDEN = 2.5; // seconds scheduled ahead; hidden tabs w
 const GRAIN = 0.09; // seconds, for playing slower or faster at the same pitch
 
 class Player {
-  constructor(data, { onState, onMessage }) {
+  constructor(data, { onMessage }) {
     this.data = data;
-    this.onState = onState;
+    this.onState = () => {}; // who listens sets it
     this.onMessage = onMessage;
     this.sound = data.audio ? "recording" : "midi";
     this.rate = 1;
     this.volume = 1;
     this.loop = null;
+    this.hand = null; // which hand's notes are heard; null: both
+    this.metronome = this.countsIn = false;
     this.at = 0; // position while paused
     this.playing = false;
     this.segments = [];
@@ -51,6 +53,7 @@ class Player {
     this.midiBus.connect(room).connect(wet).connect(this.pans.midi);
     this.pans.midi.connect(this.master);
     this.piano = new Piano(context, this.midiBus);
+    this.clicks = new Metronome(context, this.master);
     this.setVolume(this.volume);
     this.setPans();
   }
@@ -82,16 +85,21 @@ class Player {
     return Math.min(current.to, Math.max(current.from, current.from + (heard - current.when) * this.rate));
   }
 
-  async play() {
+  /** Begins where it stands; `countingIn` with a bar of clicks, where that is wanted. */
+  async play(countingIn = true) {
     if (this.playing) return;
     this.start();
     window.dispatchEvent(new CustomEvent("amt-piano-plays", { detail: this })); // others fall silent
     this.wanted = true;
+    this.onState();
     await Promise.all([this.context.resume(), this.decoded]);
     if (!this.wanted || this.playing) return;
     if (this.at >= this.data.duration - 0.02) this.at = this.loop ? this.loop[0] : 0;
     this.playing = true;
-    this.addSegment(this.context.currentTime + 0.06, this.at);
+    const begin = this.context.currentTime + 0.06;
+    const [seconds, clicks] = countingIn && this.countsIn && this.data.beats ? countIn(this.data.beats, this.at) : [0, []];
+    const segment = this.addSegment(begin + seconds / this.rate, this.at);
+    for (const [after, accented] of clicks) this.keep(segment, this.clicks.click(begin + after / this.rate, accented, segment.clickBus));
     this.schedule();
     this.timer = setInterval(() => this.schedule(), 80);
     this.onState();
@@ -114,9 +122,9 @@ class Player {
 
   silence(segment) {
     const now = this.context.currentTime;
-    for (const bus of [segment.recordingBus, segment.midiBus]) bus.gain.setTargetAtTime(0, now, 0.012);
+    for (const bus of segment.buses) bus.gain.setTargetAtTime(0, now, 0.012);
     for (const source of segment.sources) source.stop(now + 0.1);
-    setTimeout(() => { segment.recordingBus.disconnect(); segment.midiBus.disconnect(); }, 250);
+    setTimeout(() => segment.buses.forEach((bus) => bus.disconnect()), 250);
   }
 
   seek(seconds) {
@@ -124,7 +132,7 @@ class Player {
     if (this.playing) {
       this.halt();
       this.at = target;
-      this.play();
+      this.play(false);
     } else this.at = target;
     this.onState();
   }
@@ -136,22 +144,25 @@ class Player {
     Object.assign(this, settings);
     this.at = place;
     this.setPans();
-    if (playing) this.play();
+    if (playing) this.play(false);
     this.onState();
   }
 
   addSegment(when, from) {
     const to = this.loop && from < this.loop[1] ? this.loop[1] : this.data.duration;
     const segment = { when, from, to, sources: new Set(), grains: 0, next: 0 };
-    segment.recordingBus = this.context.createGain();
-    segment.recordingBus.connect(this.pans.recording);
-    segment.midiBus = this.context.createGain();
-    segment.midiBus.connect(this.midiBus);
+    segment.buses = [this.pans.recording, this.midiBus, this.master].map((output) => {
+      const bus = this.context.createGain();
+      bus.connect(output);
+      return bus;
+    });
+    [segment.recordingBus, segment.midiBus, segment.clickBus] = segment.buses;
+    if (this.data.beats) segment.beat = Math.ceil(this.data.beats.beat(from) - 1e-6);
     const notes = this.heardNotes;
     if (notes) {
       segment.next = notes.firstFrom(from);
       for (const i of notes.between(from, from + 1e-6)) // what is already ringing here
-        if (notes.onset[i] < from && notes.sounding[i] - from > 0.05) this.strike(segment, notes, i, when);
+        if (notes.onset[i] < from && notes.sounding[i] - from > 0.05 && this.hears(notes, i)) this.strike(segment, notes, i, when);
     }
     if (this.hearsRecording && this.rate === 1) {
       const source = this.context.createBufferSource();
@@ -168,6 +179,8 @@ class Player {
     segment.sources.add(source);
     source.onended = () => segment.sources.delete(source);
   }
+
+  hears(notes, i) { return this.hand === null || notes.hand[i] === this.hand; }
 
   strike(segment, notes, i, when) {
     const late = Math.max(0, segment.from - notes.onset[i]);
@@ -205,7 +218,13 @@ class Player {
     while (notes && segment.next < notes.n && notes.onset[segment.next] < segment.to) {
       const when = segment.when + (notes.onset[segment.next] - segment.from) / this.rate;
       if (when >= until) break;
-      this.strike(segment, notes, segment.next++, when);
+      if (this.hears(notes, segment.next)) this.strike(segment, notes, segment.next, when);
+      segment.next++;
+    }
+    for (const { beats } = this.data; this.metronome && beats; segment.beat++) {
+      const when = segment.when + (beats.time(segment.beat) - segment.from) / this.rate;
+      if (when >= until || beats.time(segment.beat) >= segment.to) break;
+      this.keep(segment, this.clicks.click(when, beats.isDownbeat(segment.beat), segment.clickBus));
     }
     if (!this.hearsRecording || this.rate === 1) return;
     for (;;) {

@@ -1,0 +1,165 @@
+"""What notebook 04 shows of a training: where the time goes, what fits a GPU, epochs, targets."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+from IPython.display import HTML, Audio, clear_output, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..audio.reading import load_audio
+from ..config import Config
+from ..data.library import find_recordings
+from ..data.synth import render, simple_tone_piano
+from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
+from ..system.paths import platform
+from ..training.curves import plot_curves
+from ..training.run_log import read_table
+from ..training.sizes import choose_size, fit_to_memory
+from ..training.step_times import time_parts
+from ..training.trainer import Trainer
+from ..training.windows import WindowDataset
+from ..transcription.transcriber import Transcriber
+from .plots import BLUE, new_axes
+
+
+class LiveView:
+    """Given to ``train`` as ``on_epoch``: after each epoch the curves, and an excerpt to look at and to listen to.
+
+    Args:
+        config: of the run; the excerpt is the middle of its first validation recording.
+        seconds: length of the excerpt.
+    """
+
+    def __init__(self, config: Config, *, seconds: float = 8.0):
+        recording = find_recordings(config.data.validation[0], split="validation")[0]
+        rate = config.feature.sample_rate
+        whole = load_audio(recording.audio, sample_rate=rate)
+        begin = max(0.0, (len(whole) / rate - seconds) / 2)
+        self.audio = whole[round(begin * rate) : round((begin + seconds) * rate)]
+        self.reference = recording.performance.window(begin, begin + seconds)
+        self.rate, self.seconds, self.name = rate, len(self.audio) / rate, recording.audio.stem
+
+    def __call__(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Redraw. Called by the trainer with itself and the epoch's row."""
+        estimate = Transcriber.from_model(trainer.averaged_model(), trainer.config).transcribe(self.audio)
+        figure = self.draw(trainer, row, estimate)
+        clear_output(wait=True)
+        display(figure)
+        display(Audio(self.audio, rate=self.rate))
+        if len(estimate.notes):
+            played = render(estimate, simple_tone_piano(), duration=self.seconds)
+            display(Audio(played, rate=self.rate))
+        else:
+            print("no note is over the threshold yet")
+
+    def draw(self, trainer: Trainer, row: dict[str, Any], estimate: Performance) -> Figure:
+        """Curves above, the excerpt's reference (outlines) and transcription (filled) below; the figure."""
+        figure = Figure(figsize=(10, 6), layout="constrained")
+        top, bottom = figure.subplots(2, 1)
+        plot_curves(read_table(trainer.log.steps), trainer.history, ax=top)
+        found, wanted = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
+        bottom.barh(
+            found["pitch"], found["offset"] - found["onset"], left=found["onset"], height=0.8, color="#56B4E9",
+            label=f"transcribed ({len(found)})",
+        )  # fmt: skip
+        bottom.barh(
+            wanted["pitch"], wanted["offset"] - wanted["onset"], left=wanted["onset"], height=0.8, fill=False,
+            edgecolor="black", linewidth=0.8, label=f"played ({len(wanted)})",
+        )  # fmt: skip
+        bottom.set(xlim=(0, self.seconds), xlabel="time (s)", ylabel="key (MIDI)", title=self.name)
+        bottom.legend(loc="upper right", fontsize=8)
+        top.set_title(f"epoch {row['epoch']}: note F1 {100 * row.get('note_f1', 0.0):.1f} %")
+        return figure
+
+
+def plot_times(config: Config, *, steps: int = 4, ax: Axes | None = None) -> Axes:
+    """Runs ``steps`` training steps and draws one bar per part of a step, with its share."""
+    spent = time_parts(config, steps=steps)
+    ax = new_axes(ax, size=(7, 2.4))
+    names, total = list(spent), sum(spent.values())
+    bars = ax.barh(names[::-1], [1000 * spent[n] for n in names[::-1]], color=BLUE)
+    ax.bar_label(bars, [f" {100 * spent[n] / total:.0f} %" for n in names[::-1]])
+    ax.set_xlabel(f"milliseconds per step ({1000 * total:.0f} in all)")
+    ax.margins(x=0.12)
+    return ax
+
+
+def memory_table(config: Config, memories: Sequence[int] = (8, 16, 24, 40, 80)) -> pd.DataFrame:
+    """Network, batch and accumulation for GPUs of ``memories`` GB; the effective batch is the same on each."""
+    rows = []
+    for memory in memories:
+        size = choose_size(memory)
+        train = fit_to_memory(config.replace(model={"size": size}), memory).train
+        row = {"GPU memory (GB)": memory, "network": size, "batch": train.batch_size, "accumulate": train.accumulate}
+        rows.append(row | {"effective batch": train.batch_size * train.accumulate})
+    return pd.DataFrame(rows).set_index("GPU memory (GB)")
+
+
+def settings_table(config: Config) -> pd.DataFrame:
+    """What one usually changes in a configuration, one field a row."""
+    shown = {
+        "model": ("name", "size"),
+        "data": ("recordings", "midi", "validation", "window_seconds", "augment", "workers"),
+        "target": ("mode",),
+        "train": ("batch_size", "accumulate", "steps_per_epoch", "epochs", "optimizer", "learning_rate", "precision"),
+    }
+    rows = {f"{part}.{name}": getattr(getattr(config, part), name) for part, names in shown.items() for name in names}
+    cells = [", ".join(value) or "–" if isinstance(value, tuple) else str(value) for value in rows.values()]
+    return pd.DataFrame({"value": cells}, index=pd.Index(list(rows), name="field"))
+
+
+def run_table(folder: str | os.PathLike) -> pd.DataFrame:
+    """The files of a run's folder and their sizes."""
+    files = [f for f in sorted(Path(folder).iterdir()) if f.is_file()]
+    return pd.DataFrame({"file": [f.name for f in files], "MB": [f.stat().st_size / 1e6 for f in files]}).round(2)
+
+
+def plot_targets(config: Config, *, index: int = 0) -> np.ndarray:
+    """The onset roll of one training window as ``soft`` and as ``grid`` targets, around its first note; two Axes."""
+    axes = plt.subplots(1, 2, figsize=(10, 2.8), layout="constrained", sharey=True)[1]
+    for ax, mode in zip(axes, ("soft", "grid"), strict=True):
+        onset = WindowDataset(config.replace(target={"mode": mode}))[index]["onset"].numpy()
+        ax.imshow(onset.T, origin="lower", aspect="auto", cmap="cividis", interpolation="nearest",
+                  extent=(-0.5, len(onset) - 0.5, LOWEST_PITCH - 0.5, HIGHEST_PITCH + 0.5))  # fmt: skip
+        struck = np.argwhere(onset > 0.5)
+        if len(struck):
+            ax.set(xlim=(struck[0, 0] - 5, struck[0, 0] + 55),
+                   ylim=(LOWEST_PITCH + struck[:, 1].min() - 3, LOWEST_PITCH + struck[:, 1].max() + 3))  # fmt: skip
+        ax.set(title=f"{mode}: onset roll", xlabel="frame", ylabel="key (MIDI)")
+    return axes
+
+
+def plot_training_window(config: Config, *, index: int = 0, ax: Axes | None = None) -> Axes:
+    """The frame targets of one training window, its onsets brighter."""
+    ax = new_axes(ax, size=(10, 3))
+    window = WindowDataset(config)[index]
+    seconds = len(window["onset"]) * config.feature.frame_seconds
+    extent = (0.0, seconds, LOWEST_PITCH, HIGHEST_PITCH + 1)
+    ax.imshow((window["frame"] + window["onset"]).T, origin="lower", aspect="auto", extent=extent)
+    ax.set(xlabel="time (s)", ylabel="key (MIDI)", title="frames, and the onsets brighter")
+    return ax
+
+
+def show_tensorboard(folder: str | os.PathLike) -> HTML | None:
+    """TensorBoard over the runs in ``folder``, where a notebook is running and TensorBoard can be started.
+
+    Colab, JupyterLab and VS Code show it below the cell. Where there is no running notebook a line says how to start
+    it by hand.
+    """
+    shell = get_ipython()
+    hint = f"tensorboard --logdir {folder}"
+    if shell is None or os.environ.get("AMT_MINI") == "1" or platform() == "kaggle":  # Kaggle shows no other port
+        return HTML(f"<p>On a machine of your own: <code>{hint}</code></p>")
+    shell.run_line_magic("load_ext", "tensorboard")
+    shell.run_line_magic("tensorboard", f"--logdir {shlex.quote(str(folder))}")
+    return None

@@ -1,0 +1,70 @@
+"""Builds the documentation as a site that needs no network.
+
+    python docs/build.py                      # into site/
+    python docs/build.py --execute            # and runs the notebooks first, so that their outputs are shown
+
+Pages are Markdown (docs/*.md), the notebooks, and docstrings. Needs the extra ``docs``: pip install -e ".[docs]".
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LINKED = ("amt_utils", "colab_setup.sh", "kaggle_kernel", "notebooks", "pyproject.toml", "requirements.txt")
+
+
+def prepare(folder: Path) -> Path:
+    """Pages and notebooks side by side in ``folder``; returns Sphinx's source folder."""
+    source = folder / "source"
+    shutil.copytree(REPOSITORY / "docs", source, ignore=shutil.ignore_patterns("__pycache__", "site", "*.ipynb"))
+    shutil.copytree(REPOSITORY / "notebooks", source / "notebooks")
+    shutil.copy(REPOSITORY / "CHANGELOG.md", source / "changelog.md")
+    shutil.copy(REPOSITORY / "CONTRIBUTING.md", source / "contributing.md")
+    return source
+
+
+def execute(notebooks: Path, folder: Path, *, timeout: int = 600) -> None:
+    """Runs every notebook of ``notebooks`` in place, on the miniature data, in a working folder of its own."""
+    import nbclient
+    import nbformat
+
+    for path in sorted(notebooks.glob("*.ipynb")):
+        work = folder / path.stem
+        work.mkdir()
+        for name in LINKED:
+            (work / name).symlink_to(REPOSITORY / name)
+        os.environ |= {"AMT_MINI": "1", "AMT_SHARED_DATA": "", "AMT_WORK": str(work / "work")}
+        os.environ["AMT_PYTHON"] = sys.executable
+        print(f"running {path.name} ...", flush=True)
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbclient.NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(work)}}).execute()
+        nbformat.write(notebook, path)
+
+
+def build(out: Path, *, run_notebooks: bool = False, strict: bool = True) -> int:
+    """Sphinx's exit code; with ``strict`` a warning is an error."""
+    from sphinx.cmd.build import main
+
+    with tempfile.TemporaryDirectory(prefix="amt-docs-") as name:
+        folder = Path(name)
+        source = prepare(folder)
+        if run_notebooks:
+            execute(source / "notebooks", folder)
+        options = ["-q", "--keep-going", *(["-W"] if strict else [])]
+        return main([*options, "-b", "html", "-d", str(folder / "doctrees"), str(source), str(out)])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "site", help="where the site goes (default: site/)")
+    parser.add_argument("--execute", action="store_true", help="run the notebooks first (ten minutes)")
+    parser.add_argument("--lenient", action="store_true", help="do not fail on warnings")
+    args = parser.parse_args()
+    sys.exit(build(args.out, run_notebooks=args.execute, strict=not args.lenient))
