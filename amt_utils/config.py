@@ -18,6 +18,7 @@ from .system.paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
 KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # what a network tells of each key, (T, 88)
+_RETIRED = {"chunk_seconds"}  # fields that older weights and checkpoints have, and that mean nothing now
 ROLLS = (*KEY_ROLLS, "pedal")  # and of the three pedals, (T, 3)
 DECODE_SETTING_HELP = "how notes are read off, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
@@ -166,7 +167,6 @@ class DecodeConfig:
     time_shift: float = 0.0  # seconds added to every time of a note
     pedal_release_shift: float = 0.0  # seconds: dampers are on the strings before the pedal is half up
     velocity_smoothing: float = 0.0  # 0..1: how far from a note's own velocity to what all notes together tell
-    chunk_seconds: float = 40.0
 
 
 @dataclass(frozen=True)
@@ -200,11 +200,13 @@ def _build(kind: type, values: dict[str, Any], where: str):
     if not isinstance(values, dict):
         raise AmtError(f"{where}: expected an object with fields, found {values!r}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields))
+    unknown = sorted(set(values) - set(fields) - _RETIRED)
     if unknown:
         raise AmtError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(fields)}")
     built = {}
     for name, value in values.items():
+        if name in _RETIRED:
+            continue
         default = fields[name].default_factory if fields[name].default is dataclasses.MISSING else None
         if dataclasses.is_dataclass(default):
             value = _build(default, value, f"{where}.{name}")

@@ -100,9 +100,13 @@ class CQT(nn.Module):
             hop = self.hop_length >> halved
             kernel = getattr(self, f"kernel_{i}")  # (L, 2 * bins), real then imaginary
             half = kernel.shape[0] // 2
-            right = max(0, (n_frames - 1) * hop + half + 1 - signal.shape[-1])
-            frames = F.pad(signal, (half, right)).unfold(-1, kernel.shape[0], hop)[:, :n_frames]  # (B, T, L)
-            real, imaginary = (frames @ kernel).split(end - start, dim=-1)
+            if torch.onnx.is_in_onnx_export():  # the same sums as a convolution, whose length need not be known
+                padded = F.pad(signal.unsqueeze(1), (half, half + 1))
+                both = F.conv1d(padded, kernel.T.unsqueeze(1), stride=hop)[..., :n_frames].transpose(1, 2)
+            else:
+                right = max(0, (n_frames - 1) * hop + half + 1 - signal.shape[-1])
+                both = F.pad(signal, (half, right)).unfold(-1, kernel.shape[0], hop)[:, :n_frames] @ kernel
+            real, imaginary = both.split(end - start, dim=-1)  # (B, T, bins)
             parts.append(torch.sqrt(real * real + imaginary * imaginary + 1e-14))
         parts.reverse()
         if self.n_silent:
@@ -131,9 +135,9 @@ def _half_band(taps: int) -> np.ndarray:
 def _halve(signal: Tensor, taps: Tensor) -> Tensor:
     """``(B, n)`` -> ``(B, ceil(n / 2))``; output sample ``i`` sits at input sample ``2 i``."""
     half = taps.shape[-1] // 2
+    if signal.is_cuda or torch.onnx.is_in_onnx_export():
+        return F.conv1d(signal.unsqueeze(1), taps, stride=2, padding=half).squeeze(1)
     padded = F.pad(signal, (half, half + 1))
-    if signal.is_cuda:
-        return F.conv1d(padded.unsqueeze(1), taps, stride=2).squeeze(1)[:, : (signal.shape[-1] + 1) // 2]
     # on CPU a strided one-channel convolution is slow; the same sum as shifted slices is not.
     # Half-band: every second tap but the middle one is zero, and the filter is symmetric.
     n_out = (signal.shape[-1] + 1) // 2

@@ -13,7 +13,8 @@ from ..audio.reading import AUDIO_SUFFIXES, audio_duration
 from ..config import DECODE_SETTING_HELP
 from ..results.transcription import transcribe
 from ..system.errors import AmtError
-from ..transcription.transcriber import Transcriber
+from ..system.files import describe_bytes, parse_size
+from ..transcription.transcriber import MEMORY, Transcriber
 
 LONG = 120.0  # seconds of audio from which on a progress bar is shown
 
@@ -29,6 +30,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
+    parser.add_argument(
+        "--memory", default=describe_bytes(MEMORY).replace(" ", ""), metavar="SIZE", help="the process may take on a "
+        "CPU, e.g. 500MB or 4GB (default: %(default)s); more lets more processor cores work side by side"
+    )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
@@ -42,7 +47,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
-    transcriber = Transcriber(args.weights, device=args.device, settings=args.set)
+    transcriber = Transcriber(args.weights, device=args.device, settings=args.set, memory=parse_size(args.memory))
     failed: list[str] = []
     names: set[str] = set()
     files = _expand(args.audio)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..audio.features import make_feature
+from ..audio.windows import key_cut, pedal_cut
 from ..config import Config
 from ..music.notes import N_KEYS, PEDAL_NAMES
 from ..system.errors import AmtError
 
 ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % of their cells are zero
-BLOCK, CONTEXT = 120, 60  # frames: what an LSTM decides at once when transcribing, and hears on either side of it
 SILENT_LOGIT = -12.0  # probability 6e-6
-PIECE = 30_000  # frames: ten minutes of what is read as a whole
 
 
 class Transcriptor(nn.Module):
@@ -38,10 +39,22 @@ class Transcriptor(nn.Module):
         return self.read(features)
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
-        """Features ``(B, C, T, bins)`` -> logits."""
-        logits = self.network(features)
-        logits["pedal"] = self.network.pedal_head(logits.pop("pedal_cue"))
-        return logits
+        """Features ``(B, C, T, bins)`` -> logits. Out of training, in the windows of a transcription."""
+        if self.training:
+            logits = self.network(features)
+            return logits | {"pedal": self.network.pedal_head(logits.pop("pedal_cue"))}
+        config = self.config.feature
+        parts: dict[str, list[Tensor]] = {}
+        for window in key_cut(config).windows(features.shape[2]):
+            for name, value in self.network(features[:, :, window.begin : window.end]).items():
+                parts.setdefault(name, []).append(value[:, window.kept])
+        logits = {name: torch.cat(values, dim=1) for name, values in parts.items()}
+        cue = logits.pop("pedal_cue")
+        pedal = [
+            self.network.pedal_head(cue[:, window.begin : window.end])[:, window.kept]
+            for window in pedal_cut(config).windows(cue.shape[1])
+        ]
+        return logits | {"pedal": torch.cat(pedal, dim=1)}
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
@@ -97,18 +110,32 @@ class HDConv(nn.Module):
             for i, d in enumerate(dilations)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
+    def taps(self) -> list[tuple[Tensor, Tensor | None, int]]:
+        """Weight, bias and dilation of the convolutions whose sum this is.
+
+        All branches share their centre: it is computed once, and of the others only the outer two taps.
+        """
         first, *others = self.branches
-        # all branches share their centre: it is computed once, and of the others only the outer two taps
         centre = sum(branch.weight[..., 1:2] for branch in others)
         weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
         bias = sum(branch.bias for branch in self.branches if branch.bias is not None)
-        y = F.conv2d(x, weight, bias, padding=first.padding, dilation=first.dilation)
-        for branch in others:
-            d = branch.dilation[1]
-            y = y + F.conv2d(x, branch.weight[..., ::2], padding=(0, d), dilation=(1, 2 * d))
-        return y
+        return [
+            (weight, bias, first.dilation[1]),
+            *((branch.weight[..., ::2], None, 2 * branch.dilation[1]) for branch in others),
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
+        return sum_convolutions(x, self.taps())
+
+
+def sum_convolutions(x: Tensor, taps: Iterable[tuple[Tensor, Tensor | None, int]]) -> Tensor:
+    """The sum of convolutions over frequency that keep it, each given by weight, bias and dilation."""
+    parts = (
+        F.conv2d(x, weight, bias, padding=(0, dilation * (weight.shape[-1] - 1) // 2), dilation=(1, dilation))
+        for weight, bias, dilation in taps
+    )
+    return functools.reduce(torch.add, parts)  # one after the other: no two are kept
 
 
 class Intervals(nn.Module):
@@ -131,43 +158,6 @@ class Intervals(nn.Module):
         return x @ F.pad(self.template, (beyond, beyond))[:, self.interval]  # (B, C, T, 88) @ (C, 88, 88)
 
 
-def run_in_blocks(lstm: nn.LSTM, x: Tensor) -> Tensor:
-    """A bidirectional LSTM over time, ``(T, N, C)`` -> ``(T, N, 2 * hidden)``, that can be cut where one likes.
-
-    Training: one pass over the window. Transcribing: blocks of :data:`BLOCK` frames, counted from the first one, each
-    with :data:`CONTEXT` frames on either side (beyond the ends: the outermost frame again). What a frame is told is
-    then the same in a long recording as in a chunk of it that begins on a block, however long the LSTM remembers.
-    """
-    if lstm.training:
-        return lstm(x)[0]
-    length, batch, _ = x.shape
-    begins = BLOCK * torch.arange((length + BLOCK - 1) // BLOCK, device=x.device)
-    frames = begins + torch.arange(-CONTEXT, BLOCK + CONTEXT, device=x.device)[:, None]
-    blocks = x[frames.clamp(0, length - 1)]  # (CONTEXT + BLOCK + CONTEXT, blocks, N, C)
-    out = lstm(blocks.flatten(1, 2))[0].unflatten(1, (-1, batch))[CONTEXT : CONTEXT + BLOCK]
-    return out.transpose(0, 1).flatten(0, 1)[:length]
-
-
-def run_in_pieces(lstm: nn.LSTM, x: Tensor, *, piece: int = PIECE) -> Tensor:
-    """``lstm(x)[0]`` of a bidirectional LSTM, ``(N, T, C)`` -> ``(N, T, 2 * hidden)``, in the memory of a piece.
-
-    Each direction goes over the pieces in its own order and carries its state from one to the next. What is kept in
-    half precision becomes whole piece by piece, and what comes of it is kept so again.
-    """
-    pieces, dtype = x.split(piece, dim=1), lstm.weight_ih_l0.dtype
-    if len(pieces) == 1:
-        return lstm(x.to(dtype))[0]
-    directions = []
-    for direction in (slice(0, lstm.hidden_size), slice(lstm.hidden_size, None)):
-        order = 1 if direction.start == 0 else -1
-        out, state = [], None
-        for part in pieces[::order]:
-            told, state = lstm(part.to(dtype), state)
-            out.append(told[..., direction].to(x.dtype))
-        directions.append(torch.cat(out[::order], dim=1))
-    return torch.cat(directions, dim=-1)
-
-
 class FrequencyGroupedLSTM(nn.Module):
     """One bidirectional LSTM over time for all keys (FG-LSTM): ``(B, C, T, 88)`` -> ``(B, T, 88, 2 * hidden)``."""
 
@@ -178,7 +168,7 @@ class FrequencyGroupedLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, _, time, keys = x.shape
         # time first: from channels-last memory whole keyboards are copied at once
-        out = run_in_blocks(self.lstm, x.permute(2, 0, 3, 1).flatten(1, 2))
+        out = self.lstm(x.permute(2, 0, 3, 1).flatten(1, 2))[0]
         return out.reshape(time, batch, keys, -1).transpose(0, 1).contiguous()
 
 
@@ -203,8 +193,7 @@ class PedalCue(nn.Module):
 class PedalHead(nn.Module):
     """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM, with ``deep`` a second one -> logits ``(B, T, 3)``.
 
-    How long this room and this piano ring is learnt over minutes: unlike the keys', its memory is not cut, and it
-    reads a recording when all of it has been heard.
+    How long this room and this piano ring is learnt over minutes: when transcribing, its windows are ten minutes long.
     """
 
     def __init__(self, c_in: int, hidden: int, *, deep: bool = False):
@@ -214,10 +203,10 @@ class PedalHead(nn.Module):
         self.out = nn.Linear(2 * hidden, len(PEDAL_NAMES))
 
     def forward(self, cue: Tensor) -> Tensor:
-        heard = run_in_pieces(self.lstm, cue)
+        hidden = self.lstm(cue)[0]
         if self.second_lstm is not None:
-            heard = run_in_pieces(self.second_lstm, heard)
-        return torch.cat([self.out(part.to(self.out.weight.dtype)) for part in heard.split(PIECE, dim=1)], dim=1)
+            hidden = self.second_lstm(hidden)[0]
+        return self.out(hidden)
 
 
 class NoPedals(nn.Module):

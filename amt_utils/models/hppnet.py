@@ -5,8 +5,8 @@
 to 88 keys, a 1×3 convolution dilated by an octave of keys, three 5×1 convolutions; after each convolution ReLU, then
 instance norm without parameters; one FG-LSTM of 64 per direction for each of onset, offset, frame and velocity. ``sp``
 gives onsets a trunk of their own; the other heads' trunk works on pairs of frames. They know no key ends and no
-pedals: those logits are constants. Two things differ from the authors' code: the CQT is this package's, and when
-transcribing LSTMs work in blocks (:func:`.run_in_blocks`).
+pedals: those logits are constants. Two things differ from the authors' code: the CQT is this package's, and it
+transcribes in overlapping windows (:mod:`amt_utils.audio.windows`).
 
 ``tiny``, ``base`` and ``sp`` are the same idea with this package's parts (norm before ReLU, no convolution between
 HDConv and pooling, no pairs of frames) and with heads for key ends and pedals, so that they can be trained and

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..config import KEY_ROLLS, Config
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
-from .blocks import ONSET_PRIOR, NoPedals, PedalHead, run_in_blocks, set_prior, silent_logits
+from .blocks import ONSET_PRIOR, NoPedals, PedalHead, set_prior, silent_logits
 
 SIZES = {"tiny": 8, "base": 48, "published": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
 
@@ -58,7 +58,7 @@ class OnsetsFrames(nn.Module):
 
 def _over_time(lstm: nn.LSTM, x: Tensor) -> Tensor:
     """``(B, T, C)`` -> ``(B, T, 2 * hidden)``."""
-    return run_in_blocks(lstm, x.transpose(0, 1)).transpose(0, 1)
+    return lstm(x.transpose(0, 1))[0].transpose(0, 1)
 
 
 class ConvStack(nn.Module):

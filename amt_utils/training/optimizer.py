@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -152,11 +153,30 @@ def learn_alone(
     return least
 
 
-def choose_precision(name: str) -> str:
-    """The configuration's word for it -> Lightning Fabric's; ``auto`` takes what this machine is quick at."""
-    if name != "auto":
-        return {"32": "32-true"}.get(name, name)
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    # CPUs without AVX-512 bf16 emulate it, slower than fp32
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+def choose_precision(name: str, accelerator: str = "auto") -> str:
+    """The configuration's word for it -> Lightning Fabric's; ``auto`` takes what this machine is quick at.
+
+    A CPU without 16-bit LSTMs trains in float32, with a warning where something else was asked for.
+    """
+    name = {"32": "32-true"}.get(name, name)
+    on_gpu = torch.cuda.is_available() and accelerator != "cpu"
+    if on_gpu:
+        best = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        return best if name == "auto" else name
+    if name == "auto":  # CPUs without AVX-512 bf16 emulate it, slower than fp32
+        return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() and cpu_has_lstm(torch.bfloat16) else "32-true"
+    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(name)
+    if dtype and not cpu_has_lstm(dtype):
+        warnings.warn(f"this processor has no {name} LSTMs; training in float32 instead", stacklevel=2)
+        return "32-true"
+    return name
+
+
+def cpu_has_lstm(dtype: torch.dtype) -> bool:
+    """Whether this processor runs LSTMs in ``dtype`` under autocast: oneDNN does with AVX-512 alone."""
+    try:
+        with torch.autocast("cpu", dtype=dtype), torch.no_grad():
+            nn.LSTM(4, 4)(torch.zeros(2, 1, 4))
+    except RuntimeError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..audio.features import HCQT, LogMel, bin_frequencies
 from ..config import Config, FeatureConfig
@@ -85,31 +86,41 @@ def training_rate(config: Config, *, batch: int = 8, seconds: float = 10.0, step
 def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 10.0) -> int:
     """Bytes that a GPU keeps for the backward pass of one bf16 step, plus weights, gradients and Adam's moments.
 
-    Counted on any machine from what autograd saves for a short window; it grows linearly with the window. The
-    workspace that a CPU's LSTM keeps is twice a GPU's, so that LSTMs are counted by what their backward pass needs:
-    four gates, the cell, its tanh and the output, per unit and frame.
+    Counted on any machine, from what autograd saves of a short window in bf16; it grows linearly with the window. Not
+    every CPU has 16-bit LSTMs, and their workspace is twice a GPU's: LSTMs run in float32 and are counted by what
+    their backward pass needs, four gates, the cell, its tanh and the output, per unit and frame, in bf16.
     """
     kept: dict[int, int] = {}
     recurrent: list[int] = []
 
+    class Counted(nn.Module):
+        """An LSTM of which nothing but its own formula is counted."""
+
+        def __init__(self, lstm: nn.LSTM):
+            super().__init__()
+            self.lstm = lstm
+
+        def forward(self, x: torch.Tensor, *state: object) -> tuple:
+            with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+                with torch.autocast("cpu", enabled=False):
+                    output, last = self.lstm(x.float(), *state)
+            recurrent.append(2 * (x.numel() + 7 * output.numel()))
+            return output.to(torch.bfloat16), last
+
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.dtype != torch.uint8:  # that is the workspace
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    def count_recurrent(module, _inputs, output) -> None:
-        if isinstance(module, torch.nn.LSTM):
-            recurrent.append(7 * output[0].numel() * 2)
-
     share = 0.2  # of the window
-    hook = torch.nn.modules.module.register_module_forward_hook(count_recurrent)
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-            model = _training_step(config, 1, seconds * share, "cpu")
-    finally:
-        hook.remove()
+    model = build_model(config)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.LSTM):
+                setattr(parent, name, Counted(child))
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        _forward_backward(model, 1, seconds * share)
     return int((sum(kept.values()) + sum(recurrent)) / share * batch + 4 * weights)
 
 

@@ -93,7 +93,7 @@ class Trainer:
             devices=devices,
             num_nodes=num_nodes,
             strategy="ddp" if several else "auto",
-            precision=choose_precision(config.train.precision),
+            precision=choose_precision(config.train.precision, accelerator),
         )
         self.step = 0
         self.best = -1.0

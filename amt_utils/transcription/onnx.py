@@ -1,137 +1,94 @@
-"""The network as ONNX, for machines without a GPU: the same numbers as PyTorch, on some processors in 60 % of its time.
+"""Networks as ONNX files, for machines without a GPU: audio in, logits out, in half of PyTorch's time and without it.
 
-The file lies beside the weights it was made from (``tiny.safetensors`` -> ``tiny.onnx``) and holds their hash; a
-:class:`.Transcriber` on a CPU takes it when the hash is right, onnxruntime is installed and a short
-trial shows that it is the quicker one here. The features stay in PyTorch: they are a hundredth of the work.
+Beside the weights ``NAME.safetensors`` lie ``NAME.onnx``, with the features in the graph, and ``NAME.pedals.onnx``.
+Each holds the hash of the weights it was made from; the weights' card holds the hashes of both files. One that does
+not match is left alone, and PyTorch does the work.
+
+The graph takes audio ``(1, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` samples, and gives ``frames`` frames:
+the first and the last ``margin`` frames only serve the features' long filters. Its metadata tell ``margin``.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import time
 import warnings
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from ..checkpoints.weights import load_weights
-from ..system.errors import AmtError
-from ..system.files import hash_file, written_whole
+from ..checkpoints.checkpoint import read_card
+from ..system.files import hash_file
 
-Network = Callable[[Tensor], dict[str, Tensor]]
-_HASH = "weights_sha256"
+if TYPE_CHECKING:
+    import onnxruntime
 
-
-class ExportedNetwork:
-    """An ``.onnx`` file as a callable: features ``(1, C, T, bins)`` -> the logits of the network it was made from."""
-
-    def __init__(self, path: str | os.PathLike):
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.enable_mem_pattern = False  # a plan kept for every length of chunk costs memory and saves no time
-        self.run_options = onnxruntime.RunOptions()  # between chunks memory is given back: others need it too
-        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-        self.names = [output.name for output in self.session.get_outputs()]
-        self.weights_hash = self.session.get_modelmeta().custom_metadata_map.get(_HASH)
-
-    def __call__(self, features: Tensor) -> dict[str, Tensor]:
-        outputs = self.session.run(None, {"features": features.contiguous().numpy()}, self.run_options)
-        return {name: torch.from_numpy(values) for name, values in zip(self.names, outputs, strict=True)}
+HASHES = "onnx_sha256"  # in the card: file name -> its hash
+WEIGHTS_HASH, MARGIN, WINDOW_BYTES = "weights_sha256", "margin", "window_bytes"  # in the graph's metadata
 
 
-def find_exported(weights: Path) -> ExportedNetwork | None:
-    """The network beside a weights file; ``None`` without onnxruntime, without the file, or of other weights."""
-    path = weights.with_suffix(".onnx")
+def onnx_paths(weights: str | os.PathLike) -> tuple[Path, Path]:
+    """Where the network and its pedals' part lie beside a weights file."""
+    weights = Path(weights)
+    return weights.with_suffix(".onnx"), weights.with_suffix(".pedals.onnx")
+
+
+def open_session(path: str | os.PathLike) -> onnxruntime.InferenceSession:
+    """An ONNX file, ready to run in the thread that calls it. Any exception of onnxruntime, or ImportError."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # windows go side by side instead
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+
+
+def find_session(path: Path, weights: Path) -> onnxruntime.InferenceSession | None:
+    """The ONNX file ``path`` of the ``weights``; ``None`` without onnxruntime or the file, or where a hash is wrong."""
     if not path.is_file():
         return None
     try:
-        network = ExportedNetwork(path)
-    except Exception as error:  # no onnxruntime, or one that cannot read the file: PyTorch can always do the work
-        if not isinstance(error, ImportError):
-            warnings.warn(f"{path}: cannot be used ({error}); PyTorch does its work", stacklevel=2)
-        return None
-    return network if network.weights_hash == hash_file(weights) else None
-
-
-def choose_quicker(networks: Sequence[Network], features: Tensor) -> Network:
-    """The one of ``networks`` that does ``features`` in the least time, here and now (second of two runs)."""
-
-    def seconds(network: Network) -> float:
-        with torch.inference_mode():
-            network(features)  # what is made on first use is not what a recording takes
-            begin = time.perf_counter()
-            network(features)
-        return time.perf_counter() - begin
-
-    return min(networks, key=seconds)
-
-
-def export_network(weights: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
-    """Writes the network of a weights file as ONNX, by default beside it.
-
-    Raises:
-        AmtError: the weights are unreadable, or the package ``onnx`` is missing.
-    """
-    try:
-        import onnx
+        hashes = read_card(weights).get(HASHES, {})
+        if hash_file(path) != hashes.get(path.name):
+            raise ValueError("its bytes are not those that the weights' card tells; export it again")
+        session = open_session(path)
     except ImportError:
-        raise AmtError("exporting needs the package onnx: pip install onnx") from None
-    model, config, _ = load_weights(weights)
-    example = model.feature(torch.zeros(1, 4 * config.feature.sample_rate))
-    names = sorted(model.network(example))
-    out = Path(out or Path(weights).with_suffix(".onnx"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(out) as partial:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the newer exporter needs a package more and writes the same graph
-            torch.onnx.export(
-                _Tuple(model.network, names).eval(),
-                (example,),
-                str(partial),
-                input_names=["features"],
-                output_names=names,
-                dynamic_axes={"features": {2: "frames"}, **{name: {1: "frames"} for name in names}},
-                dynamo=False,
-            )
-        graph = onnx.load(str(partial))
-        _keep_in_half(graph.graph)
-        graph.metadata_props.add(key=_HASH, value=hash_file(weights))
-        onnx.save(graph, str(partial))
-    return out
+        return None
+    except Exception as error:  # onnxruntime has many; PyTorch can always do the work
+        warnings.warn(f"{path}: cannot be used ({error}); PyTorch does its work", stacklevel=2)
+        return None
+    return session if metadata(session).get(WEIGHTS_HASH) == hash_file(weights) else None
 
 
-def _keep_in_half(graph) -> None:
-    """Stores large float32 constants that are as exact in float16, as shipped weights are, so; casts give them back."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for constant in list(graph.initializer):
-        if constant.data_type != TensorProto.FLOAT or len(constant.raw_data) < 4096:
-            continue
-        exact = numpy_helper.to_array(constant)
-        values = exact.astype("float16")
-        if (values != exact).any():  # a norm was folded into it
-            continue
-        graph.initializer.remove(constant)
-        graph.initializer.append(numpy_helper.from_array(values, f"{constant.name}_half"))
-        casts.append(helper.make_node("Cast", [f"{constant.name}_half"], [constant.name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+def metadata(session: onnxruntime.InferenceSession) -> dict[str, Any]:
+    """What the exporter wrote into the graph."""
+    return {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
 
 
-class _Tuple(nn.Module):
-    """ONNX outputs have an order."""
+class OnnxNetwork:
+    """A network and its pedals' part in ONNX Runtime: one window at a time, in as many threads as there are calls."""
 
-    def __init__(self, network: nn.Module, names: list[str]):
-        super().__init__()
-        self.network, self.names = network, names
+    batch = 1
+    parallel = True
 
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        logits = self.network(features)
-        return tuple(logits[name] for name in self.names)
+    def __init__(self, session: onnxruntime.InferenceSession, pedals: onnxruntime.InferenceSession):
+        self.session, self.pedal_session = session, pedals
+        self.names = [output.name for output in session.get_outputs()]
+        told = metadata(session)
+        self.margin, self.window_bytes = told[MARGIN], told[WINDOW_BYTES]
+
+    def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
+        """Samples ``(1, n)`` -> logits ``(1, frames, ...)``."""
+        return dict(zip(self.names, self.session.run(None, {"audio": audio}), strict=True))
+
+    def pedals(self, cue: np.ndarray) -> np.ndarray:
+        """``(1, T, C)`` -> logits ``(1, T, 3)``."""
+        return self.pedal_session.run(None, {"cue": cue})[0]
+
+
+def find_onnx(weights: Path) -> OnnxNetwork | None:
+    """The network beside a weights file, if both of its files are there and of these weights."""
+    network, pedals = (find_session(path, weights) for path in onnx_paths(weights))
+    return OnnxNetwork(network, pedals) if network and pedals else None

@@ -6,15 +6,19 @@ transcribing network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ..checkpoints.weights import VELOCITY_WEIGHTS, fill_model, read_weights
-from ..models.velocities import DynamicsNet
 from ..music.notes import LOWEST_PITCH
+from .onnx import find_session
+
+if TYPE_CHECKING:
+    from ..models.velocities import DynamicsNet
 
 STRUCK_TOGETHER = 0.03  # seconds between notes that may be one chord, read from its lowest key up
 SPREAD = 20.0  # velocities: the unit the network counts in
@@ -35,19 +39,34 @@ def even_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, 
         return velocity
     order = reading_order(onset, pitch)
     notes, key = describe_notes(onset[order], pitch[order], velocity[order])
-    with torch.inference_mode():
-        _, told = load_dynamics()(
-            torch.from_numpy(notes)[None], torch.from_numpy(key)[None], torch.ones(1, len(notes))
-        )
+    estimate = _velocity_network()(notes[None], key[None])[0]
     even = np.empty(len(onset))
-    even[order] = velocity.mean() + SPREAD * (told[0] - told.mean()).numpy()  # how loud it is on the whole was heard
+    even[order] = velocity.mean() + SPREAD * (estimate - estimate.mean())  # the mean level is the recording's own
     change = np.clip(even - velocity, -MOST_MISHEARD, MOST_MISHEARD)
     return np.clip(np.rint(velocity + amount * change), 1, 127).astype(velocity.dtype)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
+def _velocity_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The shipped network, by ONNX where it can be had: notes ``(1, n, DESCRIPTION)``, keys ``(1, n)`` -> ``(1, n)``."""
+    session = find_session(VELOCITY_WEIGHTS.with_suffix(".onnx"), VELOCITY_WEIGHTS)
+    if session:
+        return lambda notes, key: session.run(None, {"notes": notes, "key": key})[0]
+    import torch
+
+    network = load_dynamics()
+
+    def run(notes: np.ndarray, key: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(notes), torch.from_numpy(key), torch.ones(key.shape))[1].numpy()
+
+    return run
+
+
 def load_dynamics(path: Path = VELOCITY_WEIGHTS) -> DynamicsNet:
-    """The shipped network, or another file of :mod:`.learn_dynamics`. Raises :class:`AmtError`."""
+    """The shipped network, or another file of ``learn-dynamics``, in PyTorch. Raises :class:`AmtError`."""
+    from ..models.velocities import DynamicsNet
+
     weights, card = read_weights(path)
     return fill_model(DynamicsNet(**card["config"]), weights, path)
 

@@ -3,6 +3,7 @@
 ``AMT_KILLS`` says how many times; ten unless it is set.
 """
 
+import contextlib
 import csv
 import errno
 import json
@@ -150,6 +151,9 @@ def test_fp16_lowers_its_scale_instead_of_failing(data, tmp_path):
         def __init__(self):
             super().__init__("bf16-mixed", device="cpu")
             self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126)
+
+        def forward_context(self):
+            return contextlib.nullcontext()  # the scaler is what is tested; not every CPU has 16-bit LSTMs
 
     config = make_config(data).replace(data={"validation": ()}, train={"steps_per_epoch": 4, "epochs": 1})
     trainer = Trainer(config, tmp_path / "run", devices=1, accelerator="cpu", progress=False)

@@ -1,0 +1,43 @@
+"""A network in PyTorch, as the :class:`.Transcriber` runs it: on a GPU, or where no ONNX file lies beside the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..system.memory import keep_memory
+
+GPU_BATCH = 16  # windows of 12 s at once
+
+
+def feature_margin(model: nn.Module) -> int:
+    """Frames beyond a window whose samples its features need."""
+    return -(-model.feature.context_samples // model.config.feature.hop_length)
+
+
+class TorchNetwork:
+    """A :class:`.Transcriptor` on a device: windows ``(B, n)`` -> logits ``(B, frames, ...)``, as numpy arrays."""
+
+    parallel = False  # PyTorch divides each operator among threads; a GPU takes one batch after the other
+    window_bytes = 0
+
+    def __init__(self, model: nn.Module, device: torch.device):
+        self.model, self.device = model.to(device).eval(), device
+        self.model.network.to(memory_format=torch.channels_last)  # a quarter faster on CPU
+        self.margin = feature_margin(model)
+        self.batch = GPU_BATCH if device.type == "cuda" else 1
+        if device.type == "cpu":
+            keep_memory()
+
+    def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
+        """Samples ``(B, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` -> logits."""
+        with torch.inference_mode():
+            features = self.model.feature(torch.from_numpy(audio).to(self.device))
+            logits = self.model.network(features[:, :, self.margin : -self.margin])
+            return {name: value.float().cpu().numpy() for name, value in logits.items()}
+
+    def pedals(self, cue: np.ndarray) -> np.ndarray:
+        """``(1, T, C)`` -> logits ``(1, T, 3)``."""
+        with torch.inference_mode():
+            return self.model.network.pedal_head(torch.from_numpy(cue).to(self.device)).float().cpu().numpy()
