@@ -14,8 +14,8 @@ from .results.transcription import (
     load_example as load_example,
     offer_downloads as offer_downloads,
     transcribe as transcribe,
-    transcribe_folder as transcribe_folder,
 )
+from .results.batch import transcribe_batch as transcribe_batch, transcribe_folder as transcribe_folder
 from .transcription.transcriber import Transcriber as Transcriber
 from .widget import AudioInput as AudioInput, PianoRoll as PianoRoll
 from .figures.seeing import plot_hcqt as plot_hcqt

@@ -23,8 +23,10 @@ from .sources import check_is_file, check_samples, open_source
 
 SAMPLE_RATE = 16000
 AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au"),  # libsndfile's
-    *(".m4a", ".aac", ".opus", ".wma", ".mp4", ".webm", ".mkv", ".mov"),  # ffmpeg's, mostly
+    *(".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"),  # libsndfile's
+    *(".oga", ".opus", ".caf", ".w64", ".rf64", ".wave", ".bwf"),
+    *(".m4a", ".m4b", ".aac", ".wma", ".mp4", ".m4v", ".webm", ".mkv", ".mka", ".mov", ".avi"),  # ffmpeg's, mostly
+    *(".3gp", ".3g2", ".amr", ".ac3", ".mp2", ".ape", ".wv", ".tta"),
 )
 _WRITABLE = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _MARGIN_SECONDS = 0.05  # read on either side of an excerpt, many times the resampling filter's length

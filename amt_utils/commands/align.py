@@ -32,12 +32,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The ``align`` command; 1 where a pair could not be aligned reliably (its MIDI is then not written)."""
-
     folder = Path(args.path)
     if args.midi:
         pairs, out = [Recording(folder.stem, folder, Path(args.midi))], {folder.stem: args.out}
     else:
-        pairs = take_inventory(folder).recordings
+        pairs = list(take_inventory(folder).recordings)
         if not pairs:
             raise AmtError(f"{folder}: no audio with a .mid of the same name; or give a recording and its MIDI")
         out = {pair.name: Path(args.out) / f"{pair.name}.mid" if args.out else None for pair in pairs}

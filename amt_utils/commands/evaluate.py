@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {path}: {reason}")
     for path in inventory.audio_only:
         print(f"left out: {path}: no {path.stem}.mid beside it")
-    recordings = inventory.recordings[: args.limit]
+    recordings = list(inventory.recordings[: args.limit])
     if not recordings:
         raise AmtError(f"{args.pairs}: no pair of audio and MIDI; they must have the same name, as a.flac and a.mid")
     if args.references:
@@ -94,10 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _systems(args) -> list:
-    if args.midi_folder:
-        systems = [MidiFolder(args.midi_folder)]
-    else:
-        systems = [Transcriber(args.weights, settings=args.set)]
+    first = MidiFolder(args.midi_folder) if args.midi_folder else Transcriber(args.weights, settings=args.set)
+    systems: list = [first]
     if args.baseline == "nmf":
         systems.append(NmfTranscriber())
     return systems

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from pathlib import Path
 
-from tqdm.auto import tqdm
-
-from ..audio.reading import AUDIO_SUFFIXES, audio_duration
 from ..config import DECODE_SETTING_HELP
-from ..results.transcription import transcribe
-from ..system.errors import AmtError
+from ..results.batch import Result, transcribe_batch
+from ..results.transcription import TEMPO_MAPS
 from ..system.files import describe_bytes, parse_size
 from ..transcription.transcriber import MEMORY, Transcriber
-
-LONG = 120.0  # seconds of audio from which on a progress bar is shown
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``transcribe`` to the command line."""
     parser.description = (
-        "Transcribes piano recordings (wav, flac, ogg, mp3, what ffmpeg reads; a folder means all in it) "
-        "and writes DIR/<name>.mid with notes, velocities and pedals. Goes on after a file that cannot be read, names "
-        "it at the end and exits with 1."
+        "Transcribes piano recordings (wav, flac, ogg, mp3, what ffmpeg reads; a folder means all in it and below it, "
+        "a pattern like 'takes/**/*.wav' all that fit) and writes DIR/<name>.mid with notes, velocities and pedals. "
+        "Recordings from several folders keep their folders below DIR; other recordings' results are never "
+        "overwritten. Goes on after a file that cannot be read, names it at the end and exits with 1."
     )
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, or folders of them")
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, folders of them, or patterns")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
@@ -35,6 +29,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         "CPU, e.g. 500MB or 4GB (default: %(default)s); more lets more processor cores work side by side"
     )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out what the same network already made of the same recording with the same settings",
+    )
+    parser.add_argument(
+        "--tempo-map",
+        choices=TEMPO_MAPS,
+        default=TEMPO_MAPS[0],
+        help="of the MIDI: the player's tempo, so that bars line up (default), or one tempo throughout",
+    )
     parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
     score = parser.add_argument_group("sheet music", "what is not given is estimated")
@@ -48,43 +53,25 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
     transcriber = Transcriber(args.weights, device=args.device, settings=args.set, memory=parse_size(args.memory))
-    failed: list[str] = []
-    names: set[str] = set()
-    files = _expand(args.audio)
-    for path in files:
-        name = path.stem if path.stem not in names else path.name  # a.wav and a.flac: a.mid and a.flac.mid
-        names.add(name)
-        try:
-            print(_transcribe_one(path, name, transcriber, args), flush=True)
-        except AmtError as error:
-            failed.append(str(path))
-            print(f"error: {error}", file=sys.stderr)
+    kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
+    options = {name: getattr(args, name) for name in ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing")}
+    results = transcribe_batch(args.audio, args.out, kinds=kinds, transcriber=transcriber, on_result=_say, **options)
+    failed = [result for result in results if result.error]
     if failed:
-        print(f"{len(failed)} of {len(files)} failed: {', '.join(failed)}", file=sys.stderr)
+        names = ", ".join(str(result.path) for result in failed)
+        print(f"{len(failed)} of {len(results)} failed: {names}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _expand(names: list[str]) -> list[Path]:
-    files = []
-    for path in map(Path, names):
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES) if path.is_dir() else [path]
-        if not inside:
-            raise AmtError(f"{path}: holds no audio files")
-        files += inside
-    return files
-
-
-def _transcribe_one(path: Path, name: str, transcriber: Transcriber, args) -> str:
-    begun, length = time.perf_counter(), audio_duration(path)
-    options = {k: getattr(args, k) for k in ("tempo", "metre", "key", "pickup")}
-    options["keep_activations"] = args.roll
-    with tqdm(total=round(length), unit="s", desc=path.name, leave=False, disable=length < LONG or None) as bar:
-        heard = transcribe(path, transcriber=transcriber, on_progress=bar.update, **options)
-    seconds = time.perf_counter() - begun
-    kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
-    written = heard.save(args.out, kinds, name=name)[0]
-    notes, pedals = heard.performance.notes, heard.performance.pedals
-    return (
-        f"{path}: {len(notes)} notes, {len(pedals)} pedal presses, {seconds:.1f} s for {length:.1f} s of audio "
-        f"({seconds / max(length, 1e-9):.3f} x real time) -> {written}"
-    )
+def _say(result: Result) -> None:
+    if result.error:
+        print(f"error: {result.error}", file=sys.stderr, flush=True)
+    elif result.skipped:
+        print(f"{result.path}: done before -> {result.files[0]}", flush=True)
+    else:
+        speed = result.seconds / max(result.audio_seconds, 1e-9)
+        print(
+            f"{result.path}: {result.n_notes} notes, {result.n_pedals} pedal presses, {result.seconds:.1f} s for "
+            f"{result.audio_seconds:.1f} s of audio ({speed:.3f} x real time) -> {result.files[0]}",
+            flush=True,
+        )

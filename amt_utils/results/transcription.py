@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..audio.reading import AUDIO_SUFFIXES, audio_duration
+from ..audio.reading import audio_duration
 from ..config import FeatureConfig
-from ..music.midi import read_midi
+from ..music.midi import TempoMap, read_midi, write_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.paths import example_files
+from .inputs import safe_stem
 
 if TYPE_CHECKING:
     from ..transcription.candidates import Candidates
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
 KINDS = ("midi", "musicxml", "pdf", "html")
+SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "svg": ".svg", "pdf": ".pdf", "html": ".html"}
+TEMPO_MAPS = ("performance", "constant")
 _MIME = {".mid": "audio/midi", ".musicxml": "application/vnd.recordare.musicxml+xml", ".pdf": "application/pdf",
          ".html": "text/html", ".csv": "text/csv"}  # fmt: skip
 
@@ -58,10 +61,31 @@ class Transcription:
 
         return make_score(self.performance, **{"title": self.title, **self.score_options})
 
-    @property
-    def tempo_map(self):
-        """The score's tempo and metre; ``None`` for what is too long to be one piece of music."""
-        return self.score.tempo_map if self._seconds <= LONGEST_SCORE else None
+    def tempo_map(self, kind: str = "performance") -> TempoMap | None:
+        """What ties the MIDI's ticks to beats; ``None`` for what is too long to be one piece of music.
+
+        Args:
+            kind: ``"performance"`` follows the player, so that the bars of a DAW are the bars of the score;
+                ``"constant"`` is the score's one tempo throughout, for playing along with a steady click.
+
+        Raises:
+            AmtError: another kind.
+        """
+        if kind not in TEMPO_MAPS:
+            raise AmtError(f"{kind!r}: unknown tempo map; known: {', '.join(TEMPO_MAPS)}")
+        if self._seconds > LONGEST_SCORE:
+            return None
+        whole: TempoMap = self.score.tempo_map
+        if kind == "performance":
+            return whole
+        quarters = self.score.metre.quarters_per_beat
+        microseconds = round(60e6 / (self.score.tempo * quarters))
+        return TempoMap(
+            960,
+            ((0, microseconds),),
+            tuple((0, above, below) for _, above, below in whole.time_signatures[-1:]),
+            tuple((0, key) for _, key in whole.key_signatures[-1:]),
+        )
 
     @property
     def _seconds(self) -> float:
@@ -69,8 +93,9 @@ class Transcription:
 
     @property
     def title(self) -> str:
-        """The file's name as a reader would write it."""
-        return self.recording.stem.replace("_", " ").strip().capitalize()
+        """The file's name as a reader would write it, without what cannot be printed."""
+        readable = "".join(c if c.isprintable() else " " for c in safe_stem(self.recording).replace("_", " "))
+        return " ".join(readable.split()).capitalize()
 
     @property
     def summary(self) -> str:
@@ -83,35 +108,48 @@ class Transcription:
         """The piano roll (:class:`amt_utils.widget.PianoRoll`), the sheet music under it."""
         from ..widget import PianoRoll
 
-        defaults = {"title": self.title, "activations": self.activations, "frame_seconds": self.frame_seconds}
-        defaults["candidates"] = self.candidates
-        score = self.score if score and len(self.performance.notes) else None
-        return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
+        defaults: dict[str, Any] = {
+            "title": self.title,
+            "activations": self.activations,
+            "frame_seconds": self.frame_seconds,
+            "candidates": self.candidates,
+            "score": self.score if score and len(self.performance.notes) else None,
+        }
+        return PianoRoll(self.performance, self.recording, **{**defaults, **options})
 
-    def save(self, folder: str | os.PathLike, kinds: Iterable[str] = KINDS, *, name: str | None = None) -> list[Path]:
+    def save(
+        self,
+        folder: str | os.PathLike,
+        kinds: Iterable[str] = KINDS,
+        *,
+        name: str | None = None,
+        tempo_map: str = "performance",
+    ) -> list[Path]:
         """Writes the ``kinds`` asked for into ``folder`` as ``name`` (the recording's) and returns their paths.
 
-        The MIDI carries the score's tempo and metre, so that the bars of a DAW are the bars of the score.
+        Args:
+            folder: made if there is none.
+            kinds: of :data:`SUFFIXES`.
+            name: without suffix.
+            tempo_map: of the MIDI, as :meth:`tempo_map` has it.
 
         Raises:
             AmtError: an unknown kind, or a file that cannot be written.
         """
-        from ..music.midi import write_midi
-
-        target = Path(folder) / (name or self.recording.stem)
-        writers = {
-            "midi": lambda: write_midi(f"{target}.mid", self.performance, tempo=self.tempo_map),
-            "musicxml": lambda: self.score.save_musicxml(f"{target}.musicxml"),
-            "svg": lambda: self.score.save_svg(f"{target}.svg")[0],
-            "pdf": lambda: self.score.save_pdf(f"{target}.pdf"),
-            "html": lambda: self.roll().to_html(f"{target}.html"),
+        target = os.path.join(folder, name or safe_stem(self.recording))
+        writers: dict[str, Callable[[str], Any]] = {
+            "midi": lambda path: write_midi(path, self.performance, tempo=self.tempo_map(tempo_map)),
+            "musicxml": lambda path: self.score.save_musicxml(path),
+            "svg": lambda path: self.score.save_svg(path)[0],
+            "pdf": lambda path: self.score.save_pdf(path),
+            "html": lambda path: self.roll().to_html(path),
         }
         kinds = list(kinds)
         for kind in kinds:
             if kind not in writers:
                 raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(writers)}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return [Path(writers[kind]()) for kind in kinds]
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return [Path(writers[kind](target + SUFFIXES[kind])) for kind in kinds]
 
 
 def transcribe(
@@ -156,36 +194,6 @@ def load_example() -> Transcription:
     """The embedded recording with the notes that were played on it, as if transcribed without an error."""
     recording, midi = example_files()
     return Transcription(recording, read_midi(midi), None, FeatureConfig().frame_seconds)
-
-
-def transcribe_folder(
-    recordings: str | os.PathLike, out: str | os.PathLike, *, kinds: Iterable[str] = ("midi",), transcriber=None
-) -> list[dict]:
-    """Every recording of a folder -> files in ``out`` and one row each: file, notes, pedals, error.
-
-    A file that cannot be read gets its error in its row; the others go on.
-
-    Raises:
-        AmtError: the folder holds no recordings.
-    """
-    from ..transcription.transcriber import Transcriber
-
-    folder = Path(recordings)
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not found:
-        raise AmtError(f"{folder}: no recordings in it ({', '.join(AUDIO_SUFFIXES)})")
-    transcriber = transcriber or Transcriber()
-    rows = []
-    for path in tqdm(found, unit="recording", desc="transcribe"):
-        row = {"file": path.name, "notes": 0, "pedals": 0, "error": ""}
-        try:
-            heard = transcribe(path, transcriber=transcriber, keep_activations="html" in kinds)
-            heard.save(out, kinds)
-            row |= {"notes": len(heard.performance.notes), "pedals": len(heard.performance.pedals)}
-        except AmtError as error:
-            row["error"] = str(error)
-        rows.append(row)
-    return rows
 
 
 def offer_downloads(files: Iterable[str | os.PathLike]):

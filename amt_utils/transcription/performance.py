@@ -32,8 +32,8 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
     pitch = found["key"] + LOWEST_PITCH
     velocity = even_velocities(onset[order], pitch[order], found["velocity"][order], decode.velocity_smoothing)
     notes = make_notes(onset[order], key_end[order], pitch[order], velocity)
-    if not len(notes):
-        return Performance(notes, pedals)
+    if not len(notes):  # pedals of what never sounded are noise
+        return Performance(notes)
     sounding = end[order]
     by_key = extend_to_sounding(notes, pedals)["offset"]
     held_to_the_end = notes.copy()

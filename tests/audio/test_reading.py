@@ -228,10 +228,10 @@ def test_other_formats_go_through_ffmpeg(tmp_path, monkeypatch):
     assert np.abs(load_audio(path, start=1.5, duration=1) - whole[24000:40000]).max() < 1e-6
     assert audio_duration(path) == 3
     assert len(next(stream_audio(path, block_seconds=1))) == 16000  # stops early without complaint
-    with pytest.raises(AmtError, match=r"broken\.m4a: ffmpeg cannot read it as audio \(Invalid data"):
+    with pytest.raises(AmtError, match=r"broken\.m4a: ffmpeg cannot read it as audio \(ffmpeg says: Invalid data"):
         load_audio(path.rename(tmp_path / "broken.m4a"))
     half = (tmp_path / "broken.m4a").rename(tmp_path / "half.m4a")
-    with pytest.raises(AmtError, match=r"half\.m4a: ffmpeg gave up after 1\.50 s \(Truncated packet\)"):
+    with pytest.raises(AmtError, match=r"half\.m4a: ffmpeg gave up after 1\.50 s \(ffmpeg says: Truncated packet\)"):
         load_audio(half)
 
 

@@ -1,35 +1,21 @@
-"""The files of a transcription: what is written, what is offered, and that one bad file does not stop a folder."""
+"""The files of a transcription: what is written, under which names, and what is offered."""
 
 from __future__ import annotations
 
 import base64
 import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from helpers_transcription import PerfectEar
 
-from amt_utils.audio.reading import load_audio, save_audio
-from amt_utils.config import Config
+from amt_utils.audio.reading import save_audio
 from amt_utils.data.maestro.miniature import perform
 from amt_utils.data.synth import render, simple_tone_piano
-from amt_utils.music.midi import read_midi
+from amt_utils.music.midi import read_midi, read_midi_and_tempo
 from amt_utils.results import transcription as outputs
 from amt_utils.system.errors import AmtError
-
-
-class PerfectEar:
-    """Stands in for the network: hears exactly what was rendered."""
-
-    config = Config()
-    played = None
-
-    def activations(self, path, on_progress=None):
-        load_audio(path)
-        return {"onset": np.zeros((700, 88)), "pedal": np.zeros((700, 3))}
-
-    def transcribe(self, path, on_progress=None):
-        load_audio(path)
-        return self.played
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +55,31 @@ def test_links_carry_the_files(tmp_path):
     assert 'download="a&amp;b.mid"' in text
 
 
-def test_a_folder_goes_on_after_a_bad_file(recording, tmp_path):
-    (tmp_path / "broken.wav").write_bytes(b"this is no sound")
-    rows = outputs.transcribe_folder(tmp_path, tmp_path / "out", transcriber=PerfectEar())
-    assert [row["file"] for row in rows] == ["broken.wav", "my_waltz.flac"]
-    assert "broken.wav" in rows[0]["error"] and rows[1]["error"] == "" and rows[1]["notes"] > 10
-    assert (tmp_path / "out" / "my_waltz.mid").is_file()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(AmtError, match="no recordings"):
-        outputs.transcribe_folder(tmp_path / "empty", tmp_path, transcriber=PerfectEar())
+@pytest.mark.parametrize("name", ["a\x01b\ufffe.wav", "caf\udce9.wav", "..wav", "&<>.wav"])
+def test_titles_are_what_can_be_printed(played, tmp_path, name):
+    made = outputs.Transcription(tmp_path / name, played, None, 0.02)
+    assert made.title.isprintable()
+    files = made.save(tmp_path / "out", ["midi", "musicxml"])
+    assert all(path.parent == tmp_path / "out" for path in files)
+    ET.parse(files[1])  # is XML
+    assert not list(tmp_path.glob("*.mid"))
+
+
+def test_a_title_given_by_hand_cannot_break_the_xml(played, tmp_path):
+    made = outputs.Transcription(tmp_path / "a.wav", played, None, 0.02, {"title": "x\x00\x0b\ud800\uffff"})
+    ET.parse(made.save(tmp_path, ["musicxml"])[0])
+
+
+def test_the_tempo_map_is_the_players_or_constant(played, tmp_path):
+    made = outputs.Transcription(tmp_path / "a.wav", played, None, 0.02, {"metre": "3/4"})
+    maps = {}
+    for kind in outputs.TEMPO_MAPS:
+        (path,) = made.save(tmp_path / kind, ["midi"], tempo_map=kind)
+        performance, maps[kind] = read_midi_and_tempo(path)
+        assert np.abs(performance.notes["onset"] - played.notes["onset"]).max() < 2e-3
+        assert maps[kind].ticks_per_beat == 960 and maps[kind].time_signatures[-1][1:] == (3, 4)
+    assert len(maps["performance"].tempos) > 10
+    ((tick, microseconds),) = maps["constant"].tempos
+    assert tick == 0 and microseconds == pytest.approx(60e6 / made.score.tempo, rel=1e-3)
+    with pytest.raises(AmtError, match="unknown tempo map"):
+        made.tempo_map("rubato")

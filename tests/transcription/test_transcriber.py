@@ -114,7 +114,7 @@ def test_goes_on_after_bad_files_and_names_them(bad_files, tmp_path, capsys):
     assert main(["transcribe", *names, str(good), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
     assert (tmp_path / "out" / "good.mid").is_file()
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".json"] == ["good.mid"]
     assert "x real time" in printed.out
     for name in names:
         assert name in printed.err
@@ -143,9 +143,10 @@ def test_a_lower_threshold_finds_more_notes(shipped, music):
 
 
 def test_silence_gives_an_empty_file_not_an_error(tmp_path):
-    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(10 * RATE), RATE)
     assert main(["transcribe", str(tmp_path / "silence.wav"), "--out", str(tmp_path)]) == 0
-    assert len(read_midi(tmp_path / "silence.mid").notes) == 0
+    performance = read_midi(tmp_path / "silence.mid")
+    assert len(performance.notes) == len(performance.pedals) == 0
 
 
 def test_very_short_audio(shipped):

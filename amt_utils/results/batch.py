@@ -1,0 +1,272 @@
+"""Many recordings -> the files of each: one bar for all, nothing done twice, nothing lost for a bad file.
+
+Beside the results of ``take.wav`` lies ``take.transcription.json``: the recording, its SHA-256, that of the network's
+weights, the settings and the files written. It is written last. By it a later run knows what is done
+(``skip_existing``) and whose a file is: results of another recording, and files that no transcription wrote, are never
+overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import soundfile
+from tqdm.auto import tqdm
+
+from .. import __version__
+from ..audio.ffmpeg import probe_seconds
+from ..audio.reading import audio_duration
+from ..audio.sources import check_is_file
+from ..system.errors import AmtError
+from ..system.files import hash_file, written_whole
+from .inputs import Input, find_inputs
+from .transcription import SUFFIXES, transcribe
+
+if TYPE_CHECKING:
+    from ..transcription.transcriber import Transcriber
+
+RECORD = ".transcription.json"
+LONG = 120.0  # seconds of audio from which on a progress bar is shown
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one recording.
+
+    Attributes:
+        path: the recording.
+        files: what was written, or was there already.
+        n_notes, n_pedals: what was found.
+        audio_seconds, seconds: how long it is, and how long the work took.
+        skipped: it was done before.
+        error: why there are no files; ``""`` where there are.
+    """
+
+    path: Path
+    files: tuple[Path, ...] = ()
+    n_notes: int = 0
+    n_pedals: int = 0
+    audio_seconds: float = 0.0
+    seconds: float = 0.0
+    skipped: bool = False
+    error: str = ""
+
+
+def transcribe_batch(
+    arguments: Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    kinds: Iterable[str] = ("midi",),
+    transcriber: Transcriber | None = None,
+    skip_existing: bool = False,
+    tempo_map: str = "performance",
+    on_result: Callable[[Result], None] | None = None,
+    **score_options: Any,
+) -> list[Result]:
+    """Files, folders and patterns -> files below ``out``, and one :class:`Result` each, the unreadable ones too.
+
+    Args:
+        arguments: as :func:`.find_inputs` takes them.
+        out: a folder; made if there is none.
+        kinds: what to write of each, as :meth:`.Transcription.save`.
+        transcriber: the shipped network by default.
+        skip_existing: leave out what the same network made of the same recording with the same settings.
+        tempo_map: as :meth:`.Transcription.save`.
+        on_result: called after each recording.
+        score_options: as :func:`.transcribe`.
+
+    Raises:
+        AmtError: ``out`` cannot be written to, or a kind is unknown; before any work.
+    """
+    from ..transcription.transcriber import Transcriber
+
+    kinds, folder = tuple(kinds), Path(out)
+    for kind in kinds:
+        if kind not in SUFFIXES:
+            raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(SUFFIXES)}")
+    _check_folder(folder)
+    inputs = find_inputs(arguments)
+    for path in inputs.skipped:
+        _log.warning("%s: left out, a kind of sound file that is not known here; name it to have it tried", path)
+    results = [Result(path, error=error) for path, error in inputs.failed]
+    for result in results:
+        if on_result:
+            on_result(result)
+    if not inputs.found:
+        return results
+    transcriber = transcriber or Transcriber()
+    made_by = {
+        "weights_sha256": _hash_network(transcriber),
+        "settings": {"decode": transcriber.config.to_dict()["decode"], "tempo_map": tempo_map, **score_options},
+        "version": __version__,
+    }
+    batch = _Batch(folder, kinds, transcriber, made_by, skip_existing, tempo_map, score_options)
+    expected = {one.path: _guess_seconds(one.path) for one in inputs.found}
+    total = sum(expected.values())
+    bar = tqdm(total=total, unit="s", unit_scale=True, desc="transcribe", disable=total < LONG or None, leave=False)
+    with bar:
+        for one in inputs.found:
+            begun, before = time.perf_counter(), bar.n
+            result = batch.transcribe(one, bar.update)
+            # the bar's whole length is corrected by what the file turned out to be
+            bar.total = (bar.total or 0) + (bar.n - before) - expected[one.path]
+            bar.refresh()
+            results.append(replace(result, seconds=time.perf_counter() - begun))
+            if on_result:
+                with bar.external_write_mode():
+                    on_result(results[-1])
+    return results
+
+
+def transcribe_folder(
+    recordings: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    kinds: Iterable[str] = ("midi",),
+    transcriber: Transcriber | None = None,
+    skip_existing: bool = False,
+) -> list[dict[str, Any]]:
+    """Every recording of a folder and those below it -> files in ``out`` and one row each: file, notes, pedals, error.
+
+    A file that cannot be read gets its error in its row; the others go on.
+
+    Raises:
+        AmtError: the folder holds no recordings, or ``out`` cannot be written to.
+    """
+    results = transcribe_batch([recordings], out, kinds=kinds, transcriber=transcriber, skip_existing=skip_existing)
+    folder = Path(os.path.abspath(recordings))
+    if [r.path for r in results] == [Path(recordings)]:
+        raise AmtError(results[0].error)
+    return [
+        {"file": str(r.path.relative_to(folder)), "notes": r.n_notes, "pedals": r.n_pedals, "error": r.error}
+        for r in sorted(results, key=lambda r: r.path)
+    ]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What holds for all recordings of a batch."""
+
+    folder: Path
+    kinds: tuple[str, ...]
+    transcriber: Transcriber
+    made_by: dict[str, Any]
+    skip_existing: bool
+    tempo_map: str
+    score_options: dict[str, Any]
+
+    def transcribe(self, one: Input, on_progress: Callable[[float], Any]) -> Result:
+        """One recording, whose failure is part of the result."""
+        try:
+            return self._transcribe(one, on_progress)
+        except AmtError as error:
+            return Result(one.path, error=str(error))
+        except OSError as error:
+            return Result(one.path, error=f"{one.path}: {error.strerror or error}")
+        except Exception as error:  # one recording must not end the work on a thousand others
+            _log.debug("%s", one.path, exc_info=True)
+            return Result(one.path, error=f"{one.path}: failed ({type(error).__name__}: {error}); please report it")
+
+    def _transcribe(self, one: Input, on_progress: Callable[[float], Any]) -> Result:
+        check_is_file(one.path)
+        about = {"source": os.fspath(one.path), "source_sha256": hash_file(one.path), **self.made_by}
+        target = self._free_target(one, about)
+        record = _read_record(target)
+        if self.skip_existing and record and self._is_done(record, about, target):
+            files = tuple(target.with_name(file) for file in record["files"])
+            return Result(one.path, files, record["notes"], record["pedals"], record["seconds"], skipped=True)
+        seconds = audio_duration(one.path)
+        found = transcribe(
+            one.path,
+            transcriber=self.transcriber,
+            on_progress=on_progress,
+            keep_activations="html" in self.kinds,
+            **self.score_options,
+        )
+        files = tuple(found.save(target.parent, self.kinds, name=target.name, tempo_map=self.tempo_map))
+        made = {"kinds": self.kinds, "files": [f.name for f in files]}
+        n_notes, n_pedals = len(found.performance.notes), len(found.performance.pedals)
+        record = {"format": 1, **about, **made, "notes": n_notes, "pedals": n_pedals, "seconds": seconds}
+        with written_whole(_record_path(target)) as partial:
+            partial.write_text(json.dumps(record, indent=1), encoding="ascii")
+        return Result(one.path, files, n_notes, n_pedals, seconds)
+
+    def _free_target(self, one: Input, about: dict[str, Any]) -> Path:
+        """Where its results go, with a number where the place is another recording's or taken by other files."""
+        number, target = 1, self.folder / one.name
+        while True:
+            record = _read_record(target)
+            if record is None and not self._is_taken(target):
+                return target
+            if record and (record["source"] == about["source"] or record["source_sha256"] == about["source_sha256"]):
+                return target
+            number += 1
+            target = (self.folder / one.name).with_name(f"{one.name.name} ({number})")
+
+    def _is_taken(self, target: Path) -> bool:
+        return any(target.with_name(target.name + SUFFIXES[kind]).exists() for kind in self.kinds)
+
+    def _is_done(self, record: dict[str, Any], about: dict[str, Any], target: Path) -> bool:
+        same = all(json.dumps(record.get(key)) == json.dumps(value) for key, value in about.items() if key != "source")
+        there = all(target.with_name(file).is_file() for file in record["files"])
+        return same and there and set(self.kinds) <= set(record["kinds"])
+
+
+def _record_path(target: Path) -> Path:
+    return target.with_name(target.name + RECORD)
+
+
+def _read_record(target: Path) -> dict[str, Any] | None:
+    """What is known of the results of this name; ``None`` where nothing is, or nothing that can be read."""
+    known = {"source": str, "source_sha256": str, "files": list, "kinds": list, "notes": int, "pedals": int}
+    try:
+        record: dict[str, Any] = json.loads(_record_path(target).read_text(encoding="ascii"))
+        whole = all(isinstance(record[key], kind) for key, kind in known.items())
+        return {**record, "seconds": float(record["seconds"])} if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _hash_network(transcriber: Transcriber) -> str:
+    known = transcriber.card.get("sha256")
+    if known:  # of the weights file
+        return str(known)
+    sha = hashlib.sha256()
+    for name, tensor in transcriber.network.model.state_dict().items():
+        sha.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _check_folder(folder: Path) -> None:
+    """Makes the folder; raises :class:`AmtError` where nothing can be written into it."""
+    probe = folder / f".{os.getpid()}.probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"amt")
+    except (OSError, ValueError) as error:
+        reason = "it is a file" if os.path.isfile(folder) else getattr(error, "strerror", None) or error
+        raise AmtError(f"{folder}: cannot be written to ({reason}); choose another folder with --out") from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            probe.unlink()
+
+
+def _guess_seconds(path: Path) -> float:
+    """How long a recording is, by its header or its size: for the bar alone."""
+    with contextlib.suppress(soundfile.SoundFileError, OSError, UnicodeError, RuntimeError):
+        seconds = soundfile.info(os.fsencode(path) if os.name == "posix" else path).duration
+        if seconds < 1e6:
+            return seconds
+    with contextlib.suppress(OSError):
+        return probe_seconds(path) or path.stat().st_size / 16_000
+    return 0.0

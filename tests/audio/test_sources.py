@@ -1,0 +1,327 @@
+"""Files that say something wrong of themselves: read whole, or refused by name, never half and never in silence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from helpers_fuzz import damages
+
+from amt_utils.audio import sources
+from amt_utils.audio.reading import audio_duration, load_audio
+from amt_utils.audio.sources import find_lone_channel
+from amt_utils.system.errors import AmtError
+from amt_utils.system.paths import example_files
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+WALTZ = example_files()[0]
+SECONDS = 12.0  # of it
+EXCERPT = ("-t", SECONDS, "-i", WALTZ)
+
+
+def ffmpeg(*arguments, out=None) -> bytes:
+    command = ["ffmpeg", "-y", "-v", "error", "-nostdin", *map(str, arguments), *([str(out)] if out else [])]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="module")
+def waltz() -> np.ndarray:
+    return load_audio(WALTZ, duration=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The waltz in formats that only ffmpeg writes, in one folder."""
+    folder = tmp_path_factory.mktemp("made")
+    for name in ("a.mp3", "a.ogg", "a.opus", "a.m4a", "a.mkv", "a.wma", "a.wav", "a.caf", "a.w64", "a.oga", "a.aiff"):
+        options = ["-movflags", "+faststart"] if name == "a.m4a" else []
+        ffmpeg(*EXCERPT, *options, out=folder / name)
+    ffmpeg(*EXCERPT, "-vn", out=folder / "a.mka")
+    return folder
+
+
+def shift(y: np.ndarray, waltz: np.ndarray) -> tuple[float, float]:
+    """Seconds by which ``y`` comes later than the waltz, and how alike they are then (1 is the same)."""
+    size = 1 << (len(y) + len(waltz)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(waltz, size)), size)
+    best = int(np.argmax(product))
+    alike = product[best] / max(1e-9, np.linalg.norm(y) * np.linalg.norm(waltz))
+    return (best - size if best > size // 2 else best) / 16_000, float(alike)
+
+
+def assert_whole(path: Path, waltz: np.ndarray, *, late: float = 0.0, slack: float = 0.05) -> None:
+    y = load_audio(path)
+    assert len(y) / 16_000 == pytest.approx(SECONDS, abs=slack)
+    assert audio_duration(path) == pytest.approx(len(y) / 16_000, abs=1e-3)
+    by, alike = shift(y, waltz)
+    assert by == pytest.approx(late, abs=2e-3) and alike > 0.99
+    part = load_audio(path, start=9.0, duration=2.0)  # behind every seam
+    assert np.abs(part - y[144_000:176_000]).max() < 1e-6
+
+
+def halves(folder: Path, suffix: str, *options: str) -> tuple[bytes, bytes]:
+    for name, begin, length in (("first", 0, 6), ("second", 6, 6)):
+        ffmpeg("-ss", begin, "-t", length, "-i", WALTZ, *options, out=folder / f"{name}{suffix}")
+    return tuple((folder / f"{name}{suffix}").read_bytes() for name in ("first", "second"))
+
+
+# ---- every row of what came out wrong
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("junk", [b"\0" * 5000, b"HTTP/1.0 200 OK\r\nicy-name: radio\r\n\r\n" * 99, b"\xff\xfb" * 999])
+def test_bytes_before_the_first_mp3_frame(made, waltz, tmp_path, junk):
+    (tmp_path / "junk.mp3").write_bytes(junk + (made / "a.mp3").read_bytes())
+    assert_whole(tmp_path / "junk.mp3", waltz)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus"])
+def test_files_one_after_another(waltz, tmp_path, suffix):
+    first, second = halves(tmp_path, suffix)
+    (tmp_path / f"joined{suffix}").write_bytes(first + second)
+    assert_whole(tmp_path / f"joined{suffix}", waltz)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("frames", [0, 5, 200])
+def test_an_mp3_whose_tag_tells_too_few_frames(made, waltz, tmp_path, frames):
+    content = bytearray((made / "a.mp3").read_bytes())
+    at = max(content.find(b"Xing", 0, 4000), content.find(b"Info", 0, 4000))
+    content[at + 8 : at + 12] = frames.to_bytes(4, "big")
+    (tmp_path / "tag.mp3").write_bytes(content)
+    assert_whole(tmp_path / "tag.mp3", waltz)
+
+
+@needs_ffmpeg
+def test_mp3_inside_a_wav(waltz, tmp_path):
+    ffmpeg(*EXCERPT, "-c:a", "libmp3lame", "-b:a", "64k", "-ar", 44100, out=tmp_path / "mp3in.wav")
+    assert_whole(tmp_path / "mp3in.wav", waltz, late=1105 / 44_100)  # nothing tells of the encoder's delay here
+
+
+@needs_ffmpeg
+def test_flac_of_a_length_not_known_beforehand(waltz, tmp_path):
+    (tmp_path / "pipe.flac").write_bytes(ffmpeg(*EXCERPT, "-f", "flac", "pipe:1"))
+    assert_whole(tmp_path / "pipe.flac", waltz)
+    half = (tmp_path / "pipe.flac").read_bytes()[:100_000]
+    (tmp_path / "half.flac").write_bytes(half)
+    with pytest.raises(AmtError, match="cut short"):
+        load_audio(tmp_path / "half.flac")
+
+
+@pytest.fixture
+def wav(waltz, tmp_path) -> Path:
+    soundfile.write(tmp_path / "a.wav", waltz, 16_000, "PCM_16")
+    return tmp_path / "a.wav"
+
+
+def set_data_size(path: Path, size: int, *, riff: bool) -> None:
+    content = bytearray(path.read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    if riff:
+        content[4:8] = min(size + 36, 0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("riff", [True, False])
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 64_000])
+def test_a_recorder_that_crashed_before_it_wrote_the_length(wav, waltz, size, riff):
+    set_data_size(wav, size, riff=riff)
+    assert_whole(wav, waltz)
+
+
+def test_a_wav_without_samples_is_not_filled_with_what_follows(wav):
+    content = wav.read_bytes()[:44]
+    content = content[:40] + bytes(4) + b"LIST" + (6000).to_bytes(4, "little") + b"INFO" + bytes(5996)
+    wav.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    with pytest.raises(AmtError, match="no audio in it"):
+        load_audio(wav)
+
+
+def test_chunks_after_the_samples_are_no_samples(wav, waltz):
+    size = wav.stat().st_size
+    with wav.open("ab") as file:
+        file.write(b"LIST" + (9000).to_bytes(4, "little") + b"INFO" + bytes(8996))
+    assert size + 9008 == wav.stat().st_size
+    assert_whole(wav, waltz)
+
+
+@pytest.mark.parametrize("more", [16, 44, 500])
+def test_a_header_that_lies_by_little(wav, waltz, more):
+    set_data_size(wav, 2 * len(waltz) + more, riff=True)
+    assert_whole(wav, waltz)
+
+
+def test_a_header_that_lies_by_much_is_a_file_cut_short(wav, waltz):
+    set_data_size(wav, 4 * len(waltz), riff=True)
+    with pytest.raises(AmtError, match=r"cut short after 12\.00 of 24\.00 s"):
+        load_audio(wav)
+
+
+def test_a_header_that_contradicts_itself(wav):
+    content = bytearray(wav.read_bytes())
+    content[24:28] = (44_100).to_bytes(4, "little")  # the rate; bytes per second stay
+    wav.write_bytes(content)
+    with pytest.raises(AmtError, match="contradicts itself"):
+        load_audio(wav)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.mka", "a.wma", "a.w64", "a.aiff"])
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_a_container_knows_a_length_that_was_not_reached(made, tmp_path, name, share):
+    content = (made / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(share * len(content))])
+    with pytest.raises(AmtError, match=rf"{name}: .*cut short after [\d.]+ of"):
+        load_audio(tmp_path / name)
+
+
+@needs_ffmpeg
+def test_other_containers_are_read_whole(made, waltz):
+    for name in ("a.m4a", "a.mkv", "a.mka", "a.caf", "a.w64", "a.oga", "a.opus", "a.ogg", "a.aiff", "a.mp3"):
+        assert_whole(made / name, waltz)
+
+
+@needs_ffmpeg
+def test_sound_shorter_than_its_film_is_whole(tmp_path, waltz):
+    film = ["-f", "lavfi", "-i", "color=size=16x16:rate=5:duration=20", *EXCERPT]
+    for name in ("film.mp4", "film.mkv"):
+        ffmpeg(*film, out=tmp_path / name)
+        assert_whole(tmp_path / name, waltz)
+
+
+@needs_ffmpeg
+def test_an_ogg_without_its_end_is_said_to_have_none(made, tmp_path, caplog):
+    (tmp_path / "half.ogg").write_bytes((made / "a.ogg").read_bytes()[:40_000])
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert 2 < len(load_audio(tmp_path / "half.ogg")) / 16_000 < 11
+    assert "half.ogg: has no end mark" in caplog.text
+
+
+@needs_ffmpeg
+def test_what_libsndfile_calls_malformed_and_ffmpeg_reads_is_said(made, tmp_path, caplog):
+    (tmp_path / "half.caf").write_bytes((made / "a.caf").read_bytes()[:300_000])
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        load_audio(tmp_path / "half.caf")
+    assert "half.caf: read to its end" in caplog.text and "malformed" in caplog.text
+
+
+@needs_ffmpeg
+def test_what_ffmpeg_complains_of_is_said(made, tmp_path, caplog):
+    content = bytearray((made / "a.mka").read_bytes())
+    for at in range(40_000, 44_000):
+        content[at] ^= 0x5A
+    (tmp_path / "scratched.mka").write_bytes(content)
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        try:
+            load_audio(tmp_path / "scratched.mka")
+            assert "scratched.mka: read to its end" in caplog.text and "ffmpeg says" in caplog.text
+        except AmtError as error:
+            assert "scratched.mka" in str(error)
+
+
+# ---- channels that cancel each other
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_where_the_mean_loses_the_sound_one_channel_is_taken(waltz, tmp_path, suffix):
+    path = tmp_path / f"inverted{suffix}"
+    soundfile.write(path, np.stack([0.2 * waltz, -waltz], axis=1), 16_000)
+    assert find_lone_channel(path) is None  # 0.4 of the louder is left
+    soundfile.write(path, np.stack([0.9 * waltz, -waltz], axis=1), 16_000)
+    y = load_audio(path)
+    assert y.std() == pytest.approx(waltz.std(), rel=0.02)
+    assert np.abs(load_audio(path, start=10, duration=3) - y[160_000:208_000]).max() < 1e-6
+
+
+@needs_ffmpeg
+def test_inverted_channels_through_ffmpeg(waltz, tmp_path):
+    ffmpeg(*EXCERPT, "-af", "pan=stereo|c0=c0|c1=-1*c0", "-b:a", "192k", out=tmp_path / "inverted.m4a")
+    y = load_audio(tmp_path / "inverted.m4a")
+    assert y.std() == pytest.approx(waltz.std(), rel=0.02)
+
+
+def test_usual_stereo_is_averaged(waltz, tmp_path):
+    other = np.roll(waltz, 40)
+    for pair in ([waltz, other], [waltz, 0 * waltz], [0 * waltz, 0 * waltz]):
+        soundfile.write(tmp_path / "a.wav", np.stack(pair, axis=1), 16_000)
+        assert find_lone_channel(tmp_path / "a.wav") is None
+        assert np.abs(load_audio(tmp_path / "a.wav") - np.mean(pair, axis=0)).max() < 1e-4
+
+
+# ---- names
+
+
+def test_a_name_that_is_no_utf_8(waltz, tmp_path):
+    soundfile.write(tmp_path / "a.wav", waltz[:16_000], 16_000)
+    try:
+        path = (tmp_path / "a.wav").rename(tmp_path / b"caf\xe9.wav".decode(errors="surrogateescape"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert len(load_audio(path)) == 16_000 and audio_duration(path) == 1
+
+
+# ---- 300 damaged files
+
+
+def fuzz_audio(folder: Path, clean: dict[str, Path], n: int, seed: int = 0) -> Counter:
+    """``n`` damaged files of those in ``clean`` -> how many came out how.
+
+    Wrong is what is read in silence a quarter of a second too long or too short, or 50 ms off. Damage to samples that
+    no checksum guards (PCM, MP3 frames) changes the sound and no more, which nobody can know.
+    """
+    contents = {name: path.read_bytes() for name, path in clean.items()}
+    wholes = {name: load_audio(path) for name, path in clean.items()}
+    outcomes: Counter = Counter()
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("amt_utils").addHandler(handler)
+    for name, way, content in damages(contents, n, seed):
+        path = folder / f"fuzzed{clean[name].suffix}"
+        path.write_bytes(content)
+        said.clear()
+        sources.warn_once.cache_clear()
+        try:
+            y = load_audio(path)
+        except AmtError as error:
+            assert "fuzzed" in str(error)
+            outcomes["refused"] += 1
+            continue
+        by, alike = shift(y, wholes[name])
+        in_time = abs(len(y) - len(wholes[name])) < 4000 and (abs(by) < 0.05 or alike < 0.1)
+        if in_time:
+            outcome = "read right" if alike > 0.9 else "read, some of it sounds otherwise"
+        else:
+            outcome = "read with a warning" if said else f"wrong: {name} {way}"
+            if not said:
+                print(name, way, f"{len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike")
+                (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
+        outcomes[outcome] += 1
+    logging.getLogger("amt_utils").removeHandler(handler)
+    return outcomes
+
+
+@needs_ffmpeg
+def test_damaged_files_are_refused_or_read_right_or_warned_of(tmp_path):
+    """As many as ``AMT_FUZZ`` says."""
+    clean = {}
+    for suffix in ("wav", "flac", "ogg", "mp3", "opus", "m4a", "mkv", "wma", "aiff"):
+        clean[suffix] = tmp_path / f"clean.{suffix}"
+        ffmpeg("-t", 5, "-i", WALTZ, out=clean[suffix])
+    n = int(os.environ.get("AMT_FUZZ", "63"))
+    outcomes = fuzz_audio(tmp_path, clean, n)
+    print(outcomes)
+    assert sum(outcomes.values()) == n
+    assert not [outcome for outcome in outcomes if outcome.startswith("wrong")], outcomes
+    assert outcomes["refused"] > n / 10 and outcomes["read right"] > n / 20
