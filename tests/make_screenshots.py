@@ -54,12 +54,12 @@ def main() -> None:
         pictures = (  # name, page, theme, height, seconds, JavaScript before the picture
             ("piano-roll", "roll", "dark", 580, 5.3, ""),
             ("piano-roll-light", "roll", "light", 580, 5.3, ""),
-            ("comparison", "comparison", "dark", 580, 5.3, "amtPiano.stepError(1)"),
-            ("roll-and-score", "score", "light", 860, 5.3, "amtPiano.setBackground(null)"),
+            ("comparison", "comparison", "dark", 580, 5.3, "amtPiano.chooser.stepError(1)"),
+            ("roll-and-score", "score", "light", 860, 5.3, "amtPiano.state.set({ background: null })"),
         )
         for name, source, theme, height, seconds, script in pictures:
             page = open_page(browser, Path(folder) / f"{source}.html", width=1100, height=height, theme=theme)
-            page.evaluate("seconds => { amtPiano.setView(seconds - 3.2, 9); amtPiano.seek(seconds); }", seconds)
+            page.evaluate("seconds => { amtPiano.camera.show(seconds - 3.2, 9); amtPiano.transport.seek(seconds); }", seconds)
             if script:
                 page.evaluate(script)
             page.wait_for_timeout(1200)

@@ -25,7 +25,7 @@ class AudioInput(anywidget.AnyWidget):
         summary: what the widget says about it.
     """
 
-    _esm = page.script(("words", "panel", "input")) + "\nexport default { render: renderInput };\n"
+    _esm = page.script(("words", "elements", "input")) + "\nexport default { render: renderInput };\n"
     _css = page.style("input.css")
 
     path = traitlets.Unicode("")

@@ -9,8 +9,9 @@ from importlib.resources import files
 
 # in the order in which they build on each other
 _SCRIPTS = (
-    *("words", "data", "piano", "player", "notes", "moving", "draw"),
-    *("panel", "score", "chooser", "view", "gestures", "roll"),
+    *("words", "elements", "store", "data", "piano", "player", "transport", "chooser"),
+    *("theme", "grid", "keyboard", "lanes", "background", "bars", "fates", "overlay", "strip", "painter"),
+    *("inspector", "legend", "score", "toolbar", "keys", "pointer", "roll"),
 )
 
 

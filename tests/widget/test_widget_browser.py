@@ -76,7 +76,7 @@ def colours(page_) -> int:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_file_opens_and_draws(opened, theme):
     shown = opened("both", theme=theme)
-    shown.wait_for_function("amtPiano.painter.backgrounds.get('spectrum')?.length")
+    shown.wait_for_function("amtPiano.painter.background.pictures.get('spectrum')?.length")
     shown.wait_for_timeout(200)
     assert shown.get_attribute(".amt-roll", "data-theme") == theme
     assert colours(shown) > 50
@@ -103,7 +103,7 @@ def test_playhead_advances_with_the_audio_clock(opened):
 @pytest.mark.parametrize("sound", ["recording", "midi", "both"])
 def test_each_sound_is_audible_on_its_side(opened, sound):
     shown = opened("alone")
-    shown.evaluate("sound => amtPiano.setSound(sound)", sound)
+    shown.evaluate("sound => amtPiano.transport.setSound(sound)", sound)
     shown.evaluate(
         """() => { const p = amtPiano.player; p.start(); const split = p.context.createChannelSplitter(2);
         p.master.connect(split); window.ears = [0, 1].map(c => { const a = p.context.createAnalyser(); a.fftSize = 2048;
@@ -140,7 +140,7 @@ def test_seeking_by_keys_and_pointer(opened):
     shown.keyboard.press("Home")
     assert position(shown) == 0
     box = shown.locator(".amt-overlay").bounding_box()
-    x = shown.evaluate("amtPiano.painter.x(8.3, amtPiano.view)")
+    x = shown.evaluate("amtPiano.camera.x(8.3)")
     shown.mouse.click(box["x"] + x, box["y"] + 12)  # on the ruler
     assert position(shown) == pytest.approx(8.3, abs=0.05)
     strip = shown.locator(".amt-overview").bounding_box()
@@ -150,7 +150,7 @@ def test_seeking_by_keys_and_pointer(opened):
 
 def test_loop_comes_back(opened):
     shown = opened("alone")
-    shown.evaluate("amtPiano.setLoop([2, 2.6]); amtPiano.seek(2)")
+    shown.evaluate("amtPiano.transport.setLoop([2, 2.6]); amtPiano.transport.seek(2)")
     shown.click(".amt-play")
     seen = []
     until = time.monotonic() + 2.5
@@ -176,9 +176,8 @@ def test_clicked_note_tells_its_numbers_and_is_reported(opened):
     shown = opened("both")
     box = shown.locator(".amt-overlay").bounding_box()
     x, y = shown.evaluate(
-        """() => { const { painter, view, data } = amtPiano, i = 3;
-        return [painter.x(data.notes.onset[i] + 0.1, view),
-          painter.y(data.notes.pitch[i], view) + painter.row(view) / 2]; }"""
+        """() => { const { camera, data } = amtPiano, i = 3;
+        return [camera.x(data.notes.onset[i] + 0.1), camera.y(data.notes.pitch[i]) + camera.row / 2]; }"""
     )
     shown.mouse.move(box["x"] + x, box["y"] + y)
     assert shown.locator(".amt-overlay").bounding_box() == box  # the note's numbers do not push the roll away
@@ -262,10 +261,10 @@ def test_ten_thousand_notes_scroll_at_sixty_frames(browser, tmp_path, rng):
     shown = open_page(browser, path)
     script, moved = shown.evaluate(
         """async () => { const a = amtPiano, frame = () => new Promise(requestAnimationFrame), times = [];
-        a.setView(60, 60); a.seek(90); await a.player.play(); await frame(); await frame();
-        const start = a.view.start;
+        a.camera.show(60, 60); a.transport.seek(90); await a.player.play(); await frame(); await frame();
+        const start = a.camera.start;
         for (let k = 0; k < 90; k++) { await frame(); times.push(a.drawMilliseconds); }
-        return [times, a.view.start - start]; }"""
+        return [times, a.camera.start - start]; }"""
     )
     print(f"script per frame: median {np.median(script):.2f} ms, 95 % under {np.percentile(script, 95):.2f} ms")
     assert moved > 0.5 and np.median(script) < 8  # half of a frame; the other half is the browser's

@@ -1,112 +1,95 @@
-// Finding, choosing and describing notes.
+// Finding and choosing notes.
 
-class Chooser extends Panel {
+class Chooser {
+  constructor({ camera, state, data, player, tell }) { Object.assign(this, { camera, state, data, player, tell }); }
+
   /** The note under a point, [Notes, index], or null. */
   noteAt(x, y) {
-    const { view, painter } = this;
-    if (x < KEYBOARD || y < RULER || y > painter.lanesTop) return null;
-    const t = painter.time(x, view), pitch = painter.pitch(y, view), slack = 3 * view.span / painter.rollWidth;
+    const { camera, state, data } = this;
+    if (x < KEYBOARD || y < RULER || y > camera.lanesTop) return null;
+    const t = camera.time(x), pitch = camera.pitch(y), slack = 3 * camera.span / camera.rollWidth;
     const search = (notes, accept) => {
       let best = null;
       for (const i of notes.between(t - slack, t + slack)) {
         if (notes.pitch[i] !== pitch || !accept(notes.status[i])) continue;
         const inside = t >= notes.onset[i] - slack && t <= notes.end[i] + slack;
-        if (inside || (view.mode !== "comparison" && best === null)) best = inside ? i : best ?? i;
+        if (inside || (state.mode !== "comparison" && best === null)) best = inside ? i : best ?? i;
       }
       return best === null ? null : [notes, best];
     };
-    if (view.mode === "reference") return search(this.data.reference, () => true);
-    if (view.mode === "velocity") return search(this.data.notes, () => true);
-    const shown = this.painter.shownStatus;
-    return search(this.data.notes, (s) => shown[s]) || search(this.data.reference, (s) => s === UNMATCHED && shown.missed);
+    if (state.mode === "reference") return search(data.reference, () => true);
+    if (state.mode !== "comparison") return search(data.notes, () => true);
+    return search(data.notes, (s) => state.shownFates[s]) || search(data.reference, (s) => s === UNMATCHED && state.shownFates.missed);
   }
 
-  setHover(found) {
-    const same = (this.state.hover || []).join() === (found || []).join();
-    this.overlay.style.cursor = found ? "pointer" : this.cursor || "default";
-    if (same && (this.state.hover === null) === (found === null)) return;
-    this.state.hover = found;
-    if (found) this.describe(...found);
-    else this.describeSelection();
-    this.redrawSoon();
+  hover(found) {
+    const before = this.state.hover;
+    if (found && before ? found[0] === before[0] && found[1] === before[1] : found === before) return;
+    this.state.set({ hover: found });
   }
 
-  choose(selection, selectedReference) {
-    this.state.selection = selection;
-    this.state.selectedReference = selectedReference;
+  choose(selection, selectedReference = []) {
+    this.state.set({ selection, selectedReference });
     this.tell({ selection, selected_reference: selectedReference });
-    this.describeSelection();
-    this.redraw();
   }
 
   chooseOne(notes, i, hear = true) {
-    if (notes === this.data.notes) this.choose([i], []);
+    if (notes === this.data.notes) this.choose([i]);
     else this.choose([], [i]);
-    this.reveal(notes.onset[i]);
-    if (notes.pitch[i] > this.view.high) this.movePitch(notes.pitch[i] - this.view.high + 1);
-    if (notes.pitch[i] < this.view.low) this.movePitch(notes.pitch[i] - this.view.low - 1);
+    this.camera.reveal(notes.onset[i]);
+    this.camera.revealKey(notes.pitch[i]);
     if (hear && !this.player.playing) this.player.audition(notes, i);
   }
 
-  describeSelection() {
-    if (this.lasting) return;
-    const { selection, selectedReference } = this.state;
-    if (selection.length + selectedReference.length > 1) this.say(this.words.selected(selection.length + selectedReference.length));
-    else if (selection.length) this.describe(this.data.notes, selection[0]);
-    else if (selectedReference.length) this.describe(this.data.reference, selectedReference[0]);
-    else this.say(this.words.none);
+  /** Chooses what lies in a box of pixels. */
+  chooseBox([x0, y0, x1, y1]) {
+    const { camera, state } = this, { notes, reference } = this.data;
+    const [t0, t1, high, low] = [camera.time(x0), camera.time(x1), camera.pitch(y0), camera.pitch(y1)];
+    const inside = (all, accept) => all.between(t0, t1)
+      .filter((i) => all.end[i] > t0 && all.pitch[i] >= low && all.pitch[i] <= high && accept(all.status[i]));
+    if (state.mode === "reference") this.choose([], inside(reference, () => true));
+    else if (state.mode !== "comparison") this.choose(inside(notes, () => true));
+    else this.choose(inside(notes, (s) => state.shownFates[s]), state.shownFates.missed ? inside(reference, (s) => s === UNMATCHED) : []);
   }
 
-  describe(notes, i) {
-    const w = this.words, estimate = notes === this.data.notes;
-    const parts = [make("b", { class: "amt-name" }, pitchName(w, notes.pitch[i]))];
-    const add = (label, value) => parts.push(make("span", {}, `${label} `, make("b", {}, value)));
-    if (this.data.reference) {
-      const kind = [null, ["hit", w.hit], ["wrong", w.wrongEnd], estimate ? ["extra", w.extra] : ["missed", w.missed]][notes.status[i]];
-      if (kind) parts.push(make("span", { class: "amt-fate" }, make("i", { class: `amt-swatch amt-${kind[0]}` }), kind[1]));
-    }
-    add(w.begins, `${notes.onset[i].toFixed(3)} s`);
-    add(w.lasts, `${(notes.end[i] - notes.onset[i]).toFixed(3)} s`);
-    if (notes.sounding[i] > notes.end[i] + 0.005) add(w.rings, `${notes.sounding[i].toFixed(2)} s`);
-    add(w.vel, String(notes.velocity[i]));
-    const j = notes.partner[i];
-    if (estimate && j >= 0) {
-      const { reference } = this.data, signed = (x) => (x < 0 ? "−" : "+") + Math.abs(x);
-      const ms = (x) => signed(Math.round(1000 * x)) + " ms";
-      add(w.against, `${w.begins} ${ms(notes.onset[i] - reference.onset[j])}, ${w.ends} ${ms(notes.end[i] - reference.end[j])}, ` +
-        `${w.vel} ${signed(notes.velocity[i] - reference.velocity[j])}`);
-    }
-    this.inspector.replaceChildren(...parts);
+  /** What is chosen first, [Notes, index], or null. */
+  get first() {
+    const { selection, selectedReference } = this.state;
+    return selection.length ? [this.data.notes, selection[0]] : selectedReference.length ? [this.data.reference, selectedReference[0]] : null;
   }
+
+  hear() { if (this.first) this.player.audition(...this.first); }
 
   stepNote(step) {
-    const notes = this.view.mode === "reference" ? this.data.reference : this.data.notes;
-    const chosen = this.view.mode === "reference" ? this.state.selectedReference : this.state.selection;
+    const ofReference = this.state.mode === "reference", notes = ofReference ? this.data.reference : this.data.notes;
+    const chosen = ofReference ? this.state.selectedReference : this.state.selection;
     if (!notes.n) return;
     const from = chosen.length ? chosen[0] + step : notes.firstFrom(this.player.position()) - (step < 0 ? 1 : 0);
     this.chooseOne(notes, Math.min(notes.n - 1, Math.max(0, from)));
   }
 
+  /** Goes to the next (or previous) of what the comparison found wrong, round and round. */
   stepError(step) {
-    const { notes, reference } = this.data;
+    const { notes, reference } = this.data, shown = this.state.shownFates;
     if (!reference) return;
-    if (!this.errors) {
-      this.errors = [];
-      for (let i = 0; i < notes.n; i++) if (notes.status[i] > HIT) this.errors.push([notes.onset[i], notes, i]);
-      for (let i = 0; i < reference.n; i++) if (reference.status[i] === UNMATCHED) this.errors.push([reference.onset[i], reference, i]);
-      this.errors.sort((a, b) => a[0] - b[0]);
-    }
-    if (!this.errors.length) return;
-    const shown = this.errors.filter(([, all, i]) => this.painter.shownStatus[all === reference ? "missed" : all.status[i]]);
-    const list = shown.length ? shown : this.errors;
-    const chosen = this.state.selection.length ? [notes, this.state.selection[0]] : [reference, this.state.selectedReference[0]];
-    let at = list.findIndex(([, all, i]) => all === chosen[0] && i === chosen[1]);
+    const errors = [];
+    for (let i = 0; i < notes.n; i++) if (notes.status[i] > HIT) errors.push([notes, i]);
+    for (let i = 0; i < reference.n; i++) if (reference.status[i] === UNMATCHED) errors.push([reference, i]);
+    const wanted = errors.filter(([all, i]) => shown[all === reference ? "missed" : all.status[i]]);
+    this.stepThrough(wanted.length ? wanted : errors, step);
+  }
+
+  /** Chooses the one of `list` that follows what is chosen, or the playhead; from the last on to the first. */
+  stepThrough(list, step) {
+    if (!list.length) return;
+    list.sort(([a, i], [b, j]) => a.onset[i] - b.onset[j]);
+    const { first } = this;
+    let at = first ? list.findIndex(([all, i]) => all === first[0] && i === first[1]) : -1;
     if (at < 0) {
-      const here = chosen[1] === undefined ? this.player.position() : chosen[0].onset[chosen[1]];
-      const following = list.findIndex(([t]) => t >= here);
+      const here = first ? first[0].onset[first[1]] : this.player.position();
+      const following = list.findIndex(([all, i]) => all.onset[i] >= here);
       at = (following < 0 ? list.length : following) - (step > 0 ? 1 : 0);
     }
-    const [, all, i] = list[(at + step + list.length) % list.length];
-    this.chooseOne(all, i);
+    this.chooseOne(...list[(at + step + list.length) % list.length]);
   }
 }

@@ -5,9 +5,9 @@ const AHEAD = 0.4, AHEAD_HIDDEN = 2.5; // seconds scheduled ahead; hidden tabs w
 const GRAIN = 0.09; // seconds, for playing slower or faster at the same pitch
 
 class Player {
-  constructor(data, { onState, onMessage }) {
+  constructor(data, { onMessage }) {
     this.data = data;
-    this.onState = onState;
+    this.onState = () => {}; // who listens sets it
     this.onMessage = onMessage;
     this.sound = data.audio ? "recording" : "midi";
     this.rate = 1;
@@ -87,6 +87,7 @@ class Player {
     this.start();
     window.dispatchEvent(new CustomEvent("amt-piano-plays", { detail: this })); // others fall silent
     this.wanted = true;
+    this.onState();
     await Promise.all([this.context.resume(), this.decoded]);
     if (!this.wanted || this.playing) return;
     if (this.at >= this.data.duration - 0.02) this.at = this.loop ? this.loop[0] : 0;

@@ -1,158 +1,194 @@
-// The widget: toolbar, canvases, keys and pointers, and what Python hears about. Entry points: `render` (live,
-// called by anywidget) and `mountPage` (saved page).
+// The piano roll: it makes its parts, puts them together, and draws when something changed. Entry points: `render`
+// (live, called by anywidget) and `mountPage` (saved page).
 
-class RollView extends Gestures {
-  constructor(model, element) {
-    super();
+class RollView {
+  constructor(model, element, { page = false } = {}) {
     this.model = model;
-    this.data = readModel(model);
-    const { meta } = this.data;
+    this.page = page; // alone on its page, rather than in a notebook
+    const data = this.data = readModel(model), { meta } = data;
     this.words = wordsFor(meta.language);
-    this.player = new Player(this.data, {
-      onState: () => this.stateChanged(),
-      onMessage: (key) => this.say(this.words[key], true),
+    this.tell = (values) => this.#tell(values);
+    this.modes = data.reference ? ["velocity", "comparison", "reference"] : ["velocity"];
+    this.player = new Player(data, { onMessage: (key) => this.inspector.say(this.words[key], true) });
+    this.state = new Store({
+      selection: [], selectedReference: [], hover: null, box: null, playing: false, sound: this.player.sound, lit: false, loop: null,
+      mode: data.reference ? "comparison" : "velocity", following: true, help: false, score: Boolean(data.score),
+      background: data.images.some((image) => image.name === meta.background) ? meta.background : null,
+      shownFates: { [HIT]: true, [WRONG_END]: true, [UNMATCHED]: true, missed: true },
     });
-    this.state = { selection: [], selectedReference: [], hover: null, box: null, playing: false, lit: false };
-    this.following = true;
-    this.view = {
-      start: 0, span: Math.min(this.data.duration, 12), low: 21, high: 108, loop: null,
-      mode: this.data.reference ? "comparison" : "velocity",
-      background: this.data.images.some((i) => i.name === meta.background) ? meta.background : null,
-    };
-    this.build(element);
-    this.painter = new Painter(this.data, this.words, this.canvas, this.overlay, this.overview);
-    this.painter.onLoaded = () => this.redraw();
+    this.camera = new Camera(data.duration, 12, data.pedals.kinds.length, () => this.#viewChanged());
+    this.transport = new Transport(this);
+    this.chooser = new Chooser(this);
+    this.#build(element);
+    this.state.on(null, (changed) => this.#stateChanged(changed));
+    this.#listen();
+    this.#applyTheme();
     this.fitKeys(false);
-    this.listen();
-    this.applyTheme();
-    this.describeSelection();
-    this.refreshControls();
-    this.redraw();
+    this.inspector.update();
+    this.toolbar.update();
+  }
+
+  #build(element) {
+    const { words: w, data } = this, { meta } = data, uid = Math.random().toString(36).slice(2, 8);
+    this.canvas = make("canvas", { class: "amt-canvas", "aria-hidden": "true" });
+    this.overlay = make("canvas", {
+      class: "amt-canvas amt-overlay", tabindex: 0, role: "application", "aria-label": w.canvas(data.notes.n, clock(data.duration)),
+      "aria-describedby": `amt-inspector-${uid}`,
+    }, w.canvas(data.notes.n, clock(data.duration)));
+    this.overview = make("canvas", {
+      class: "amt-overview", tabindex: 0, role: "slider", "aria-label": w.overview,
+      "aria-valuemin": 0, "aria-valuemax": data.duration.toFixed(1),
+    });
+    this.stage = make("div", { class: "amt-stage", style: meta.height ? `height:${meta.height}px` : "" }, this.canvas, this.overlay);
+    this.help = make("div", { class: "amt-help", role: "dialog", "aria-label": w.help, hidden: "" }, make("strong", {}, w.help),
+      make("dl", {}, ...w.helpRows.flatMap(([key, text]) => [make("dt", {}, key), make("dd", {}, text)])));
+    this.root = make("section", { class: "amt-roll", "aria-label": `${w.roll}${meta.title ? ": " + meta.title : ""}` });
+    this.theme = new Theme(this.root, meta.theme);
+    this.painter = new Painter(this, this, () => this.redraw());
+    this.inspector = new Inspector(this, uid);
+    this.legend = new Legend(this);
+    this.sheet = data.score ? new Sheet(this) : null;
+    this.header = new Header(this, this.page ? "h1" : "div");
+    this.toolbar = new Toolbar(this);
+    this.keys = new Keys(this);
+    this.pointers = [new Pointer(this, this.overlay), new StripPointer(this, this.overview)];
+    this.root.append(this.header.element, this.toolbar.element, this.stage, this.overview, ...(this.sheet ? [this.sheet.element] : []),
+      make("footer", { class: "amt-footer" }, this.inspector.element, this.legend.element), this.help);
+    element.append(this.root);
   }
 
   // ---- listening ------------------------------------------------------------------------------------------
 
-  listen() {
+  #listen() {
     this.cleanups = [];
     const on = (target, name, f, options) => {
       target.addEventListener(name, f, options);
       this.cleanups.push(() => target.removeEventListener(name, f, options));
     };
-    on(this.root, "keydown", (event) => this.onKey(event));
-    on(this.overlay, "pointerdown", (event) => this.onDown(event));
-    on(this.overlay, "pointermove", (event) => this.onMove(event));
-    on(this.overlay, "pointerup", (event) => this.onUp(event));
-    on(this.overlay, "pointercancel", (event) => this.onUp(event, true));
-    on(this.overlay, "pointerleave", () => this.setHover(null));
-    on(this.overlay, "wheel", (event) => this.onWheel(event), { passive: false });
-    on(this.overview, "pointerdown", (event) => this.onOverview(event));
+    on(this.page ? document : this.root, "keydown", (event) => this.keys.press(event));
+    this.pointers.forEach((pointer) => pointer.listen(on));
+    on(this.root, "click", (event) => { // after a click on a button the roll has the keys again
+      if (event.detail && event.target.closest("button")) this.overlay.focus({ preventScroll: true });
+    });
     on(window, "amt-piano-plays", (event) => event.detail !== this.player && this.player.pause());
     on(document, "fullscreenchange", () => this.redraw());
-    on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.applyTheme());
-    const themes = new MutationObserver(() => this.applyTheme());
+    on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.#applyTheme());
+    const themes = new MutationObserver(() => this.#applyTheme());
     for (const element of [document.documentElement, document.body])
       themes.observe(element, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "theme", "data-theme"] });
     const sizes = new ResizeObserver(() => {
-      if (this.score) this.score.system = null; // its lines lie elsewhere now
+      this.sheet?.resized();
+      this.resized = true;
       this.redraw();
     });
     sizes.observe(this.stage);
-    const command = (message) => this.obey(message);
+    const command = (message) => this.#obey(message);
     this.model.on("msg:custom", command);
     this.cleanups.push(() => themes.disconnect(), () => sizes.disconnect(), () => this.model.off("msg:custom", command));
   }
 
   dispose() {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.viewTimer);
     this.player.dispose();
     this.cleanups.forEach((f) => f());
     this.root.remove();
   }
 
-  /** JupyterLab, VS Code and Colab say which theme they wear; elsewhere the system does. */
-  applyTheme() {
-    const wanted = this.data.meta.theme, body = document.body, html = document.documentElement;
-    const said = body.dataset.jpThemeLight !== undefined ? (body.dataset.jpThemeLight === "true" ? "light" : "dark")
-      : body.classList.contains("vscode-dark") ? "dark" : body.classList.contains("vscode-light") ? "light"
-        : html.getAttribute("theme");
-    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-    const theme = wanted !== "auto" ? wanted : ["dark", "light"].includes(said) ? said : system;
-    if (this.root.dataset.theme === theme) return;
-    this.root.dataset.theme = theme;
-    this.painter.setTheme(this.root, theme);
-    this.buildLegend();
+  #applyTheme() {
+    if (!this.theme.update()) return;
+    this.painter.forget();
+    this.legend.update();
+    this.redraw();
+  }
+
+  #stateChanged(changed) {
+    const { state } = this;
+    this.help.hidden = !state.help;
+    this.root.dataset.mode = state.mode;
+    if (changed.includes("mode")) this.painter.strip.forget();
+    if (changed.every((name) => ["hover", "box", "selection", "selectedReference", "moved", "lit"].includes(name))) this.redrawMoving();
+    else this.redraw();
+  }
+
+  #viewChanged() {
+    const { camera } = this;
+    clearTimeout(this.viewTimer);
+    this.viewTimer = setTimeout(() => this.tell({ view: [camera.start, camera.end] }), 150);
     this.redraw();
   }
 
   /** Orders from Python. */
-  obey({ type, value }) {
-    if (type === "seek") this.seek(value);
+  #obey({ type, value }) {
+    const { transport } = this;
+    if (type === "seek") transport.seek(value);
     else if (type === "play") this.player.play();
     else if (type === "pause") this.player.pause();
-    else if (type === "sound") this.setSound(value);
-    else if (type === "mode") this.setMode(value);
-    else if (type === "loop") this.setLoop(value && value.length ? value : null);
-    else if (type === "view") this.setView(value[0], value[1] - value[0]);
-    else if (type === "select") this.choose(value, []);
+    else if (type === "sound") transport.setSound(value);
+    else if (type === "mode") this.state.set({ mode: value });
+    else if (type === "loop") transport.setLoop(value && value.length ? value : null);
+    else if (type === "view") this.camera.show(value[0], value[1] - value[0]);
+    else if (type === "select") this.chooser.choose(value);
   }
 
-  tell(values) {
+  #tell(values) {
     for (const [name, value] of Object.entries(values)) this.model.set(name, value);
     this.model.save_changes();
   }
 
-  say(text, lasting = false) {
-    this.inspector.textContent = text;
-    this.lasting = lasting;
+  fitKeys(every) {
+    this.camera.fitKeys([this.data.notes, this.data.reference].filter(Boolean), every);
+    this.state.set({ allKeys: every });
+  }
+
+  /** Escape: help away, then loop and selection. */
+  clear() {
+    if (this.state.help) return this.state.set({ help: false });
+    if (this.state.loop) this.transport.setLoop(null);
+    this.chooser.choose([]);
+  }
+
+  toggleFullscreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.root.requestFullscreen?.();
   }
 
   // ---- drawing --------------------------------------------------------------------------------------------
 
   redraw() {
     this.dirty = true;
-    this.frame ??= requestAnimationFrame(() => this.draw());
+    this.redrawMoving();
   }
 
-  draw() {
+  redrawMoving() { this.frame ??= requestAnimationFrame(() => this.#draw()); }
+
+  #draw() {
     this.frame = null;
     if (!this.root.isConnected) { // not in the page yet; its size and colours come with it
       setTimeout(() => this.redraw(), 50);
       return;
     }
-    const began = performance.now();
-    const position = this.player.position(), { view } = this;
+    const began = performance.now(), { state, camera } = this, position = this.player.position();
     if (this.painter.resize()) this.dirty = true;
-    if (this.player.playing && this.following && !this.drag) {
-      const still = matchMedia("(prefers-reduced-motion: reduce)").matches; // turn pages rather than scroll
-      const wanted = still ? (position < view.start || position > view.start + view.span * 0.95 ? position - view.span * 0.05 : view.start)
-        : position - view.span * 0.35;
-      const start = Math.min(Math.max(0, this.data.duration - view.span), Math.max(0, wanted));
-      if (Math.abs(start - view.start) > 1e-6) {
-        view.start = start;
-        this.dirty = true;
-      }
-    }
-    if (this.dirty) this.painter.paint(view);
+    const dragged = this.pointers.some((pointer) => pointer.drag);
+    if (state.playing && state.following && !dragged && camera.follow(position)) this.dirty = true;
+    if (this.dirty) this.painter.paint();
     this.dirty = false;
-    this.painter.paintOverlay(view, position, this.state);
-    this.painter.paintOverview(view, position);
-    if (this.player.playing || this.state.lit) this.score?.update(position);
-    this.showTime(position);
+    this.painter.paintMoving(position);
+    if (state.playing || state.lit) this.sheet?.update(position);
+    this.#showTime(position);
     this.drawMilliseconds = performance.now() - began;
-    if (this.player.playing) this.redrawSoon();
+    if (state.playing) this.redrawMoving();
   }
 
-  redrawSoon() { this.frame ??= requestAnimationFrame(() => this.draw()); }
-
-  showTime(position) {
-    const text = `${clock(position)} / ${clock(this.data.duration)}`;
-    if (this.time.textContent !== text) this.time.textContent = text;
-    const now = performance.now();
-    if (this.player.playing && now - (this.told || 0) > 100) {
+  #showTime(position) {
+    const text = `${clock(position)} / ${clock(this.data.duration)}`, now = performance.now(), { playing } = this.state;
+    this.toolbar.showTime(text);
+    if (playing && now - (this.told || 0) > 100) {
       this.told = now;
       this.tell({ playhead: position });
     }
-    if (now - (this.valued || 0) > 500 || !this.player.playing) {
+    if (now - (this.valued || 0) > 500 || !playing) {
       this.valued = now;
       this.overview.setAttribute("aria-valuenow", position.toFixed(1));
       this.overview.setAttribute("aria-valuetext", text);
@@ -170,6 +206,5 @@ function mountPage() {
   const state = JSON.parse(document.getElementById("amt-state").textContent);
   for (const name of ["_notes", "_reference", "_pedals", "_audio", "_images", "_score"])
     state[name] = document.getElementById(`amt${name}`).textContent;
-  const model = new PageModel(state);
-  window.amtPiano = new RollView(model, document.getElementById("amt-root"));
+  window.amtPiano = new RollView(new PageModel(state), document.getElementById("amt-root"), { page: true });
 }

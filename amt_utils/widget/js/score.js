@@ -1,14 +1,18 @@
 // The sheet music under the roll: what sounds is coloured, the page follows, a click on a note goes there.
 
-class ScorePanel {
-  /** `load` resolves to the pages' SVG; `choose(index)` is called for a clicked note. */
-  constructor(notes, words, load, choose) {
-    this.notes = notes;
+class Sheet {
+  constructor({ data, words, state, chooser, transport }) {
+    Object.assign(this, { data, state });
+    const choose = (i) => {
+      chooser.chooseOne(data.notes, i, false);
+      transport.seek(data.notes.onset[i]);
+    };
     this.sheets = make("div", { class: "amt-sheets" });
     this.element = make("div", { class: "amt-sheet-panel", tabindex: 0, role: "region", "aria-label": words.score }, this.sheets);
     this.elements = new Map(); // note -> its heads, tied ones included
     this.lit = new Set();
-    load().then((pages) => {
+    state.on(["score"], () => { this.element.hidden = !state.score; });
+    data.score().then((pages) => {
       for (const page of pages) {
         const sheet = make("div", { class: "amt-sheet" });
         sheet.innerHTML = page; // engraved by verovio from the transcription, never fetched
@@ -30,7 +34,7 @@ class ScorePanel {
   update(position) {
     this.position = position;
     if (!this.ready || this.element.hidden) return;
-    const { notes } = this, now = new Set();
+    const { notes } = this.data, now = new Set();
     for (const i of notes.between(position, position + 1e-6)) if (notes.onset[i] <= position && notes.end[i] > position) now.add(i);
     for (const i of this.lit) if (!now.has(i)) this.mark(i, false);
     let newest = -1;
@@ -41,6 +45,8 @@ class ScorePanel {
     this.lit = now;
     if (newest >= 0) this.follow(this.elements.get(newest)[0]);
   }
+
+  resized() { this.system = null; } // its lines lie elsewhere now
 
   mark(i, on) {
     for (const element of this.elements.get(i) || []) element.classList.toggle("amt-sounding", on);
