@@ -21,6 +21,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "grow": "a larger network that begins with what a smaller one has learnt",
     "learn-dynamics": "teach the network that evens out velocities, from MIDI alone",
     "learn-pedals": "teach a network's pedals alone: from MIDI, then from what it hears",
+    "page": "write an HTML file that transcribes in the browser, without a network",
     "search": "look for good training settings with Optuna",
     "download": "get MAESTRO, all of it or a part, as 16 kHz FLAC and MIDI",
     "tidy": "rename .midi to .mid (dry run first), check audio and MIDI pairs",
