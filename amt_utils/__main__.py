@@ -23,6 +23,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "learn-dynamics": "teach the network that evens out velocities, from MIDI alone",
     "learn-pedals": "teach a network's pedals alone: from MIDI, then from what it hears",
     "adapt": "fit weights to your own piano from minutes of your recordings",
+    "page": "write an HTML file that transcribes in the browser, without a network",
     "search": "look for good training settings with Optuna",
     "download": "get MAESTRO, all of it or a part, as 16 kHz FLAC and MIDI",
     "tidy": "rename .midi to .mid (dry run first), check audio and MIDI pairs",

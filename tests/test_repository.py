@@ -17,7 +17,8 @@ from packaging.version import Version
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = {".cfg", ".css", ".html", ".ipynb", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
-LARGEST = 1_000_000
+LARGEST, LARGEST_BINARY = 1_000_000, 4_000_000
+MAY_BE_LARGER = ("weights", "onnxruntime_web")
 OPTIONAL = {"google", "nnAudio", "onnx", "dask", "distributed"}  # google.colab is on Colab alone, the rest extras
 
 
@@ -51,11 +52,11 @@ def test_no_paths_of_anybodys_machine():
     assert not found, "\n".join(found)
 
 
-def test_nothing_big_but_weights():
+def test_nothing_big_but_weights_and_the_browsers_runtime():
     big = {
         str(path.relative_to(REPOSITORY)): path.stat().st_size
         for path in tracked_files()
-        if path.stat().st_size > LARGEST and path.parent.name != "weights"
+        if path.stat().st_size > (LARGEST if path.parent.name not in MAY_BE_LARGER else LARGEST_BINARY)
     }
     assert not big
 
