@@ -16,6 +16,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "demo": "transcribe the embedded recording and score the result",
     "evaluate": "transcribe a folder of recordings and score them against their MIDI",
     "train": "train a network; stops in time and goes on where it stopped",
+    "pack": "all that training needs in one folder, for a machine without a network",
     "ablation": "train networks side by side, the same steps each, and show what each part is worth",
     "tune": "fit the decoding thresholds to validation recordings and write weights to ship",
     "export": "write a network as ONNX beside its weights, for quicker transcription without a GPU",

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
+from ..music.compact import COMPACT_SUFFIX, load_compact
 from ..music.midi import MIDI_SUFFIXES, read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
@@ -267,12 +268,16 @@ def _recordings_in(folder: Path) -> list[Recording]:
 def load_performances(source: str | os.PathLike, *, split: str = "train") -> list[Performance]:
     """All MIDI of a folder, or one split of a MAESTRO folder or zip; parsed once, then read from a cache.
 
+    A file of :mod:`amt_utils.music.compact` is read as it is, whatever ``split`` says.
+
     Raises:
         AmtError: nothing there, or a MAESTRO CSV without that split.
     """
     source = find_folder(source)
     if not source.exists():
         raise AmtError(f"{source}: no such folder or zip of MIDI files")
+    if source.name.endswith(COMPACT_SUFFIX):
+        return load_compact(source)
     stamp = f"{source.resolve()}:{source.stat().st_mtime_ns}:{split}"
     cache = work_folder() / "cache" / f"midi-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
     if not cache.exists():

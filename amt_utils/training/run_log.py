@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,14 @@ class RunLog:
             self.steps.unlink(missing_ok=True)
 
     def write_epochs(self, history: list[dict[str, Any]]) -> None:
-        """The table of epochs anew, and the curves."""
-        from .curves import plot_curves
-
+        """The table of epochs anew, and the curves where matplotlib is there to draw them."""
         _write_table(self.epochs, history)
-        figure = plot_curves(read_table(self.steps), history).figure
-        with written_whole(self.folder / "curves.png") as partial:
-            figure.savefig(partial, dpi=90)
+        if find_spec("matplotlib"):
+            from .curves import plot_curves  # slow to import
+
+            figure = plot_curves(read_table(self.steps), history).figure
+            with written_whole(self.folder / "curves.png") as partial:
+                figure.savefig(partial, dpi=90)
         self._show("validation", history[-1:])
 
     def _show(self, group: str, rows: list[dict[str, Any]]) -> None:

@@ -14,15 +14,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 from tqdm.auto import tqdm
 
 from .. import __version__
@@ -41,6 +43,7 @@ from .run_log import RunLog, read_table
 from .windows import ResumableSampler, WindowDataset
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
+ENOUGH_SHARED_MEMORY = 2**30  # bytes; containers often have 64 MB, in which workers cannot hand over their tensors
 
 
 def train(
@@ -55,6 +58,7 @@ def train(
     accelerator: str = "auto",
     mirrors: Sequence[str | os.PathLike] = (),
     on_epoch: Callable[[Trainer, dict[str, Any]], None] | None = None,
+    on_step: Callable[[Trainer, dict[str, Any]], None] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Trains until the epochs or the time are used up; returns the last epoch's row, ``step`` and ``finished``.
@@ -69,6 +73,7 @@ def train(
         mirrors: folders, or ``kaggle:OWNER/SLUG``, that get verified copies of the checkpoints in the background and
             are searched when resuming.
         on_epoch: called with (trainer, row) after each epoch, e.g. to draw in a notebook.
+        on_step: called with (trainer, row) after each step.
         progress: show a bar.
     """
     first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
@@ -78,7 +83,9 @@ def train(
     with store.mirroring():
         options: dict[str, Any] = {"devices": devices, "num_nodes": num_nodes, "accelerator": accelerator}
         trainer = Trainer(config, folder, progress=progress, **options)
-        return trainer.run(resume=resume, start_from=start_from, max_seconds=max_seconds, on_epoch=on_epoch)
+        return trainer.run(
+            resume=resume, start_from=start_from, max_seconds=max_seconds, on_epoch=on_epoch, on_step=on_step
+        )
 
 
 class Trainer:
@@ -100,6 +107,7 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.log = RunLog(self.folder)
         self.stop_asked = False
+        self.waited = 0.0  # seconds in which a step waited for its windows
 
     # -- set up ---------------------------------------------------------------------------------------------------
 
@@ -140,6 +148,7 @@ class Trainer:
             num_workers=self.config.data.workers,
             pin_memory=self.fabric.device.type == "cuda",
             worker_init_fn=_start_worker,
+            collate_fn=None if shared_memory_bytes() > ENOUGH_SHARED_MEMORY else _collate_arrays,
             multiprocessing_context="fork" if self.config.data.workers else None,
         )
         if rank == 0:
@@ -183,8 +192,9 @@ class Trainer:
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
-    def run(self, *, resume=False, start_from=None, max_seconds=None, on_epoch=None) -> dict[str, Any]:
+    def run(self, *, resume=False, start_from=None, max_seconds=None, on_epoch=None, on_step=None) -> dict[str, Any]:
         """Trains; see :func:`train`."""
+        self.on_step = on_step
         self.prepare(resume=resume, start_from=start_from)
         deadline = self.started + max_seconds - SAFETY_SECONDS if max_seconds else math.inf
         earlier = _on_signals(lambda: setattr(self, "stop_asked", True))
@@ -226,6 +236,8 @@ class Trainer:
             terms = self._step(batches)
             log.append({"step": self.step, **terms, "seconds": round(time.monotonic() - last, 4)})
             last = time.monotonic()
+            if self.on_step:
+                self.on_step(self, log[-1])
             bar.update()
             bar.set_postfix(loss=f"{terms['loss']:.3f}")
             stop = self._all_agree_to_stop(deadline)
@@ -243,7 +255,9 @@ class Trainer:
             group["lr"] = learning_rate(self.config, self.step)
         sums: dict[str, torch.Tensor] = {}
         for part in range(train.accumulate):
-            batch = {k: v.to(fabric.device, non_blocking=True) for k, v in next(batches).items()}
+            asked = time.monotonic()
+            batch = {k: torch.as_tensor(v).to(fabric.device, non_blocking=True) for k, v in next(batches).items()}
+            self.waited += time.monotonic() - asked
             with fabric.no_backward_sync(self.model, enabled=part + 1 < train.accumulate):
                 terms = compute_losses(self.model(batch["audio"]), batch, self.config.loss)
                 loss = total_loss(terms, self.config.loss)
@@ -343,6 +357,16 @@ def _read_weights(path) -> dict[str, torch.Tensor]:
     from ..checkpoints.weights import load_weights
 
     return load_weights(path)[0].state_dict()
+
+
+def shared_memory_bytes() -> int:
+    """Free bytes where processes share tensors; plenty on systems that do not use ``/dev/shm``."""
+    return shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 2**62
+
+
+def _collate_arrays(items: list[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
+    """A batch that goes through a pipe: slower than shared memory, but it needs none."""
+    return {name: value.numpy() for name, value in default_collate(items).items()}
 
 
 def _start_worker(_worker: int) -> None:
