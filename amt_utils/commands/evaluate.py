@@ -12,6 +12,7 @@ from ..evaluation.metrics import ONSET_TOLERANCE
 from ..evaluation.nmf import NmfTranscriber
 from ..evaluation.pictures import save_picture
 from ..music.notes import ENDS
+from ..system.cluster import add_cluster_options, choose_shard
 from ..system.errors import AmtError
 from ..transcription.transcriber import Transcriber
 
@@ -52,6 +53,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=ONSET_TOLERANCE,
         help="how far from its reference a note's onset may be (default: 0.05, as published scores have it)",
     )
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {path}: {reason}")
     for path in inventory.audio_only:
         print(f"left out: {path}: no {path.stem}.mid beside it")
-    recordings = list(inventory.recordings[: args.limit])
+    recordings = choose_shard(inventory.recordings[: args.limit], args.shard)
     if not recordings:
         raise AmtError(f"{args.pairs}: no pair of audio and MIDI; they must have the same name, as a.flac and a.mid")
     if args.references:
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     for system in _systems(args):
         print(f"{getattr(system, 'name', 'network')}: {len(recordings)} recordings", flush=True)
         options = {"reference_shift": args.shift, "onset_tolerance": args.onset_tolerance}
-        systems.append(evaluate(recordings, system, on_result=_print_result, **options))
+        systems.append(evaluate(recordings, system, on_result=_print_result, cluster=args.cluster, **options))
     shown = ENDS[::-1] if args.ends == "both" else (args.ends,)
     for ends in shown:
         for scores in systems:

@@ -6,6 +6,7 @@ import argparse
 
 from ..config import Config
 from ..data.preprocess import DTYPES, FEATURES, preprocess
+from ..system.cluster import add_cluster_options
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-unequal", action="store_true", help="also take pairs of unequal length")
     parser.add_argument("--workers", type=int, help="recordings at the same time (default: processors)")
     parser.add_argument("--dry-run", action="store_true", help="only say how much disk it takes")
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output or work_folder() / "processed_data"
     preprocess(
         raw, folder, config=config, features=args.features, dtype=args.dtype, trim=args.trim, workers=args.workers,
-        dry_run=args.dry_run, keep_unequal=args.keep_unequal,
+        dry_run=args.dry_run, keep_unequal=args.keep_unequal, cluster=args.cluster, shard=args.shard,
     )  # fmt: skip
     print(f"{raw} -> {folder}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from tqdm.auto import tqdm
 from ..audio.reading import save_audio
 from ..data.augment import filter_randomly, load_impulse_responses
 from ..data.library import load_performances
-from ..data.synth import SAMPLE_RATE, load_piano, render, simple_tone_piano
+from ..data.synth import SAMPLE_RATE, Piano, load_piano, render, simple_tone_piano
 from ..music.midi import write_midi
+from ..music.notes import Performance
+from ..system.cluster import add_cluster_options, choose_shard, run_each
 from ..system.errors import AmtError
 
 LEAD = 0.5  # seconds before the first note
@@ -31,31 +34,54 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="of MAESTRO (default: test)")
     parser.add_argument("--count", type=int, default=None, help="how many pieces, evenly spread (default: all)")
     parser.add_argument("--seconds", type=float, default=None, help="only the middle of each piece")
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders; returns 0."""
+    """Renders; 1 where a piece could not be."""
     performances = [p for p in load_performances(args.midi, split=args.split) if len(p.notes)]
     if not performances:
         raise AmtError(f"{args.midi}: no piece of the split {args.split!r} has notes")
     if args.count and args.count < len(performances):
         performances = [performances[i] for i in np.linspace(0, len(performances) - 1, args.count).astype(int)]
-    piano = load_piano(args.piano) if args.piano else simple_tone_piano()
-    rooms = load_impulse_responses(args.rooms) if args.rooms else []
-    out = Path(args.out)
-    for number, performance in enumerate(tqdm(performances, desc="render", unit="piece")):
-        rng = np.random.default_rng(number)
-        end = float(performance.notes["offset"].max())
-        if args.seconds and end > args.seconds:
-            begin = (end - args.seconds) / 2
-            performance = performance.window(begin, begin + args.seconds)
-        performance = performance.shifted(LEAD)
-        audio = render(performance, piano, rng=rng)
-        if rooms:
-            audio, _ = filter_randomly(audio, rng, rooms=rooms)
-        audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
-        save_audio(out / f"{number:04d}.flac", audio, sample_rate=SAMPLE_RATE)
-        write_midi(out / f"{number:04d}.mid", performance)
-    print(f"{len(performances)} recordings on {piano.name} -> {out}")
-    return 0
+    pieces = choose_shard(list(enumerate(performances)), args.shard)
+    name = open_piano(args.piano).name  # an error about the piano comes before any work
+    work = partial(render_piece, out=Path(args.out), piano=args.piano, rooms=args.rooms, seconds=args.seconds)
+    done = run_each(work, pieces, cluster=args.cluster)
+    failed = [f"{piece[0]:04d}: {error}" for piece, error in tqdm(done, "render", len(pieces), unit="piece") if error]
+    print(f"{len(pieces) - len(failed)} recordings on {name} -> {args.out}")
+    for message in failed:
+        print(f"failed: {message}")
+    return 1 if failed else 0
+
+
+@lru_cache(maxsize=1)
+def open_piano(folder: str | None) -> Piano:
+    """The piano bank of a folder, or the piano by formula; read once in each process."""
+    return load_piano(folder) if folder else simple_tone_piano()
+
+
+@lru_cache(maxsize=1)
+def open_rooms(folder: str | None) -> list[np.ndarray]:
+    """The impulse responses of a folder, or none; read once in each process."""
+    return load_impulse_responses(folder) if folder else []
+
+
+def render_piece(
+    piece: tuple[int, Performance], *, out: Path, piano: str | None, rooms: str | None, seconds: float | None
+) -> None:
+    """Writes ``out/<number>.flac`` and ``.mid``; what is random depends on the number alone."""
+    number, performance = piece
+    rng = np.random.default_rng(number)
+    end = float(performance.notes["offset"].max())
+    if seconds and end > seconds:
+        begin = (end - seconds) / 2
+        performance = performance.window(begin, begin + seconds)
+    performance = performance.shifted(LEAD)
+    audio = render(performance, open_piano(piano), rng=rng)
+    if rooms:
+        audio, _ = filter_randomly(audio, rng, rooms=open_rooms(rooms))
+    audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
+    save_audio(out / f"{number:04d}.flac", audio, sample_rate=SAMPLE_RATE)
+    write_midi(out / f"{number:04d}.mid", performance)

@@ -8,6 +8,7 @@ import sys
 from ..config import DECODE_SETTING_HELP
 from ..results.batch import Result, transcribe_batch
 from ..results.transcription import TEMPO_MAPS
+from ..system.cluster import add_cluster_options
 from ..system.files import describe_bytes, parse_size
 from ..transcription.transcriber import MEMORY, Transcriber
 
@@ -47,6 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--metre", metavar="N/D", help="e.g. 3/4 or 6/8")
     score.add_argument("--key", metavar="NAME", help="e.g. Eb or F#m")
     score.add_argument("--pickup", type=float, metavar="BEATS", help="beats before the first full bar")
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
     transcriber = Transcriber(args.weights, device=args.device, settings=args.set, memory=parse_size(args.memory))
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
-    options = {name: getattr(args, name) for name in ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing")}
+    options = {name: getattr(args, name) for name in ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")}
     results = transcribe_batch(args.audio, args.out, kinds=kinds, transcriber=transcriber, on_result=_say, **options)
     failed = [result for result in results if result.error]
     if failed:

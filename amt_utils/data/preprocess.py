@@ -35,6 +35,7 @@ from ..audio.reading import convert_audio, load_audio, save_audio
 from ..config import Config
 from ..music.midi import read_midi, write_midi
 from ..music.notes import Performance
+from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
 from ..system.files import describe_bytes, written_whole
 from .library import Recording, find_recordings, is_maestro, without_unequal
@@ -105,6 +106,8 @@ def preprocess(
     keep_unequal: bool = False,
     workers: int | None = None,
     dry_run: bool = False,
+    cluster: str | None = None,
+    shard: str | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Processes every recording of ``raw`` that is not processed yet; returns ``folder``.
@@ -120,6 +123,8 @@ def preprocess(
         keep_unequal: also take pairs whose audio and MIDI are not of one length; else they are left out and named.
         workers: recordings at the same time; the number of processors when ``None``.
         dry_run: only say how much disk it takes.
+        cluster: do recordings on a cluster, as :func:`.run_each` takes it.
+        shard: only share ``"i/n"`` of the recordings.
 
     Raises:
         AmtError: nothing to do, not enough disk, or ``folder`` was made with other settings.
@@ -144,8 +149,16 @@ def preprocess(
         return folder
     with written_whole(folder / "processed.json") as partial:  # first, so that a resumed run knows the settings
         partial.write_text(json.dumps({"version": _VERSION, **settings, "items": _rows(items)}, indent=1))
-    compute = make_computer(config, features) if features != "none" else None
     rate = config.feature.sample_rate
+    if cluster:
+        work = functools.partial(_process_anywhere, folder=folder, config=config, features=features, dtype=dtype, trim=trim)
+        done = run_each(work, choose_shard(missing, shard), cluster=cluster)
+        failed = [str(error) for _, error in tqdm(done, "preprocess", len(missing), unit="recording") if error]
+        if failed:
+            raise AmtError(f"{len(failed)} recordings could not be processed: {'; '.join(failed[:3])}")
+        return folder
+    compute = make_computer(config, features) if features != "none" else None
+    missing = choose_shard(missing, shard)
     with _one_torch_thread(compute is not None), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = [pool.submit(_process, item, folder, compute, dtype, trim, rate) for item in missing]
         try:
@@ -219,6 +232,19 @@ def _process(item: Recording, folder: Path, compute: Computer | None, dtype: str
             np.save(partial, values)
     with written_whole(paths["labels"]) as partial:
         partial.write_bytes(_packed_labels(performance, n))
+
+
+def _process_anywhere(
+    item: Recording, *, folder: Path, config: Config, features: str, dtype: str, trim: bool
+) -> None:
+    """As :func:`_process`, in a process that makes its own computer."""
+    compute = _make_computer_once(config, features) if features != "none" else None
+    _process(item, folder, compute, dtype, trim, config.feature.sample_rate)
+
+
+@functools.lru_cache(maxsize=1)
+def _make_computer_once(config: Config, features: str) -> Computer:
+    return make_computer(config, features)
 
 
 def _packed_labels(performance: Performance, n_samples: int) -> bytes:

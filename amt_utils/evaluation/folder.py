@@ -10,12 +10,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..data.library import Recording, find_midi
 from ..music.midi import read_midi
 from ..music.notes import ENDS, Performance
+from ..system.cluster import run_each
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from .metrics import ONSET_TOLERANCE, average_scores, score_performance
@@ -103,6 +105,7 @@ def evaluate(
     name: str | None = None,
     reference_shift: float = 0.0,
     onset_tolerance: float = ONSET_TOLERANCE,
+    cluster: str | None = None,
     on_result: Callable[[str, dict | str], None] | None = None,
 ) -> FolderScores:
     """Transcribes every recording and scores it, for both notions of a note's end; goes on after one that fails.
@@ -113,25 +116,31 @@ def evaluate(
         name: what to call it in tables; the transcriber's own ``name`` otherwise.
         reference_shift: seconds by which every reference is moved later first, for labels known to be early.
         onset_tolerance: of notes, in seconds.
+        cluster: do recordings side by side, as :func:`.run_each` takes it.
         on_result: called after each recording with its name and its scores, or the error message.
     """
     name = name or getattr(transcriber, "name", type(transcriber).__name__)
     scores = FolderScores(name, onset_tolerance=onset_tolerance)
-    for recording in recordings:
-        try:
-            reference = read_midi(recording.midi)
-            reference = reference.shifted(reference_shift) if reference_shift else reference
-            began = time.perf_counter()
-            estimate = transcriber.transcribe(recording.audio)
-            row = {"seconds": time.perf_counter() - began}
-            options = {"onset_tolerance": onset_tolerance}
-            row |= {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
-            scores.recordings[recording.name] = row
-        except AmtError as error:
-            scores.failed[recording.name] = str(error)
+    one = partial(_evaluate_one, transcriber=transcriber, shift=reference_shift, onset_tolerance=onset_tolerance)
+    recordings, outcomes = list(recordings), {}
+    for recording, outcome in run_each(one, recordings, cluster=cluster):
+        outcomes[recording.name] = str(outcome) if isinstance(outcome, AmtError) else outcome
         if on_result:
-            on_result(recording.name, scores.recordings.get(recording.name) or scores.failed[recording.name])
+            on_result(recording.name, outcomes[recording.name])
+    for recording in recordings:  # in their order, whichever was done first
+        outcome = outcomes[recording.name]
+        (scores.failed if isinstance(outcome, str) else scores.recordings)[recording.name] = outcome
     return scores
+
+
+def _evaluate_one(recording: Recording, *, transcriber: System, shift: float, onset_tolerance: float) -> dict[str, Any]:
+    reference = read_midi(recording.midi)
+    reference = reference.shifted(shift) if shift else reference
+    began = time.perf_counter()
+    estimate = transcriber.transcribe(recording.audio)
+    row: dict[str, Any] = {"seconds": time.perf_counter() - began}
+    options = {"onset_tolerance": onset_tolerance}
+    return row | {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
 
 
 def recordings_table(scores: FolderScores, ends: str, *, markdown: bool = False) -> str:

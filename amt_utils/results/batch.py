@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from .. import __version__
 from ..audio.ffmpeg import probe_seconds
 from ..audio.reading import audio_duration
 from ..audio.sources import check_is_file
+from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
 from ..system.files import hash_file, written_whole
 from .inputs import Input, find_inputs
@@ -70,6 +72,8 @@ def transcribe_batch(
     transcriber: Transcriber | None = None,
     skip_existing: bool = False,
     tempo_map: str = "performance",
+    cluster: str | None = None,
+    shard: str | None = None,
     on_result: Callable[[Result], None] | None = None,
     **score_options: Any,
 ) -> list[Result]:
@@ -82,6 +86,8 @@ def transcribe_batch(
         transcriber: the shipped network by default.
         skip_existing: leave out what the same network made of the same recording with the same settings.
         tempo_map: as :meth:`.Transcription.save`.
+        cluster: do recordings side by side, as :func:`.run_each` takes it.
+        shard: only share ``"i/n"`` of the recordings, as :func:`.choose_shard` takes it.
         on_result: called after each recording.
         score_options: as :func:`.transcribe`.
 
@@ -102,7 +108,8 @@ def transcribe_batch(
     for result in results:
         if on_result:
             on_result(result)
-    if not inputs.found:
+    chosen = choose_shard(inputs.found, shard)
+    if not chosen:
         return results
     transcriber = transcriber or Transcriber()
     made_by = {
@@ -111,17 +118,22 @@ def transcribe_batch(
         "version": __version__,
     }
     batch = _Batch(folder, kinds, transcriber, made_by, skip_existing, tempo_map, score_options)
-    expected = {one.path: _guess_seconds(one.path) for one in inputs.found}
+    expected = {one.path: _guess_seconds(one.path) for one in chosen}
     total = sum(expected.values())
     bar = tqdm(total=total, unit="s", unit_scale=True, desc="transcribe", disable=total < LONG or None, leave=False)
     with bar:
-        for one in inputs.found:
-            begun, before = time.perf_counter(), bar.n
-            result = batch.transcribe(one, bar.update)
+        # on a cluster the bar moves by whole recordings, here by what is done of each
+        work = batch.transcribe if cluster else partial(batch.transcribe, on_progress=bar.update)
+        before = 0.0
+        for one, outcome in run_each(work, chosen, cluster=cluster):
+            result = Result(one.path, error=str(outcome)) if isinstance(outcome, AmtError) else outcome
+            if cluster:
+                bar.update(expected[one.path])
             # the bar's whole length is corrected by what the file turned out to be
             bar.total = (bar.total or 0) + (bar.n - before) - expected[one.path]
             bar.refresh()
-            results.append(replace(result, seconds=time.perf_counter() - begun))
+            before = bar.n
+            results.append(result)
             if on_result:
                 with bar.external_write_mode():
                     on_result(results[-1])
@@ -165,10 +177,11 @@ class _Batch:
     tempo_map: str
     score_options: dict[str, Any]
 
-    def transcribe(self, one: Input, on_progress: Callable[[float], Any]) -> Result:
+    def transcribe(self, one: Input, on_progress: Callable[[float], Any] = lambda seconds: None) -> Result:
         """One recording, whose failure is part of the result."""
+        begun = time.perf_counter()
         try:
-            return self._transcribe(one, on_progress)
+            return replace(self._transcribe(one, on_progress), seconds=time.perf_counter() - begun)
         except AmtError as error:
             return Result(one.path, error=str(error))
         except OSError as error:

@@ -6,6 +6,7 @@ loses its own item alone, which another worker does again.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -25,6 +26,13 @@ CLUSTER_HELP = (
     "scheduler, or the file that it wrote with --scheduler-file"
 )
 SHARD_HELP = "only every n-th file, beginning with the i-th: --shard 1/8 … 8/8 on eight machines, for job arrays"
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cluster`` and ``--shard`` to a command that does many files."""
+    group = parser.add_argument_group("many files", "on one machine or many")
+    group.add_argument("--cluster", metavar="WHERE", help=CLUSTER_HELP)
+    group.add_argument("--shard", metavar="I/N", help=SHARD_HELP)
 
 
 def choose_shard(items: Sequence[Item], shard: str | None) -> list[Item]:

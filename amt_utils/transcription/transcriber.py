@@ -13,6 +13,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -94,11 +95,19 @@ class Transcriber:
         else:
             model, config, card = load_weights(path)
             network = _torch_network(model, device)
+        settings = tuple(settings)
         for setting in settings:
             if not setting.startswith("decode."):
                 raise AmtError(f"{setting!r}: weights are what they are; only decode.FIELD=VALUE can be changed")
             config = change_config(config, [setting])
         self.network, self.config, self.card, self.memory = network, config, card, memory
+        self._recipe = (os.path.abspath(path), device, tuple(settings), memory)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by where its weights lie: another process opens them once and keeps the network."""
+        if not hasattr(self, "_recipe"):
+            raise AmtError("a network in memory cannot go to another process; save its weights and name the file")
+        return _open_once, self._recipe
 
     @classmethod
     def from_model(cls, model: torch.nn.Module, config: Config, *, device: str | None = None) -> Transcriber:
@@ -261,6 +270,11 @@ class _Pedals:
         self.number += 1
         following = self.number * self.cut.step
         self.held, self.first = [cue[following - self.first :]], following
+
+
+@lru_cache(maxsize=2)
+def _open_once(weights: str, device: str, settings: tuple[str, ...], memory: int) -> Transcriber:
+    return Transcriber(weights, device=device, settings=settings, memory=memory)
 
 
 def find_device() -> str:
