@@ -83,10 +83,11 @@ class Transcription:
         """The piano roll (:class:`amt_utils.widget.PianoRoll`), the sheet music under it."""
         from ..widget import PianoRoll
 
-        defaults = {"title": self.title, "activations": self.activations, "frame_seconds": self.frame_seconds}
+        defaults: dict[str, Any] = {"title": self.title, "activations": self.activations}
+        defaults["frame_seconds"] = self.frame_seconds
         defaults["candidates"] = self.candidates
-        score = self.score if score and len(self.performance.notes) else None
-        return PianoRoll(self.performance, self.recording, **{**defaults, "score": score, **options})
+        defaults["score"] = self.score if score and len(self.performance.notes) else None
+        return PianoRoll(self.performance, self.recording, **{**defaults, **options})
 
     def save(self, folder: str | os.PathLike, kinds: Iterable[str] = KINDS, *, name: str | None = None) -> list[Path]:
         """Writes the ``kinds`` asked for into ``folder`` as ``name`` (the recording's) and returns their paths.
