@@ -23,6 +23,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from amt_utils.checkpoints.inventory import choose_kept, find_newest
 from amt_utils.checkpoints.mirrors import Store
@@ -76,7 +77,9 @@ def drive(plan: Plan, kaggle: Kaggle) -> str:
             step = newest.step if newest else 0
             job = read_state(plan)
             if job is None:
-                quota = kaggle.quota() if not kaggle.dry_run else kaggle.call("quota", "--format", "json")
+                if kaggle.dry_run:
+                    kaggle.call("quota", "--format", "json")
+                quota = None if kaggle.dry_run else kaggle.quota()
                 if quota and quota.remaining_hours < 0.5:
                     return f"the week's GPU hours are used up; new ones come at {quota.refresh}; then run this again"
                 hours = min(plan.hours, quota.remaining_hours - 0.25) if quota else plan.hours
@@ -121,11 +124,11 @@ def build_wheel(folder: Path, *, dry_run: bool, say=print) -> Path:
     return wheels[-1]
 
 
-def push_round(plan: Plan, kaggle: Kaggle, wheel: Path, newest, hours: float, work: Path) -> dict:
+def push_round(plan: Plan, kaggle: Kaggle, wheel: Path, newest, hours: float, work: Path) -> dict[str, Any]:
     """Publish the inputs, push the kernel, note the job."""
     if not kaggle.dry_run and kaggle.kernel_status(plan.kernel) in ACTIVE:
         raise AmtError(f"another session of {plan.kernel} is running; stop it on kaggle.com or wait for its end")
-    job = {
+    job: dict[str, Any] = {
         "id": uuid.uuid4().hex[:12],
         "wheel": None if kaggle.dry_run else sha256(wheel),
         "checkpoint": {"step": newest.step, "sha256": newest.sha256} if newest else None,

@@ -20,6 +20,7 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 JOB: dict = {}  # filled in by drive.py: id, wheel, checkpoint, config, hours, prepare
 
@@ -161,7 +162,7 @@ def train(config: Path) -> int:
             start_new_session=True,
         )
         watchdog = stop_when_over(child, left)
-        for line in child.stdout:
+        for line in child.stdout or ():
             log.write(line)
             print(line, end="", flush=True)
         status = child.wait()
@@ -194,7 +195,7 @@ def tidy() -> dict:
     for cache in WORKING.rglob("__pycache__"):
         shutil.rmtree(cache, ignore_errors=True)
     newest, _ = find_newest([RUN])
-    files = {}
+    files: dict[str, dict[str, Any]] = {}
     for path in sorted(p for p in WORKING.rglob("*") if p.is_file() and p.name != "result.json"):
         files[str(path.relative_to(WORKING))] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
     total = sum(entry["bytes"] for entry in files.values())

@@ -16,6 +16,7 @@ shifts, a bit less than half the space. Nothing is computed twice: a run that wa
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -83,7 +84,7 @@ def estimate_disk(
 def _flac_bytes(item: Recording, rate: int, *, excerpts: int = 4, seconds: float = 3.0) -> int:
     """By encoding a few excerpts, spread over the recording."""
     if item.seconds <= excerpts * seconds:
-        starts, seconds = [0.0], item.seconds
+        starts, seconds = np.zeros(1), item.seconds
     else:
         starts = np.linspace(0, item.seconds - seconds, excerpts + 2)[1:-1]
     samples = size = 0
@@ -191,14 +192,14 @@ def _stored_settings(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _check_settings(folder: Path, settings: dict) -> None:
+def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     stored = _stored_settings(folder)
     if not stored:
         return
     for name, value in settings.items():
         old = stored.get(name)
         if name == "config":  # only what decides what is stored; the labels' mode may change
-            old, value = old["feature"], value["feature"]
+            old, value = stored["config"]["feature"], value["feature"]
         if old != value:
             raise AmtError(f"{folder}: was made with {name} = {old}, not {value}; choose another folder or delete it")
 

@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from ..system.errors import AmtError
@@ -74,17 +75,17 @@ def prepare_recordings(
             on_result(row)
 
     for pair in inventory.recordings:
-        done(_prepare(pair.name, lambda pair=pair: _write_pair(pair, out)))
+        done(_prepare(pair.name, partial(_write_pair, pair, out)))
     for audio in inventory.audio_only:
         name = audio.relative_to(folder).with_suffix("").as_posix()
         if transcriber is None:
             done(Prepared(name, "excluded", "no MIDI beside it, and no transcription was asked for"))
         else:
-            done(_prepare(name, lambda name=name, audio=audio: _write_draft(name, audio, out, transcriber)))
+            done(_prepare(name, partial(_write_draft, name, audio, out, transcriber)))
     for path, reason in inventory.excluded:
         done(Prepared(path.relative_to(folder).as_posix(), "excluded", reason))
-    with written_whole(out / "recordings.json") as partial:
-        partial.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False), encoding="utf-8")
+    with written_whole(out / "recordings.json") as file:
+        file.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False), encoding="utf-8")
     return rows
 
 

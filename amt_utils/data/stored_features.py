@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def make_computer(config: Config, features: str) -> Computer:
     Joined, the blocks are the frames of the whole recording; memory does not grow with its length.
     """
     feature = feature_config(config, features)
-    module = make_feature(feature)
+    module: Any = make_feature(feature)  # nn.Module types its attributes as Tensor | Module
     shifts = None if features == "logmel" else _shifts(feature)
     hop = feature.hop_length
     margin = -(-module.context_samples // hop)  # frames

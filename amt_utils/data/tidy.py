@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,11 +56,12 @@ def plan_renames(folder: str | os.PathLike, *, suffix: str = ".mid", old: Sequen
         raise AmtError(f"{folder}: no such folder")
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     taken = {str(p.relative_to(folder)).lower() for p in files}
-    pairs, blocked = [], []
+    pairs: list[tuple[str, str]] = []
+    blocked: list[tuple[str, str]] = []
     for path in files:
         wanted = path.with_suffix(suffix)
         if path.suffix.lower() in (*old, suffix) and path.suffix != suffix:
-            names = tuple(p.relative_to(folder).as_posix() for p in (path, wanted))
+            names = path.relative_to(folder).as_posix(), wanted.relative_to(folder).as_posix()
             only_case = names[0].lower() == names[1].lower()
             free = only_case or str(wanted.relative_to(folder)).lower() not in taken
             (pairs if free else blocked).append(names)
@@ -170,7 +172,7 @@ def _check_pair(pair: Recording, listen: bool, tolerance: float) -> Finding:
         performance, seconds = pair.performance, pair.seconds
     except AmtError as error:
         return Finding(pair.name, "excluded", str(error))
-    about: dict[str, float | None] = {"audio_seconds": seconds, "midi_seconds": 0.0}
+    about: dict[str, Any] = {"audio_seconds": seconds, "midi_seconds": 0.0}
     if len(performance.notes):
         last, first = float(performance.notes["offset"].max()), float(performance.notes["onset"][0])
         about |= {"midi_seconds": last, "first_note": first}

@@ -10,9 +10,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from torch import nn
 
 from ..config import Config
 from ..models import build_model, count_parameters
@@ -83,7 +83,8 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax:
         raise AmtError(f"language {language!r}: choose one of {', '.join(WORDS)}")
     if config.model.name != "residual_hcqt_hppnet":
         raise AmtError(f"the picture shows residual_hcqt_hppnet, not {config.model.name!r}")
-    words, feature, network = WORDS[language], config.feature, build_model(config).network
+    words, feature = WORDS[language], config.feature
+    network: Any = build_model(config).network  # nn.Module types its attributes as Tensor | Module
     if ax is None:
         ax = plt.subplots(figsize=(13, 5.4), layout="constrained")[1]
     ax.set(xlim=(0, 13), ylim=(0, 5.4))
@@ -104,7 +105,8 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax:
     def box(name: str, x: float, y: float, width: float, colour: str, height: float = 1.1) -> None:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT, "zorder": 3, "linespacing": 1.25}
         frame = plt.Rectangle((x - width / 2, y - height / 2), width, height, fc=colour, ec="black", zorder=2)
-        boxes.append((ax.text(x, y, words[name].format(**numbers), **style), ax.add_patch(frame)))
+        boxes.append((ax.text(x, y, words[name].format(**numbers), **style), frame))
+        ax.add_patch(frame)
 
     def arrow(x0: float, y0: float, x1: float, y1: float, **style: Any) -> None:
         ax.annotate("", (x1, y1), (x0, y0), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2} | style)
@@ -135,20 +137,21 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax:
         arrow(11.38, bottom, 11.5, y)
     ax.text(4.72, top + 0.72, words["attack"], fontsize=9, weight="bold")
     ax.text(4.72, bottom - 0.88, words["lasting"], fontsize=9, weight="bold")
-    name = {"name": "Residual HCQT-HPPNet", "size": config.model.size, "count": count_parameters(network)}
-    ax.set_title(words["title"].format(**name))
+    title = {"name": "Residual HCQT-HPPNet", "size": config.model.size, "count": count_parameters(network)}
+    ax.set_title(words["title"].format(**title))
     _fit_words(ax, boxes)
     return ax
 
 
 def _fit_words(ax: Axes, boxes: list[tuple[Text, Rectangle]]) -> None:
     """Makes words smaller that are wider or higher than their box."""
-    ax.figure.draw_without_rendering()
+    if isinstance(ax.figure, Figure):
+        ax.figure.draw_without_rendering()
     for text, frame in boxes:
         words, room = text.get_window_extent(), frame.get_window_extent()
         text.set_fontsize(FONT * min(1.0, 0.92 * room.width / words.width, 0.92 * room.height / words.height))
 
 
-def _kernel(block: nn.Sequential) -> str:
+def _kernel(block: Any) -> str:
     height, width = block[0].kernel_size
     return f"{height}×{width}"

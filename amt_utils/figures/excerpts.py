@@ -75,7 +75,7 @@ def load_excerpt(
 
 def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.void]:
     """The note that stands most alone: little else sounds around it, and its key is struck neither before nor after."""
-    found = []
+    found: list[tuple[float, int, Recording, np.void]] = []
     for recording in recordings:
         notes = recording.performance.with_ends("sounding")
         lengths = notes["offset"] - notes["onset"]

@@ -209,7 +209,7 @@ def plot_errors(one: Heard, errors: pd.DataFrame, start: float, *, seconds: floa
     ax = new_axes(ax, size=(12, 4.2))
     own = errors[(errors.system == one.system) & (errors.recording == one.recording.name)]
     own = own[(own.onset < start + seconds) & (own.onset + own.duration > start)]
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         "hit": {"color": SKY, "edgecolor": SKY},
         "missed": {"facecolor": "none", "edgecolor": VERMILION, "linewidth": 1.4},
         "extra": {"facecolor": "none", "edgecolor": "black", "hatch": "xxxx", "linewidth": 0.8},

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, PEDAL_NAMES
+from ..config import FeatureConfig
+from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, PEDAL, PEDAL_NAMES
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000",
@@ -56,20 +57,21 @@ def plot_roll(
     end = float(notes["offset"].max()) if end is None and len(notes) else (end or start + 1.0)
     seen = notes[(notes["offset"] > start) & (notes["onset"] < end)]
     edges = "black" if end - start < 60 else "face"  # outlines would hide the colour of so narrow bars
-    bars = PolyCollection(_boxes(seen, 0.42), cmap="cividis_r", edgecolors=edges, linewidths=0.3)
+    bars = PolyCollection(list(_boxes(seen, 0.42)), cmap="cividis_r", edgecolors=edges, linewidths=0.3)
     bars.set_array(seen["velocity"].astype(float))
     bars.set_clim(1, 127)
     ax.add_collection(bars)
     low, high = (int(seen["pitch"].min()), int(seen["pitch"].max())) if len(seen) else (LOWEST_PITCH, HIGHEST_PITCH)
     low, high = low - 2, high + 2
-    for row, kind in enumerate(np.unique(pedals["kind"]) if pedals is not None else ()):
+    pedals = np.zeros(0, PEDAL) if pedals is None else pedals
+    for row, kind in enumerate(np.unique(pedals["kind"])):
         own = pedals[(pedals["kind"] == kind) & (pedals["offset"] > start) & (pedals["onset"] < end)]
         spans = np.stack([own["onset"], own["offset"] - own["onset"]], axis=1)
         height = 0.04 * (high - low)
         y = low - (row + 1) * 1.6 * height
         ax.broken_barh(spans, (y, height), color=PEDAL_COLOURS[kind], hatch=("", "//", "..")[kind], edgecolor="white")
         ax.text(end, y + height / 2, " " + PEDAL_NAMES[kind], va="center", fontsize=8, color=PEDAL_COLOURS[kind])
-    rows = 0 if pedals is None else len(np.unique(pedals["kind"]))
+    rows = len(np.unique(pedals["kind"]))
     ax.set_ylim(low - (rows + 0.7) * 1.6 * 0.04 * (high - low) if rows else low, high)
     ax.set_xlim(start, end)
     _label_pitches(ax, low, high)
@@ -91,7 +93,7 @@ def _label_pitches(ax, low: float, high: float) -> None:
     ax.set_yticks(ticks, [pitch_name(p) for p in ticks])
 
 
-def plot_waveform(audio: np.ndarray, *, sample_rate: int = 16_000, start: float = 0.0, ax=None):
+def plot_waveform(audio: np.ndarray, *, sample_rate: int = FeatureConfig().sample_rate, start: float = 0.0, ax=None):
     """``(n,)`` samples over seconds; long excerpts as the envelope between the extremes of each pixel."""
     ax = new_axes(ax, size=(10, 1.8))
     if len(audio) > 8_000:
@@ -148,13 +150,13 @@ def plot_spectrogram(
 
 
 def _label_hertz(ax, frequencies: np.ndarray) -> None:
-    wanted = [h for h in (50, 100, 200, 500, 1000, 2000, 4000, 7000) if frequencies[0] <= h <= frequencies[-1]]
+    inside = [h for h in (50, 100, 200, 500, 1000, 2000, 4000, 7000) if frequencies[0] <= h <= frequencies[-1]]
     evenly = np.allclose(np.diff(frequencies), frequencies[1] - frequencies[0])
-    wanted = list(range(0, int(frequencies[-1]) + 1, 1000)) if evenly else wanted
+    wanted = np.array(range(0, int(frequencies[-1]) + 1, 1000) if evenly else inside)
     ticks = np.interp(wanted, frequencies, np.arange(len(frequencies)))
     apart = np.diff(ticks, prepend=-np.inf) > len(frequencies) / 25  # labels that would overlap are left out
-    wanted, ticks = np.array(wanted)[apart], ticks[apart]
-    ax.set_yticks(ticks, [f"{h / 1000:g} kHz" if h >= 1000 else f"{h} Hz" for h in wanted])
+    labels = [f"{h / 1000:g} kHz" if h >= 1000 else f"{h} Hz" for h in wanted[apart]]
+    ax.set_yticks(ticks[apart], labels)
 
 
 def overlay_notes(notes: np.ndarray, *, ax, harmonic: float = 1.0, colour: str = SKY):

@@ -25,7 +25,7 @@ def space_table(space: dict[str, list] | None = None, *, leave_out: Iterable[str
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("field")
 
 
-def plot_search(study: Study, *, measure: str = "note F1 (%)", axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+def plot_search(study: Study, *, measure: str = "note F1 (%)", axes: Sequence[Axes] = ()) -> Sequence[Axes]:
     """How a study went: every trial's F1 in time, and against each searched value.
 
     Args:
@@ -38,24 +38,24 @@ def plot_search(study: Study, *, measure: str = "note F1 (%)", axes: Sequence[Ax
     """
     trials = [t for t in study.get_trials(deepcopy=False) if t.state.name in ("COMPLETE", "PRUNED")]
     names = sorted({name for t in trials for name in t.params})
-    if axes is None:
+    if not axes:
         columns = min(3, 1 + len(names))
         rows = -(-(1 + len(names)) // columns)
         size = (4 * columns, 2.8 * rows)
         grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1]
-        axes = grid.ravel()
-        for spare in axes[1 + len(names) :]:
+        for spare in grid.ravel()[1 + len(names) :]:
             spare.remove()
+        axes = list(grid.ravel()[: 1 + len(names)])
     styles = (("COMPLETE", "o", "#0072B2"), ("PRUNED", "x", "#D55E00"))
     for state, marker, colour in styles:
         chosen = [t for t in trials if t.state.name == state]
         values = [100 * _last_value(t) for t in chosen]
         axes[0].scatter([t.number for t in chosen], values, marker=marker, color=colour, label=state.lower())
         for ax, name in zip(axes[1:], names, strict=False):
-            ax.scatter([t.params.get(name) for t in chosen], values, marker=marker, color=colour)
+            ax.scatter([t.params.get(name, np.nan) for t in chosen], values, marker=marker, color=colour)
     complete = [t for t in trials if t.state.name == "COMPLETE"]
     if complete:
-        best = np.maximum.accumulate([100 * t.value for t in complete])
+        best = np.maximum.accumulate([100 * (t.value or 0.0) for t in complete])
         axes[0].step([t.number for t in complete], best, where="post", color="black", label="best so far")
     axes[0].set(xlabel="trial", ylabel=measure)
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def run_rows(
             return False
         changed = row_config(config, row)
         if str(devices) == "1":
-            options = {"devices": 1, "accelerator": accelerator, "progress": progress}
+            options: dict[str, Any] = {"devices": 1, "accelerator": accelerator, "progress": progress}
             result = train(changed, folder / row, resume=True, max_seconds=left, **options)
             if not result["finished"]:
                 return False

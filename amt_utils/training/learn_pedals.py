@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def learn_from_notes(pedals: Pedals, performances: list[Performance], config: Co
         rolls, played = (torch.from_numpy(np.stack(x)) for x in zip(*windows, strict=True))
         return rolls, None, played
 
-    how = {"rate": NOTES_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-3, "ema_decay": AVERAGED}
+    how: dict[str, Any] = {"rate": NOTES_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-3, "ema_decay": AVERAGED}
     learn_alone(pedals, lambda: _loss(pedals, *draw()), steps=steps, name="from notes", **how)
 
 

@@ -6,6 +6,8 @@ a next sample that is too loud, chance; soft notes are missed. The network learn
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -105,9 +107,10 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
 
     def draw_loss() -> Tensor:
         batch = make_batch(performances, rng)
-        return loss(*net(batch["notes"], batch["key"], batch["is_note"]), batch)
+        key, estimate = net(batch["notes"], batch["key"], batch["is_note"])
+        return loss(key, estimate, batch)
 
-    how = {"rate": LEARNING_RATE, "final_rate": 0.01, "weight_decay": 1e-3, "ema_decay": AVERAGED}
+    how: dict[str, Any] = {"rate": LEARNING_RATE, "final_rate": 0.01, "weight_decay": 1e-3, "ema_decay": AVERAGED}
     learn_alone(net, draw_loss, steps=steps, name="dynamics", **how)
     return net.eval()
 

@@ -40,3 +40,25 @@ def test_two_rows(tmp_path, capfd):
     row = read_row(tmp_path / "rows" / "ours")
     assert row["step"] == [2, 4] and 0 < row["minutes"][0] < row["minutes"][1]
     assert "without-hcqt" in capfd.readouterr().out
+
+
+def test_the_claim_tells_minutes_first_and_f1_after_each_epoch(tmp_path, capsys):
+    asked = load_config("hcqt_hppnet")
+    assert asked.feature.harmonics == (0.5, 1.0, 2.0) and asked.model.hdconv_harmonics == (1, 2, 3, 4)
+    assert asked.model.residual and asked.model.detach_onset and not asked.model.register
+    words = ["ablation", "--claim", "--out", str(tmp_path), "--accelerator", "cpu", "--rows", "ours", "--epochs", "2"]
+    for setting in ("model.size=micro", 'data.recordings=["miniature"]', 'data.validation=["miniature"]',
+                    "data.validation_limit=1", "data.window_seconds=1.0", "data.augment=false", "train.batch_size=1",
+                    "train.steps_per_epoch=2", "train.warmup_steps=1"):  # fmt: skip
+        words += ["--set", setting]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("minutes in all") < printed.index("note F1 in %")
+    assert "epoch 1" in printed and "epoch 2" in printed
+    with pytest.raises(SystemExit):
+        main(["ablation", "--claim"])  # no --out
+
+
+def test_ablation_needs_a_configuration(tmp_path, capsys):
+    assert main(["ablation", "--out", str(tmp_path)]) == 1
+    assert "--config" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import types
 
 import numpy as np
 import pytest
@@ -215,3 +216,31 @@ def test_upload_arrives_in_pieces_inside_the_folder(tmp_path):
     assert source.summary == "evil.wav · 0:01.0"
     source._receive(source, {"name": "bad.wav", "first": True, "last": True}, [b"no sound"])
     assert "bad.wav" in source.summary and not (tmp_path / "in" / "bad.wav").exists()
+
+
+def test_the_transcribe_button_runs_once_per_recording_and_shows_progress(tmp_path):
+    calls, summaries = [], []
+
+    def transcribe(path, *, on_progress):
+        calls.append(path.name)
+        on_progress(0.5)
+        summaries.append(source.summary)
+        if path.name == "bad.wav":
+            raise AmtError("bad.wav: cannot be read")
+        return types.SimpleNamespace(summary=f"{path.name}: 3 notes")
+
+    source = AudioInput(tmp_path / "in", transcribe=transcribe)
+    assert source.can_transcribe and calls == [] and source.result is None  # nothing runs before the button
+    source._receive(source, {"transcribe": True}, [])
+    source._receive(source, {"transcribe": True}, [])
+    assert calls == ["waltz.flac"] and source.result.summary == source.summary == "waltz.flac: 3 notes"
+    assert "waltz.flac · 1 %" in summaries[0] and "s left" in summaries[0]
+    target = io.BytesIO()
+    soundfile.write(target, tone(1.0, 440.0), RATE, format="WAV")
+    for name in ("mine.wav", "bad.wav"):
+        source._receive(source, {"name": name, "first": True, "last": True}, [target.getvalue()])
+        source._receive(source, {"transcribe": True}, [])
+    assert calls == ["waltz.flac", "mine.wav", "bad.wav"]
+    assert source.summary == "bad.wav: cannot be read" and not source.busy
+    assert source.result.summary == "mine.wav: 3 notes"  # the last one that worked
+    assert AudioInput(tmp_path / "in").transcribe() is None

@@ -98,7 +98,7 @@ class Alignment:
         notes = notes[(notes["onset"] >= 0) & (notes["onset"] < duration)]
         pedals = pedals[(pedals["offset"] > 0) & (pedals["onset"] < duration)]
         return Performance(
-            make_notes(*(notes[name] for name in notes.dtype.names)),
+            make_notes(notes["onset"], notes["offset"], notes["pitch"], notes["velocity"]),
             make_pedals(np.maximum(pedals["onset"], 0), pedals["offset"], pedals["kind"]),
         )
 

@@ -113,10 +113,10 @@ def find_line(sound: np.ndarray, score: np.ndarray) -> Map:
         match = np.fft.irfft(np.sum(spectrum * piece, axis=0), size)
         match = np.roll(match, length)[: sound.shape[1] + length]  # from `length` before the recording's start on
         for _ in range(4):
-            best = int(np.argmax(match))
+            peak = int(np.argmax(match))
             middle = (start + length / 2) * step
-            found.append((middle, middle + (best - length - start) * step, match[best], i))
-            match[max(0, best - 12) : best + 13] = -np.inf
+            found.append((middle, middle + (peak - length - start) * step, match[peak], i))
+            match[max(0, peak - 12) : peak + 13] = -np.inf
     midi, audio, strength, stretch = np.array(found).T
     strength /= strength.max()
     best_votes, best = -1.0, (midi[0], audio[0], 1.0)

@@ -51,7 +51,7 @@ def to_musicxml(sheet: Sheet, *, title: str = "Session sheet") -> str:
         _add_accidentals(measure)
         _beam_measure(measure)
         _shift_octaves(measure)
-    _direct(measures, 0, ("metronome", sheet.tempo), "above", 1)
+    _direct(measures, 0, ("metronome", f"{sheet.tempo:.0f}"), "above", 1)
     for beat, text in sheet.words:
         _direct(measures, beat, ("words", text), "above", 1)
     for beat, name in sheet.dynamics:
@@ -63,7 +63,7 @@ def to_musicxml(sheet: Sheet, *, title: str = "Session sheet") -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")
 
 
-def _direct(measures: list, beat: float, what: tuple[str, object], placement: str, staff: int) -> None:
+def _direct(measures: list, beat: float, what: tuple[str, str], placement: str, staff: int) -> None:
     """Puts a direction at a beat: after the bar's attributes, with the rest of the way as an offset."""
     t = min(round(beat * DIVISIONS), len(measures) * _BAR - 1)
     measure, offset = measures[t // _BAR], t % _BAR
@@ -74,7 +74,7 @@ def _direct(measures: list, beat: float, what: tuple[str, object], placement: st
     elif kind == "metronome":
         content = ET.Element("metronome", parentheses="no")
         ET.SubElement(content, "beat-unit").text = "quarter"
-        ET.SubElement(content, "per-minute").text = f"{value:.0f}"
+        ET.SubElement(content, "per-minute").text = value
     elif kind == "dynamics":
         content = ET.Element("dynamics")
         ET.SubElement(content, value)
@@ -111,7 +111,7 @@ def _shift_octaves(measure: ET.Element) -> None:
     """An 8va or 15ma line over a bar whose upper staff is all ledger lines, 8vb under such a lower staff."""
     for staff in (1, 2):
         notes = [n for n in measure.iter("note") if n.find("pitch") is not None and n.findtext("staff") == str(staff)]
-        octaves = [int(n.findtext("pitch/octave")) for n in notes]
+        octaves = [int(n.findtext("pitch/octave", "")) for n in notes]
         size = _octaves_away(octaves, staff)
         if not size:
             continue

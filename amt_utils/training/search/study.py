@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...config import Config, save_config
@@ -66,7 +66,7 @@ def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str |
         if "://" in text:
             # workers of several machines meet here: wait for each other rather than fail
             arguments = {"connect_args": {"timeout": 60}} if text.startswith("sqlite") else {"pool_pre_ping": True}
-            backend = optuna.storages.RDBStorage(text, engine_kwargs=arguments)
+            backend: BaseStorage = optuna.storages.RDBStorage(text, engine_kwargs=arguments)
         else:
             fetch_journal(Path(text), mirrors)
             backend = JournalStorage(SafeJournal(text))
@@ -180,7 +180,7 @@ def run_search(
     Returns:
         The study.
     """
-    folder, mirrors = Path(folder), [Path(m) for m in mirrors]
+    folder, places = Path(folder), [Path(mirror) for mirror in mirrors]
     folder.mkdir(parents=True, exist_ok=True)
     storage = storage or folder / "study.journal"
     fixed = set(leave_out)
@@ -220,7 +220,7 @@ def run_search(
         write_best(study, config, folder / "best.json")
         if "://" not in os.fspath(storage):
             publish_journal(Path(storage), mirrors)
-        for mirror in mirrors:
+        for mirror in places:
             if (folder / "best.json").exists() and mirror.is_dir():
                 shutil.copy2(folder / "best.json", mirror / "best.json")
         if len(finished(study)) >= trials:
