@@ -69,7 +69,9 @@ def cut_at_strikes(notes: np.ndarray, shortest: float) -> np.ndarray:
     return notes
 
 
-def find_candidates(activations: dict[str, np.ndarray], config: Config, *, lowest: float = LOWEST_THRESHOLD) -> Candidates:
+def find_candidates(
+    activations: dict[str, np.ndarray], config: Config, *, lowest: float = LOWEST_THRESHOLD
+) -> Candidates:
     """Probabilities of :data:`amt_utils.decode.ROLLS` -> :class:`Candidates`.
 
     Args:
@@ -92,11 +94,15 @@ def find_candidates(activations: dict[str, np.ndarray], config: Config, *, lowes
     seconds, shift = config.feature.frame_seconds, config.decode.time_shift
     for field in ("onset", "velocity"):
         notes[field][at] = heard[field]
-    key_end, end = (np.maximum(seconds * whole[name][at] + shift, config.decode.min_note_seconds) for name in ("key_end", "end"))
+    key_end, end = (
+        np.maximum(seconds * whole[name][at] + shift, config.decode.min_note_seconds) for name in ("key_end", "end")
+    )
     following = cut_at_strikes(_lasting(heard), 0.0)["offset"]
     is_cut = heard["offset"] >= following - 1e-9
     by_sound = np.abs(heard["offset"] - end) < np.abs(heard["offset"] - key_end)
-    notes["offset"][at] = np.where(is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"])
+    notes["offset"][at] = np.where(
+        is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"]
+    )
     return Candidates(check_notes(notes), probability, threshold, lowest, config.decode.min_note_seconds)
 
 

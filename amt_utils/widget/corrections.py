@@ -18,8 +18,8 @@ def correct(
         offered: ``(n,)`` notes; the candidates' where there are any.
         hands: ``(n,)`` 0 right, 1 left.
         candidates: decide by their probability which of ``offered`` stand, and let notes end at the next strike.
-        corrections: ``deleted`` indices of ``offered``, ``added`` rows ``[onset, offset, pitch, velocity, hand, origin]``,
-            ``threshold``; ``{}`` where nothing was changed.
+        corrections: ``deleted`` indices of ``offered``, ``added`` rows ``[onset, offset, pitch, velocity, hand,
+            origin]``, ``threshold``; ``{}`` where nothing was changed.
 
     Returns:
         ``(k,)`` notes sorted by onset, ``(k,)`` hands.

@@ -128,7 +128,7 @@ class PianoRoll(anywidget.AnyWidget):
         offered, probability = performance.notes, None
         if candidates is not None:
             if not np.array_equal(candidates.at()[["onset", "pitch"]], performance.notes[["onset", "pitch"]]):
-                raise AmtError("candidates: at their threshold they are not the performance; find both in one recording")
+                raise AmtError("candidates: they are not those of this performance; find both in one recording")
             offered, probability = candidates.notes, candidates.probability
         activations = _named(activations)
         images = self._make_images(activations, frame_seconds, spectrum)
