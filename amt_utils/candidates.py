@@ -4,7 +4,8 @@ Onsets are those of a decoding at a low threshold; lowering or raising the thres
 it moves none. What does change is where a note ends, as it ends at the next strike of its key; candidates therefore
 carry the ends they have when no strike follows, and :meth:`Candidates.at` cuts them at those that are chosen. At the
 configuration's own threshold the result is the transcription; at others the onsets are what decoding anew would give,
-while velocities, which are read from all notes together, stay as they are.
+while velocities, which are read from all notes together, and the choice between a key end and a sounding end, which
+depends on what the pedals explain, stay as they are.
 """
 
 from __future__ import annotations

@@ -57,10 +57,10 @@ def main() -> None:
             ("piano-roll", "roll", "dark", 1100, 580, 5.3, ""),
             ("piano-roll-light", "roll", "light", 1100, 580, 5.3, ""),
             ("comparison", "comparison", "dark", 1100, 580, 5.3, "amtPiano.chooser.stepError(1)"),
-            ("roll-and-score", "score", "light", 1100, 860, 5.3, plain),
-            ("correcting", "score", "dark", 1100, 860, 5.3, plain + correcting),
-            ("correcting-light", "score", "light", 1100, 860, 5.3, plain + correcting),
-            ("falling-notes", "score", "dark", 1100, 860, 5.3, falling),
+            ("roll-and-score", "score", "light", 1100, 900, 5.3, plain),
+            ("correcting", "score", "dark", 1100, 900, 5.3, plain + correcting),
+            ("correcting-light", "score", "light", 1100, 900, 5.3, plain + correcting),
+            ("falling-notes", "score", "dark", 1100, 900, 5.3, falling),
             ("phone", "score", "light", 390, 844, 5.3, plain),
         )
         for name, source, theme, width, height, seconds, script in pictures:

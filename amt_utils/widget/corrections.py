@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..candidates import Candidates, cut_at_strikes
 from ..errors import AmtError
 from ..notes import NOTE, check_notes
+from ..score.hands import assign_hands
+
+if TYPE_CHECKING:
+    from ..score.score import Score
 
 
 def correct(
@@ -47,7 +53,7 @@ def correct(
     return check_notes(notes, where="corrected notes"), sides
 
 
-def find_hands(offered: np.ndarray, score, candidates: Candidates | None) -> np.ndarray:
+def find_hands(offered: np.ndarray, score: Score | None, candidates: Candidates | None) -> np.ndarray:
     """``(n,)`` hand of each note, 0 right, 1 left: the staff it is written on, else as estimated from all notes.
 
     Args:
@@ -55,8 +61,6 @@ def find_hands(offered: np.ndarray, score, candidates: Candidates | None) -> np.
         score: :class:`~amt_utils.score.score.Score` or ``None``; it numbers the notes over the candidates' threshold.
         candidates: of ``offered``, or ``None``.
     """
-    from ..score.hands import assign_hands
-
     hands = assign_hands(offered).astype(np.uint8)
     if score is not None:
         indices = np.arange(len(offered)) if candidates is None else candidates.chosen()

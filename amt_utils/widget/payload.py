@@ -12,12 +12,16 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
 from ..errors import AmtError
 from ..notes import N_KEYS, Performance
+
+if TYPE_CHECKING:
+    from ..score.score import Score
 
 SPECTRUM_RATE = 16_000  # Hz, the audio the spectrum is computed from
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -185,7 +189,7 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
     return about, b"".join(encoded)
 
 
-def pack_score(score) -> bytes:
+def pack_score(score: Score) -> bytes:
     """A :class:`~amt_utils.score.score.Score` -> deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
 
     The pages' notes carry the indices of the performance's notes.
@@ -199,7 +203,7 @@ def pack_score(score) -> bytes:
     return zlib.compress(json.dumps(pages).encode(), 9)
 
 
-def describe_beats(score) -> dict:
+def describe_beats(score: Score) -> dict:
     """A :class:`~amt_utils.score.score.Score`'s beats and bars, for ``js/beats.js``."""
     beats, metre = score.beats, score.metre
     return {

@@ -245,11 +245,10 @@ class PianoRoll(anywidget.AnyWidget):
         if self.sound is not None and meta["audio"]["mime"] == "audio/flac":
             sound, mime = self.sound.encoded(small=True)
             meta["audio"] = {**meta["audio"], "mime": mime}
-        if meta["beats"]:
-            meta["beats"] = {**meta["beats"], "downbeat": self.downbeat}
         names = ("_notes", "_reference", "_reference_pedals", "_pedals", "_images", "_score")
         binaries = {name: getattr(self, name) for name in names}
-        return page.build(meta, {**binaries, "_audio": sound}, self.corrections)
+        said = {"corrections": self.corrections, "downbeat": self.downbeat}
+        return page.build(meta, said, {**binaries, "_audio": sound})
 
     def as_html(self):
         """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.
