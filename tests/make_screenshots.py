@@ -24,6 +24,7 @@ from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import Performance, make_notes
 from amt_utils.sheet_music.score import make_score
 from amt_utils.system.paths import example_files
+from amt_utils.transcription.candidates import Candidates
 from amt_utils.widget import PianoRoll
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -39,27 +40,34 @@ def main() -> None:
         raise SystemExit(why_no_browser())
     recording, midi = example_files()
     played = read_midi(midi)
-    heard, activations = _invent(played) if arguments.stand_in else _transcribe(recording)
+    heard, activations, candidates = _invent(played) if arguments.stand_in else _transcribe(recording)
     title = recording.stem.replace("_", " ").capitalize()
     score = make_score(heard, title=title)
     rolls = {
         "roll": PianoRoll(heard, recording, title=title, activations=activations, language="en"),
         "comparison": PianoRoll(heard, recording, title=title, reference=played, language="en"),
-        "score": PianoRoll(heard, recording, title=title, score=score, language="en"),
+        "score": PianoRoll(heard, recording, title=title, candidates=candidates, score=score, language="en"),
     }
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
         for name, roll in rolls.items():
             roll.to_html(Path(folder) / f"{name}.html")
-        pictures = (  # name, page, theme, height, seconds, JavaScript before the picture
-            ("piano-roll", "roll", "dark", 580, 5.3, ""),
-            ("piano-roll-light", "roll", "light", 580, 5.3, ""),
-            ("comparison", "comparison", "dark", 580, 5.3, "amtPiano.chooser.stepError(1)"),
-            ("roll-and-score", "score", "light", 860, 5.3, "amtPiano.state.set({ background: null })"),
+        plain = "amtPiano.state.set({ background: null });"
+        correcting = "amtPiano.openTray('correcting'); amtPiano.chooser.stepDoubt(1); amtPiano.chooser.stepDoubt(1);"
+        falling = plain + "amtPiano.openTray('practising'); amtPiano.state.set({ layout: 'falling', mode: 'hands' });"
+        pictures = (  # name, page, theme, width, height, seconds, JavaScript before the picture
+            ("piano-roll", "roll", "dark", 1100, 580, 5.3, ""),
+            ("piano-roll-light", "roll", "light", 1100, 580, 5.3, ""),
+            ("comparison", "comparison", "dark", 1100, 580, 5.3, "amtPiano.chooser.stepError(1)"),
+            ("roll-and-score", "score", "light", 1100, 900, 5.3, plain),
+            ("correcting", "score", "dark", 1100, 900, 5.3, plain + correcting),
+            ("correcting-light", "score", "light", 1100, 900, 5.3, plain + correcting),
+            ("falling-notes", "score", "dark", 1100, 900, 5.3, falling),
+            ("phone", "score", "light", 390, 844, 5.3, plain),
         )
-        for name, source, theme, height, seconds, script in pictures:
-            page = open_page(browser, Path(folder) / f"{source}.html", width=1100, height=height, theme=theme)
-            page.evaluate("seconds => { amtPiano.camera.show(seconds - 3.2, 9); amtPiano.transport.seek(seconds); }", seconds)
+        for name, source, theme, width, height, seconds, script in pictures:
+            page = open_page(browser, Path(folder) / f"{source}.html", width=width, height=height, theme=theme)
+            page.evaluate("at => { amtPiano.camera.show(at - 3.2, 9); amtPiano.transport.seek(at); }", seconds)
             if script:
                 page.evaluate(script)
             page.wait_for_timeout(1200)
@@ -77,20 +85,20 @@ def main() -> None:
     _save(_draw(errors), arguments.folder / "evaluation.png")
 
 
-def _transcribe(recording: Path) -> tuple[Performance, dict]:
+def _transcribe(recording: Path) -> tuple[Performance, dict, Candidates]:
     from amt_utils.results.transcription import transcribe
 
     heard = transcribe(recording)
-    return heard.performance, heard.activations
+    return heard.performance, heard.activations, heard.candidates
 
 
-def _invent(played: Performance) -> tuple[Performance, dict]:
+def _invent(played: Performance) -> tuple[Performance, dict, None]:
     rng = np.random.default_rng(4)
     notes = played.notes[rng.random(len(played.notes)) > 0.04].copy()
     notes["onset"] = np.maximum(0, notes["onset"] + rng.normal(0, 0.006, len(notes)))
     notes["offset"] += np.where(rng.random(len(notes)) < 0.06, 0.5, 0.0)
     columns = [np.append(notes[name], extra) for name, extra in zip(notes.dtype.names, (6.1, 6.6, 79, 35), strict=True)]
-    return Performance(make_notes(*columns), played.pedals), {}
+    return Performance(make_notes(*columns), played.pedals), {}, None
 
 
 def _draw(errors) -> bytes:

@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
     transcriber = Transcriber(args.weights, device=args.device, settings=args.set, memory=parse_size(args.memory))
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
-    options = {name: getattr(args, name) for name in ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")}
+    names = ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")
+    options = {name: getattr(args, name) for name in names}
     results = transcribe_batch(args.audio, args.out, kinds=kinds, transcriber=transcriber, on_result=_say, **options)
     failed = [result for result in results if result.error]
     if failed:

@@ -155,7 +155,8 @@ def _copy_package(target: Path) -> None:
         return [
             n
             for n in names
-            if n in ("__pycache__", "examples") or (not (inside / n).is_dir() and not n.endswith((".py", ".pyi", ".json")))
+            if n in ("__pycache__", "examples")
+            or (not (inside / n).is_dir() and not n.endswith((".py", ".pyi", ".json")))
         ]
 
     shutil.copytree(source, target, ignore=left_out)

@@ -4,7 +4,8 @@ Onsets are those of a decoding at a low threshold; lowering or raising the thres
 it moves none. What does change is where a note ends, as it ends at the next strike of its key; candidates therefore
 carry the ends they have when no strike follows, and :meth:`Candidates.at` cuts them at those that are chosen. At the
 configuration's own threshold the result is the transcription; at others the onsets are what decoding anew would give,
-while velocities, which are read from all notes together, stay as they are.
+while velocities, which are read from all notes together, and the choice between a key end and a sounding end, which
+depends on what the pedals explain, stay as they are.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def cut_at_strikes(notes: np.ndarray, shortest: float) -> np.ndarray:
     return notes
 
 
-def find_candidates(activations: dict[str, np.ndarray], config: Config, *, lowest: float = LOWEST_THRESHOLD) -> Candidates:
+def find_candidates(
+    activations: dict[str, np.ndarray], config: Config, *, lowest: float = LOWEST_THRESHOLD
+) -> Candidates:
     """Probabilities of :data:`.ROLLS` -> :class:`Candidates`.
 
     Args:
@@ -93,11 +96,15 @@ def find_candidates(activations: dict[str, np.ndarray], config: Config, *, lowes
     seconds, shift = config.feature.frame_seconds, config.decode.time_shift
     for field in ("onset", "velocity"):
         notes[field][at] = heard[field]
-    key_end, end = (np.maximum(seconds * whole[name][at] + shift, config.decode.min_note_seconds) for name in ("key_end", "end"))
+    key_end, end = (
+        np.maximum(seconds * whole[name][at] + shift, config.decode.min_note_seconds) for name in ("key_end", "end")
+    )
     following = cut_at_strikes(_lasting(heard), 0.0)["offset"]
     is_cut = heard["offset"] >= following - 1e-9
     by_sound = np.abs(heard["offset"] - end) < np.abs(heard["offset"] - key_end)
-    notes["offset"][at] = np.where(is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"])
+    notes["offset"][at] = np.where(
+        is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"]
+    )
     return Candidates(check_notes(notes), probability, threshold, lowest, config.decode.min_note_seconds)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..music.notes import NOTE, check_notes
+from ..sheet_music.hands import assign_hands
 from ..system.errors import AmtError
 from ..transcription.candidates import Candidates, cut_at_strikes
+
+if TYPE_CHECKING:
+    from ..sheet_music.score import Score
 
 
 def correct(
@@ -18,8 +24,8 @@ def correct(
         offered: ``(n,)`` notes; the candidates' where there are any.
         hands: ``(n,)`` 0 right, 1 left.
         candidates: decide by their probability which of ``offered`` stand, and let notes end at the next strike.
-        corrections: ``deleted`` indices of ``offered``, ``added`` rows ``[onset, offset, pitch, velocity, hand, origin]``,
-            ``threshold``; ``{}`` where nothing was changed.
+        corrections: ``deleted`` indices of ``offered``, ``added`` rows ``[onset, offset, pitch, velocity, hand,
+            origin]``, ``threshold``; ``{}`` where nothing was changed.
 
     Returns:
         ``(k,)`` notes sorted by onset, ``(k,)`` hands.
@@ -47,7 +53,7 @@ def correct(
     return check_notes(notes, where="corrected notes"), sides
 
 
-def find_hands(offered: np.ndarray, score, candidates: Candidates | None) -> np.ndarray:
+def find_hands(offered: np.ndarray, score: Score | None, candidates: Candidates | None) -> np.ndarray:
     """``(n,)`` hand of each note, 0 right, 1 left: the staff it is written on, else as estimated from all notes.
 
     Args:
@@ -55,8 +61,6 @@ def find_hands(offered: np.ndarray, score, candidates: Candidates | None) -> np.
         score: :class:`.Score` or ``None``; it numbers the notes over the candidates' threshold.
         candidates: of ``offered``, or ``None``.
     """
-    from ..sheet_music.hands import assign_hands
-
     hands = assign_hands(offered).astype(np.uint8)
     if score is not None:
         indices = np.arange(len(offered)) if candidates is None else candidates.chosen()

@@ -27,10 +27,16 @@ def style(name: str = "roll.css") -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
 
 
-def build(meta: dict, binaries: dict[str, bytes], corrections: dict) -> str:
-    """The self-contained page: ``meta`` and ``corrections`` as JSON, each of ``binaries`` as base64 under its name."""
+def build(meta: dict, said: dict, binaries: dict[str, bytes]) -> str:
+    """The self-contained page.
+
+    Args:
+        meta: what is shown and how, as JSON in the page.
+        said: what the reader did to it, likewise (``corrections``, ``downbeat``).
+        binaries: each as base64 under its name.
+    """
     # "<" must not open a tag inside a script element, whatever the title says
-    state = json.dumps({"_meta": meta, "corrections": corrections}, ensure_ascii=False).replace("<", "\\u003c")
+    state = json.dumps({"_meta": meta, **said}, ensure_ascii=False).replace("<", "\\u003c")
     data = "\n".join(
         f'<script type="text/plain" id="amt{name}">{base64.b64encode(content).decode("ascii")}</script>'
         for name, content in binaries.items()

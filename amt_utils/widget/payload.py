@@ -12,12 +12,16 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
 from ..music.notes import N_KEYS, Performance
 from ..system.errors import AmtError
+
+if TYPE_CHECKING:
+    from ..sheet_music.score import Score
 
 SPECTRUM_RATE = 16_000  # Hz, the audio the spectrum is computed from
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -185,8 +189,8 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
     return about, b"".join(encoded)
 
 
-def pack_score(score) -> bytes:
-    """A :class:`~amt_utils.sheet_music.score.Score` -> deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
+def pack_score(score: Score) -> bytes:
+    """A :class:`.Score` -> deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
 
     The pages' notes carry the indices of the performance's notes.
     """
@@ -199,8 +203,8 @@ def pack_score(score) -> bytes:
     return zlib.compress(json.dumps(pages).encode(), 9)
 
 
-def describe_beats(score) -> dict:
-    """A :class:`.Score`'s beats and bars, for ``js/beats.js``."""
+def describe_beats(score: Score) -> dict:
+    """A :class:`~amt_utils.sheet_music.score.Score`'s beats and bars, for ``js/beats.js``."""
     beats, metre = score.beats, score.metre
     return {
         "times": beats.times.tolist(),

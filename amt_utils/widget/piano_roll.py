@@ -128,7 +128,7 @@ class PianoRoll(anywidget.AnyWidget):
         offered, probability = performance.notes, None
         if candidates is not None:
             if not np.array_equal(candidates.at()[["onset", "pitch"]], performance.notes[["onset", "pitch"]]):
-                raise AmtError("candidates: at their threshold they are not the performance; find both in one recording")
+                raise AmtError("candidates: they are not those of this performance; find both in one recording")
             offered, probability = candidates.notes, candidates.probability
         activations = _named(activations)
         images = self._make_images(activations, frame_seconds, spectrum)
@@ -245,11 +245,10 @@ class PianoRoll(anywidget.AnyWidget):
         if self.sound is not None and meta["audio"]["mime"] == "audio/flac":
             sound, mime = self.sound.encoded(small=True)
             meta["audio"] = {**meta["audio"], "mime": mime}
-        if meta["beats"]:
-            meta["beats"] = {**meta["beats"], "downbeat": self.downbeat}
         names = ("_notes", "_reference", "_reference_pedals", "_pedals", "_images", "_score")
         binaries = {name: getattr(self, name) for name in names}
-        return page.build(meta, {**binaries, "_audio": sound}, self.corrections)
+        said = {"corrections": self.corrections, "downbeat": self.downbeat}
+        return page.build(meta, said, {**binaries, "_audio": sound})
 
     def as_html(self):
         """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.

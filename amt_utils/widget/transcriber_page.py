@@ -1,7 +1,7 @@
 """One HTML file that transcribes on its own, in the browser: networks, ONNX Runtime and the piano roll in it.
 
-The networks run in a worker by ONNX Runtime Web (:mod:`.onnxruntime_web` holds its WebAssembly), in the windows and by the
-rules of :mod:`amt_utils.transcription`; the page asks the network for nothing and works from a disk.
+The networks run in a worker by ONNX Runtime Web (``onnxruntime_web/`` holds its WebAssembly), in the windows and by
+the rules of :mod:`amt_utils.transcription`; the page asks no server for anything and works from a disk.
 """
 
 from __future__ import annotations

@@ -176,9 +176,9 @@ def test_several_move_together_and_stay_on_the_keyboard(shown):
 @pytest.mark.parametrize(
     ("key", "column", "change"),
     [
-        ("ArrowRight", 0, 0.01), ("ArrowLeft", 0, -0.01), ("ArrowUp", 2, 1), ("ArrowDown", 2, -1), ("Shift+ArrowUp", 2, 12),
-        ("Shift+ArrowDown", 2, -12), ("Shift+ArrowRight", 1, 0.05), ("Shift+ArrowLeft", 1, -0.05), (">", 0, 0.01), ("<", 0, -0.01),
-        (".", 3, 8), (",", 3, -8), ("h", 4, 1),
+        ("ArrowRight", 0, 0.01), ("ArrowLeft", 0, -0.01), ("ArrowUp", 2, 1), ("ArrowDown", 2, -1),
+        ("Shift+ArrowUp", 2, 12), ("Shift+ArrowDown", 2, -12), ("Shift+ArrowRight", 1, 0.05),
+        ("Shift+ArrowLeft", 1, -0.05), (">", 0, 0.01), ("<", 0, -0.01), (".", 3, 8), (",", 3, -8), ("h", 4, 1),
     ],
 )  # fmt: skip
 def test_keys_change_what_is_chosen(shown, key, column, change):
@@ -278,7 +278,9 @@ def test_slider_shows_and_hides_candidates_at_once(roll, shown):
     for value in (0.0, 0.3, 0.62, 0.8, 1.0):
         slider.fill(str(value))
         expected = roll.candidates.at(1 - value * 0.9)
-        np.testing.assert_allclose(rows(shown).reshape(-1, 5)[:, :2], np.stack([expected["onset"], expected["offset"]], 1))
+        np.testing.assert_allclose(
+            rows(shown).reshape(-1, 5)[:, :2], np.stack([expected["onset"], expected["offset"]], 1)
+        )
     assert len(rows(shown)) == 23
 
 
@@ -404,7 +406,9 @@ def test_musicxml_is_the_scores_own_until_something_is_corrected(roll, shown, tm
                 assert int(n.findtext("duration")) == length * (2 / 3 if n.find("time-modification") is not None else 1)
     written = load_musicxml(path)[0].note_array()
     assert sorted(written["pitch"].tolist()) == sorted(screen[:, 2].astype(int).tolist())
-    np.testing.assert_allclose(np.diff(np.unique(written["onset_quarter"])), np.diff(np.unique(screen[:, 0])) * 2, atol=0.01)
+    np.testing.assert_allclose(
+        np.diff(np.unique(written["onset_quarter"])), np.diff(np.unique(screen[:, 0])) * 2, atol=0.01
+    )
 
 
 # ---- the browser's arithmetic is Python's ------------------------------------------------------------------------
@@ -436,7 +440,8 @@ def test_sounding_ends_are_pythons(scripts, rng):
     pedals = make_pedals(press, press + 0.1 + 3 * rng.random(90), rng.integers(0, 3, 90))
     performance = Performance(notes, pedals)
     found = scripts.evaluate(
-        "([notes, pedals]) => [...new Notes(notes, new Pedals(pedals), 'key').sounding]", [as_rows(notes), as_rows(pedals)]
+        "([notes, pedals]) => [...new Notes(notes, new Pedals(pedals), 'key').sounding]",
+        [as_rows(notes), as_rows(pedals)],
     )
     np.testing.assert_array_equal(found, performance.with_ends("sounding")["offset"])
 
@@ -449,7 +454,8 @@ def test_comparison_is_pythons(scripts, rng):
     estimate = make_notes(*(moved[name] for name in moved.dtype.names))
     expected = compare_notes(reference, estimate)
     status, partner, of_reference = scripts.evaluate(
-        """([a, b]) => { const none = new Pedals([]), [reference, estimate] = [a, b].map(rows => new Notes(rows, none, 'key'));
+        """([a, b]) => { const none = new Pedals([]);
+        const [reference, estimate] = [a, b].map(rows => new Notes(rows, none, 'key'));
         compare(reference, estimate); return [[...estimate.status], [...estimate.partner], [...reference.status]]; }""",
         [as_rows(reference), as_rows(estimate)],
     )
@@ -461,13 +467,16 @@ def test_comparison_is_pythons(scripts, rng):
 def test_a_page_shows_notes_that_it_found_itself(scripts):
     """No Python: notes, pedals and candidates as JavaScript has them."""
     shown = scripts.evaluate(
-        """() => { const note = (onset, pitch, probability) => ({ onset, offset: onset + 1, pitch, velocity: 70, probability });
-        const model = makeModel({ title: "Found here", language: "en", notes: [note(1, 64, .9), note(0.5, 40, .9), note(0.7, 64, .3)],
+        """() => { const note = (onset, pitch, probability) =>
+          ({ onset, offset: onset + 1, pitch, velocity: 70, probability });
+        const model = makeModel({ title: "Found here", language: "en",
+          notes: [note(1, 64, .9), note(0.5, 40, .9), note(0.7, 64, .3)],
           pedals: [{ onset: 0.5, offset: 2.5, kind: 0 }], candidates: { threshold: .6, lowest: .1, shortest: .03 } });
         const roll = new RollView(model, document.getElementById("root"), { page: true });
         const before = roll.data.notes.n; roll.draft.setThreshold(.2);
-        return [before, roll.data.notes.n, [...roll.data.notes.offset], [...roll.data.notes.hand], [...roll.data.notes.sounding],
+        const { notes } = roll.data;
+        return [before, notes.n, [...notes.offset], [...notes.hand], [...notes.sounding],
           document.querySelector("h1").textContent, model.get("corrections").threshold,
-          [...writeMidi(roll.data.notes.rows, roll.data.pedals.rows, null, roll.data.duration).slice(0, 4)]]; }"""
+          [...writeMidi(notes.rows, roll.data.pedals.rows, null, roll.data.duration).slice(0, 4)]]; }"""
     )
     assert shown == [2, 3, [1.5, 1.0, 2.0], [1, 0, 0], [2.5, 1.0, 2.5], "Found here", 0.2, list(b"MThd")]

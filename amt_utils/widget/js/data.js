@@ -135,6 +135,8 @@ function readPedals(value, n) {
 /** Everything a model (live or saved) carries; its notes are there once a Draft has them. */
 function readModel(model) {
   const meta = model.get("_meta"), pedals = new Pedals(readPedals(model.get("_pedals"), meta.pedals));
+  const beats = meta.beats ? new Beats(meta.beats) : null, downbeat = model.get("downbeat");
+  if (beats && downbeat >= 0) beats.downbeat = downbeat; // as the reader tapped it
   return {
     meta, pedals,
     heard: readNotes(model.get("_notes"), meta.notes), // what the transcriber offers
@@ -142,7 +144,7 @@ function readModel(model) {
     ghosts: null, // what it thought possible, and the threshold leaves out
     reference: meta.reference === null ? null : new Notes(readNotes(model.get("_reference"), meta.reference),
       new Pedals(readPedals(model.get("_reference_pedals"), meta.reference_pedals)), meta.ends),
-    beats: meta.beats ? new Beats(meta.beats) : null,
+    beats,
     duration: meta.duration,
     audio: meta.audio && { ...meta.audio, bytes: () => toBytes(model.get("_audio")) },
     images: meta.images,

@@ -12,7 +12,7 @@ class Painter {
     this.lanes = new PedalLanes(roll);
     this.keyboard = new Keyboard(roll);
     this.moving = new Overlay(roll, this.keyboard);
-    this.strip = new Strip(roll);
+    this.strip = new Strip(roll, this.bars);
   }
 
   /** After other colours: everything that was kept as a picture is made anew. */

@@ -46,7 +46,7 @@ class Saver {
     page.querySelector("#amt-root").replaceChildren();
     const state = page.querySelector("#amt-state"), said = JSON.parse(state.textContent);
     said.corrections = this.draft.corrections;
-    if (this.data.beats) said._meta.beats.downbeat = this.data.beats.downbeat;
+    if (this.data.beats) said.downbeat = this.data.beats.downbeat;
     state.textContent = JSON.stringify(said).replace(/</g, "\\u003c");
     return ["<!doctype html>\n" + page.outerHTML, ".html", "text/html"];
   }

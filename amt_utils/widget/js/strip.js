@@ -1,7 +1,7 @@
 // The whole piece in a strip, kept as a picture; the window and the playhead on top.
 
 class Strip {
-  constructor({ camera, theme, data, state }) { Object.assign(this, { camera, theme, data, state, picture: null, drawn: "" }); }
+  constructor({ camera, theme, data, state }, bars) { Object.assign(this, { camera, theme, data, state, bars, picture: null, drawn: "" }); }
 
   /** Asks for a new picture: other notes, colours or size. */
   forget() { [this.picture, this.drawn] = [null, ""]; }
@@ -43,8 +43,7 @@ class Strip {
     };
     const shown = mode === "reference" ? reference : notes, small = 2 * scale;
     for (let i = 0; i < shown.n; i++)
-      dot(shown, i, mode !== "comparison" ? theme.velocityColour(shown.velocity[i])
-        : [c.hit, c.hit, c.wrong, c.extra][shown.status[i]], mode === "comparison" && shown.status[i] === UNMATCHED ? 1.5 * small : small);
+      dot(shown, i, this.bars.colourOf(shown, i), mode === "comparison" && shown.status[i] === UNMATCHED ? 1.5 * small : small);
     if (mode === "comparison")
       for (let i = 0; i < reference.n; i++) if (reference.status[i] === UNMATCHED) dot(reference, i, c.missed, 1.5 * small);
     return picture;

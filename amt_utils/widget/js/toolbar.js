@@ -24,19 +24,17 @@ class Toolbar {
     this.follow = iconButton("follow", w.follow, () => transport.follow(!state.following));
     this.keys = iconButton("keys", w.keys, () => roll.fitKeys(!camera.allKeys));
     this.score = roll.sheet ? iconButton("score", w.score, () => state.set({ score: !state.score })) : null;
-    this.trays = [["correcting", "correct", "X"], ["practising", "practise", "T"], ["saving", "save", "W"]]
-      .map(([tray, name, key]) => [tray, iconButton(name, `${w[name]} (${key})`, () => roll.openTray(tray))]);
     const field = (text, control) => control ? [make("label", { class: "amt-field" }, text, control)] : [];
     this.element = make("div", { class: "amt-toolbar", role: "toolbar", "aria-label": w.roll },
       make("div", { class: "amt-group" }, iconButton("start", w.start, () => transport.seek(0)), this.play, this.loop, this.time),
       ...(this.sound ? [this.sound] : []),
       make("div", { class: "amt-group" }, speed, ...field(make("span", {}, w.behind), this.background), ...field(icon("volume"), volume)),
-      make("div", { class: "amt-group amt-right" }, ...this.trays.map(([, button]) => button), make("i", { class: "amt-gap" }),
+      make("div", { class: "amt-group amt-right" },
         iconButton("minus", w.zoomOut, () => transport.zoom(1.6)), iconButton("plus", w.zoomIn, () => transport.zoom(1 / 1.6)),
         iconButton("fit", w.fit, () => camera.showAll()), this.keys, this.follow, ...(this.score ? [this.score] : []),
         iconButton("full", w.fullscreen, () => roll.toggleFullscreen()),
         iconButton("help", w.help, () => state.set({ help: !state.help }))));
-    state.on(["playing", "sound", "loop", "following", "background", "score", "allKeys", "correcting", "practising", "saving"], () => this.update());
+    state.on(["playing", "sound", "loop", "following", "background", "score", "allKeys"], () => this.update());
   }
 
   update() {
@@ -49,23 +47,30 @@ class Toolbar {
     pressed(this.follow, state.following);
     pressed(this.keys, this.camera.allKeys);
     pressed(this.score, state.score);
-    for (const [tray, button] of this.trays) button.setAttribute("aria-expanded", state[tray]);
   }
 
   showTime(text) { if (this.time.textContent !== text) this.time.textContent = text; }
 }
 
-/** The title, what is compared, and how the notes are coloured. */
+/** The title, what can be done, what is compared, and how the notes are coloured. */
 class Header {
-  constructor({ words: w, data, state }, level) {
+  constructor(roll, level) {
+    const { words: w, data, state } = roll;
     const { meta, notes, duration } = data, about = `${w.notes(notes.n)} · ${clock(duration, 0)}`;
     Object.assign(this, { words: w, data });
     const modes = [["velocity", w.velocity], ["hands", w.hands], ...(data.reference ? [["comparison", w.comparison], ["reference", w.reference]] : [])];
     this.mode = radioGroup(w.colour, modes, (mode) => state.set({ mode }));
+    const trays = [["correcting", "correct", "X"], ["practising", "practise", "T"], ["saving", "save", "W"]].map(([tray, name, key]) => {
+      const button = make("button", {
+        type: "button", class: "amt-open", title: `${w[name]} (${key})`, "aria-label": w[name], "aria-expanded": "false", onclick: () => roll.openTray(tray),
+      }, icon(name), make("span", {}, w[name]));
+      state.on([tray], () => button.setAttribute("aria-expanded", state[tray]));
+      return button;
+    });
     this.scores = make("span", { class: "amt-scores" });
     this.about = make("span", { class: "amt-about" }, about);
     this.element = make("header", { class: "amt-header" }, make(level, { class: "amt-title" }, meta.title || w.roll),
-      this.about, make("div", { class: "amt-modes" }, this.scores, this.mode));
+      this.about, make("div", { class: "amt-opens" }, ...trays), make("div", { class: "amt-modes" }, this.scores, this.mode));
     state.on(["mode"], () => this.mode.choose(state.mode));
     this.mode.choose(state.mode);
     this.update();
