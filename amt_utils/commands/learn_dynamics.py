@@ -36,15 +36,15 @@ def run(args: argparse.Namespace) -> int:
         unheard = load_performances(args.midi, split="validation")
     except AmtError:
         unheard = performances
-    scores = measure(net, unheard)
+    errors = measure(net, unheard)
     card = {
         "config": {"hidden": net.again.hidden_size},
         "parameters": count_parameters(net),
         "learnt_from": f"{sum(len(p.notes) for p in performances):,} notes of {len(performances)} performances",
         "steps": args.steps,
         "seed": args.seed,
-        "scores": scores,
+        "errors": errors,
     }
     save_weights(out, net.state_dict(), card)
-    print(f"{out}: of velocities {scores['error_heard']:.1f} wrong (RMS), {scores['error_told']:.1f} is left")
+    print(f"{out}: of velocities {errors['error_before']:.1f} wrong (RMS), {errors['error_after']:.1f} is left")
     return 0

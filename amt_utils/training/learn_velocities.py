@@ -1,6 +1,6 @@
 """Teaches :class:`amt_utils.models.velocities.DynamicsNet` from performances alone.
 
-What a transcription would hear of them is made up: keys voiced louder or softer, a keyboard that leans to one side,
+What a transcription would find of them is simulated: keys voiced louder or softer, a keyboard that leans to one side,
 a next sample that is too loud, chance; soft notes are missed. The network learns to undo it.
 """
 
@@ -31,8 +31,8 @@ def miss_soft(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return notes[rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)]
 
 
-def mishear(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Notes as played -> onset, pitch, velocity as heard and as played, of those that are heard, in reading order."""
+def add_noise(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Notes as played -> onset, pitch, velocity with noise and as played, of those that are found, in reading order."""
     notes = miss_soft(notes, rng)
     onset = notes["onset"] + rng.normal(0, 0.004, len(notes))
     order = reading_order(onset, notes["pitch"])
@@ -40,15 +40,15 @@ def mishear(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     played = notes["velocity"][order].astype(np.float64)
     keyboard = np.linspace(-1, 1, N_KEYS)
     voicing = rng.normal(0, rng.uniform(2, 7.5), N_KEYS) + rng.normal(0, 6) * keyboard + rng.normal(0, 6) * keyboard**2
-    heard = played.copy()
+    noisy = played.copy()
     for _ in range(rng.integers(0, 4)):  # from a velocity on another sample sounds, on all keys or on half of them
         border, theirs = rng.uniform(20, 110), rng.random(N_KEYS) < rng.choice([0.5, 1.0])
-        heard += rng.normal(0, 4) / (1 + np.exp((border - heard) / 1.5)) * theirs[key]
+        noisy += rng.normal(0, 4) / (1 + np.exp((border - noisy) / 1.5)) * theirs[key]
     chance = rng.uniform(3, 8) * np.interp(played, [1, 30, 60], [1.3, 1.1, 1.0])
-    heard += voicing[key] + chance * rng.normal(0, 1, len(heard))
-    if len(heard):
-        heard = heard.mean() + rng.normal(0, 3) + rng.uniform(0.85, 1.15) * (heard - heard.mean())
-    return onset, key + LOWEST_PITCH, np.clip(np.rint(heard), 1, 127), played
+    noisy += voicing[key] + chance * rng.normal(0, 1, len(noisy))
+    if len(noisy):
+        noisy = noisy.mean() + rng.normal(0, 3) + rng.uniform(0.85, 1.15) * (noisy - noisy.mean())
+    return onset, key + LOWEST_PITCH, np.clip(np.rint(noisy), 1, 127), played
 
 
 def make_batch(performances: list[Performance], rng: np.random.Generator) -> dict[str, Tensor]:
@@ -63,21 +63,21 @@ def make_batch(performances: list[Performance], rng: np.random.Generator) -> dic
     for row in range(BATCH):
         notes = performances[rng.integers(len(performances))].notes
         begin = rng.integers(max(1, len(notes) - length))
-        onset, pitch, heard, played = mishear(notes[begin : begin + length], rng)
-        if not len(heard):
+        onset, pitch, noisy, played = add_noise(notes[begin : begin + length], rng)
+        if not len(noisy):
             continue
-        described, key = describe_notes(onset, pitch, heard)
+        described, key = describe_notes(onset, pitch, noisy)
         batch["notes"][row, : len(key)] = torch.from_numpy(described)
         batch["key"][row, : len(key)] = torch.from_numpy(key)
         batch["is_note"][row, : len(key)] = 1.0
-        batch["played"][row, : len(key)] = torch.from_numpy((played - heard.mean()) / SPREAD)
+        batch["played"][row, : len(key)] = torch.from_numpy((played - noisy.mean()) / SPREAD)
     return batch
 
 
-def errors(told: Tensor, batch: dict[str, Tensor]) -> Tensor:
+def errors(estimate: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """``(B, n)`` velocities by which each note is wrong, beyond what its whole window is too loud or too soft."""
     is_note = batch["is_note"]
-    wrong = SPREAD * (told - batch["played"]) * is_note
+    wrong = SPREAD * (estimate - batch["played"]) * is_note
     return (wrong - wrong.sum(1, keepdim=True) / is_note.sum(1, keepdim=True).clamp(min=1)) * is_note
 
 
@@ -116,14 +116,14 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
 
 
 def measure(net: DynamicsNet, performances: list[Performance], *, batches: int = 20, seed: int = 0) -> dict[str, float]:
-    """Root mean square error, in velocities, of what is misheard on purpose and of what the network makes of it."""
+    """Root mean square error, in velocities, before the network (with noise added) and after it."""
     rng, squares, count = np.random.default_rng(seed), np.zeros(2), 0.0
     for _ in range(batches):
         batch = make_batch(performances, rng)
         with torch.inference_mode():
-            _, told = net(batch["notes"], batch["key"], batch["is_note"])
-        for i, velocities in enumerate((batch["notes"][..., 0], told)):
+            _, estimate = net(batch["notes"], batch["key"], batch["is_note"])
+        for i, velocities in enumerate((batch["notes"][..., 0], estimate)):
             squares[i] += float(errors(velocities, batch).square().sum())
         count += float(batch["is_note"].sum())
-    heard, told = np.sqrt(squares / max(count, 1.0))
-    return {"error_heard": float(heard), "error_told": float(told)}
+    before, after = np.sqrt(squares / max(count, 1.0))
+    return {"error_before": float(before), "error_after": float(after)}

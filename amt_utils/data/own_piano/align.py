@@ -180,7 +180,7 @@ def _judge(strength: np.ndarray, performance: Performance, knots: Map, method: s
     windows = measure_lags(strength, performance, knots, search=0.25, seconds=_window_seconds(performance))
     agree = (windows[:, 2] >= WEAK) & (np.abs(windows[:, 1]) <= AGREES)
     # how much of the shorter lies over the other: one's end laid over the other's beginning is no match
-    at, heard = follow_map(knots, performance.notes["onset"]), len(strength) * FINE_STEP
-    overlap = max(np.mean((at >= 0) & (at <= heard)), np.ptp(np.clip(at, 0, heard)) / heard)
+    at, length = follow_map(knots, performance.notes["onset"]), len(strength) * FINE_STEP
+    overlap = max(np.mean((at >= 0) & (at <= length)), np.ptp(np.clip(at, 0, length)) / length)
     reliable = len(windows) > 0 and agree.mean() >= 0.7 and overlap >= 0.8
     return Alignment(*knots, method, windows, bool(reliable))

@@ -212,14 +212,14 @@ def measure_lags(strength: np.ndarray, performance: Performance, knots, *, searc
     margin = reach + int(seconds / FINE_STEP)
     at = follow_map(knots, onset)
     expected = _impulses(at / FINE_STEP + margin, weight, len(strength) + 2 * margin)
-    heard = np.pad(strength, margin)
+    padded = np.pad(strength, margin)
     rows = []
     for middle in np.arange(onset[0], onset[-1] + seconds / 2, seconds / 2):
         inside = (onset >= middle - seconds / 2) & (onset < middle + seconds / 2)
         a, b = np.rint((follow_map(knots, middle + np.array([-0.5, 0.5]) * seconds)) / FINE_STEP).astype(int) + margin
         if inside.sum() < 4 or b - a < 20 or a < margin or b > margin + len(strength):
             continue
-        pattern, wide = expected[a:b], heard[a - reach : b + reach]
+        pattern, wide = expected[a:b], padded[a - reach : b + reach]
         pattern = pattern - pattern.mean()
         views = np.lib.stride_tricks.sliding_window_view(wide, b - a)  # (2 reach + 1, b - a)
         deviation = views.std(axis=1) * np.linalg.norm(pattern) * np.sqrt(b - a)
@@ -235,7 +235,7 @@ def measure_lags(strength: np.ndarray, performance: Performance, knots, *, searc
 
 
 def _impulses(position: np.ndarray, weight: np.ndarray, n: int) -> np.ndarray:
-    """Weights at fractional positions -> ``(n,)``, spread over about 20 ms as the heard rise is."""
+    """Weights at fractional positions -> ``(n,)``, spread over about 20 ms as an attack is."""
     from scipy.ndimage import gaussian_filter1d
 
     line = np.zeros(n + 1)

@@ -1,12 +1,12 @@
 """How far from its MIDI a note sounds, by how hard it was struck: measured from the recording alone.
 
-A player piano is told when a key goes down; when the string sounds depends on how fast the hammer flies. Soft notes
-may come tens of milliseconds late, or early where the instrument compensates too much, and all of them later the
-farther the microphone stands. Labels that ignore this teach and score wrong onsets.
+A player piano gets the time at which a key goes down; when the string sounds depends on how fast the hammer flies. Soft
+notes may come tens of milliseconds late, or early where the instrument compensates too much, and all of them later the
+farther the microphone stands. Labels that ignore this teach wrong onsets and measure wrongly.
 
 Around the label of each note the level at its key's first three partials is followed in steps of 5 ms. The rise of that
 level, averaged over the notes of about one velocity, has its peak where these notes sound: whatever else is played
-averages out. No network has a part in it, so that scores against labels corrected this way stay honest.
+averages out. No network has a part in it, so that metrics against labels corrected this way stay honest.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def _key_levels(audio: np.ndarray) -> np.ndarray:
     n_fft = 1024
     partials = 440.0 * 2 ** ((np.arange(N_KEYS)[:, None] + LOWEST_PITCH - 69) / 12) * np.arange(1, 4)
     bins = np.rint(partials * n_fft / SAMPLE_RATE).astype(int)
-    heard = bins <= n_fft // 2
+    inside = bins <= n_fft // 2
     parts = []
     for magnitude in fine_spectra(audio, n_fft):
-        power = np.square(magnitude)[np.where(heard, bins, 0)] * heard[..., None]
+        power = np.square(magnitude)[np.where(inside, bins, 0)] * inside[..., None]
         parts.append(np.sqrt(power.sum(axis=1)).astype(np.float32))
     level = np.concatenate(parts, axis=1)
     return np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
