@@ -26,7 +26,8 @@ class Bars {
       if (shades && draft.isUnsure(i)) unsure.push(i);
     }
     const rounded = stop - first < ROUNDED_UP_TO && bar >= 4, radius = Math.min(3, bar / 3);
-    const box = (i) => [left + notes.onset[i] * perSecond, camera.y(notes.pitch[i]) + inset, Math.max(2, (notes.end[i] - notes.onset[i]) * perSecond - 0.75)];
+    const width = (i) => Math.max(2, (notes.end[i] - notes.onset[i]) * perSecond - 0.75);
+    const box = (i) => [left + notes.onset[i] * perSecond, camera.y(notes.pitch[i]) + inset, width(i)];
     for (const [k, group] of groups.entries()) {
       if (!group.length) continue;
       g.fillStyle = colours[k];

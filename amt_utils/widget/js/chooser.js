@@ -1,5 +1,8 @@
 // Finding and choosing notes.
 
+/** Two lists of indices as one, rising. */
+const together = (some, more) => [...new Set([...some, ...more])].sort((a, b) => a - b);
+
 class Chooser {
   #ids = []; // of what is chosen, which stay while indices move
 
@@ -25,7 +28,8 @@ class Chooser {
     if (state.mode === "reference") return search(data.reference, () => true);
     const ghost = () => (state.correcting ? search(data.ghosts, () => true) : null);
     if (state.mode !== "comparison") return search(data.notes, () => true) || ghost();
-    return search(data.notes, (s) => state.shownFates[s]) || search(data.reference, (s) => s === UNMATCHED && state.shownFates.missed) || ghost();
+    return search(data.notes, (s) => state.shownFates[s]) || ghost() ||
+      search(data.reference, (s) => s === UNMATCHED && state.shownFates.missed);
   }
 
   hover(found) {
@@ -73,7 +77,7 @@ class Chooser {
     const inside = (all, accept) => all.between(t0, t1)
       .filter((i) => all.end[i] > t0 && all.pitch[i] >= low && all.pitch[i] <= high && accept(all.status[i]));
     if (state.mode === "reference") this.choose([], inside(reference, () => true));
-    else if (state.mode !== "comparison") this.choose([...new Set([...(add ? state.selection : []), ...inside(notes, () => true)])].sort((a, b) => a - b));
+    else if (state.mode !== "comparison") this.choose(together(add ? state.selection : [], inside(notes, () => true)));
     else this.choose(inside(notes, (s) => state.shownFates[s]), state.shownFates.missed ? inside(reference, (s) => s === UNMATCHED) : []);
   }
 
@@ -91,10 +95,11 @@ class Chooser {
     const ofReference = this.state.mode === "reference", notes = ofReference ? this.data.reference : this.data.notes;
     const chosen = ofReference ? this.state.selectedReference : this.state.selection;
     if (!notes.n) return;
-    const from = chosen.length ? (step > 0 && add ? chosen.at(-1) : chosen[0]) + step : notes.firstFrom(this.state.place ?? this.player.position()) - (step < 0 ? 1 : 0);
+    const beside = notes.firstFrom(this.state.place ?? this.player.position()) - (step < 0 ? 1 : 0);
+    const from = chosen.length ? (step > 0 && add ? chosen.at(-1) : chosen[0]) + step : beside;
     const next = Math.min(notes.n - 1, Math.max(0, from));
     this.chooseOne(notes, next);
-    if (add && !ofReference) this.choose([...new Set([...chosen, next])].sort((a, b) => a - b));
+    if (add && !ofReference) this.choose(together(chosen, [next]));
   }
 
   /** Goes to the next (or previous) of what the comparison found wrong, round and round. */

@@ -1,7 +1,7 @@
 // Correcting: what keys and pointer do to the chosen notes.
 
 const NUDGE = 0.01, END_NUDGE = 0.05; // s, a key press without the grid
-const SHORTEST_NOTE = 0.03; // s
+const SHORTEST_NOTE = 0.03, NEW_NOTE = 0.25; // s
 const LOUDER = 8; // velocity, a key press
 
 class Editor {
@@ -39,7 +39,8 @@ class Editor {
   }
 
   add(seconds, pitch) {
-    const onset = Math.min(this.grid ? this.grid.snap(seconds) : seconds, this.data.duration - SHORTEST_NOTE), offset = this.grid ? this.grid.step(onset, 1) : onset + 0.25;
+    const onset = Math.min(this.grid ? this.grid.snap(seconds) : seconds, this.data.duration - SHORTEST_NOTE);
+    const offset = this.grid ? this.grid.step(onset, 1) : onset + NEW_NOTE;
     const { notes } = this.data, near = notes.firstFrom(onset), around = notes.rows.slice(Math.max(0, near - 4), near + 4);
     const velocity = around.length ? Math.round(around.reduce((sum, row) => sum + row.velocity, 0) / around.length) : 64;
     const likest = around.reduce((best, row) => (!best || Math.abs(row.pitch - pitch) < Math.abs(best.pitch - pitch) ? row : best), null);
@@ -100,7 +101,8 @@ class Editor {
   /** The chosen notes begin on the grid, as long as they were. */
   quantise() {
     const { beats } = this.data;
-    if (beats) this.replace(this.chosen, (row) => ({ onset: beats.snap(row.onset), offset: beats.snap(row.onset) + row.offset - row.onset }));
+    const moved = (row, onset) => ({ onset, offset: onset + row.offset - row.onset });
+    if (beats) this.replace(this.chosen, (row) => moved(row, beats.snap(row.onset)));
   }
 
   louder(by) { this.replace(this.chosen, (row) => ({ velocity: Math.min(127, Math.max(1, row.velocity + by)) })); }

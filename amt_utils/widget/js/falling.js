@@ -19,7 +19,8 @@ class Falling {
   }
 
   paint(g, position) {
-    const { camera, theme, state, data } = this, c = theme.colour, { bottom } = this, notes = state.mode === "reference" ? data.reference : data.notes;
+    const { camera, theme, state, data, bottom } = this, c = theme.colour;
+    const notes = state.mode === "reference" ? data.reference : data.notes;
     g.fillStyle = c.ground;
     g.fillRect(0, 0, camera.width, camera.height);
     for (let p = camera.low; p <= camera.high; p++) {

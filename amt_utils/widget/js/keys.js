@@ -40,12 +40,14 @@ class Keys {
   /** While correcting; arrows move what is chosen, and seek where nothing is. */
   #corrections({ editor, state, draft, data }) {
     const chosen = (f) => (event) => (state.selection.length ? f(event) : false);
-    const threshold = (by) => () => data.meta.candidates && draft.setThreshold(Math.min(1, Math.max(data.meta.candidates.lowest, draft.threshold + by)));
+    const { candidates } = data.meta;
+    const threshold = (by) => () => candidates && draft.setThreshold(Math.min(1, Math.max(candidates.lowest, draft.threshold + by)));
     return {
       Delete: () => editor.remove(), Backspace: () => editor.remove(), a: () => editor.addAtPlayhead(), y: () => editor.accept(),
       ArrowLeft: chosen((event) => (event.shiftKey ? editor.moveEnd(-1) : editor.move(-1, 0))),
       ArrowRight: chosen((event) => (event.shiftKey ? editor.moveEnd(1) : editor.move(1, 0))),
-      ArrowUp: chosen((event) => editor.move(0, event.shiftKey ? 12 : 1)), ArrowDown: chosen((event) => editor.move(0, event.shiftKey ? -12 : -1)),
+      ArrowUp: chosen((event) => editor.move(0, event.shiftKey ? 12 : 1)),
+      ArrowDown: chosen((event) => editor.move(0, event.shiftKey ? -12 : -1)),
       "<": () => editor.moveStart(-1), ">": () => editor.moveStart(1), "[": () => editor.startHere(), "]": () => editor.endHere(),
       ",": () => editor.louder(-LOUDER), ".": () => editor.louder(LOUDER), h: () => editor.switchHand(), q: () => editor.quantise(),
       g: () => data.beats && state.set({ snap: !state.snap }), u: (event) => (event.shiftKey ? editor.redo() : editor.undo()),
@@ -68,7 +70,7 @@ class Keys {
     if (event.altKey || OWN_KEYS[control]?.includes(event.key) || (control === "select" && event.key.length === 1)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     let handled;
-    if (event.ctrlKey || event.metaKey) handled = state.correcting && this.withControl[key] ? this.withControl[key](event) !== false : false;
+    if (event.ctrlKey || event.metaKey) handled = state.correcting && this.withControl[key] && this.withControl[key](event) !== false;
     else {
       const own = state.correcting && this.corrections[key];
       handled = own && own(event) !== false;

@@ -35,6 +35,7 @@ class Legend {
       }, make("i", { class: `amt-swatch amt-${name}` }), `${text} `, make("b", {}, String(n)));
       return button;
     });
-    return [...buttons, iconButton("previous", w.previousError, () => chooser.stepError(-1)), iconButton("next", w.nextError, () => chooser.stepError(1))];
+    return [...buttons, iconButton("previous", w.previousError, () => chooser.stepError(-1)),
+      iconButton("next", w.nextError, () => chooser.stepError(1))];
   }
 }

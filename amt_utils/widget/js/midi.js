@@ -71,7 +71,8 @@ function writeMidi(notes, pedals, beats, duration, name = "Piano") {
     ...map.tempos.map(([tick, tempo]) => [tick, 0, [0xff, 0x51, 3, ...big(tempo, 3)]]),
     ...map.metres.map(([tick, n, d]) => [tick, 0, [0xff, 0x58, 4, n, Math.log2(d), 24, 8]]),
   ];
-  const opening = [[0, -1, [0xff, 0x03, ...variable(text.length), ...text]], ...[...channels].sort((a, b) => a - b).map((c) => [0, -1, [0xc0 | c, 0]])];
+  const programs = [...channels].sort((a, b) => a - b).map((channel) => [0, -1, [0xc0 | channel, 0]]);
+  const opening = [[0, -1, [0xff, 0x03, ...variable(text.length), ...text]], ...programs];
   const tracks = [conductor, [...opening, ...events]].map((list) => trackBytes(list));
   const header = [...ascii("MThd"), ...big(6, 4), ...big(1, 2), ...big(tracks.length, 2), ...big(TICKS, 2)];
   return Uint8Array.from([...header, ...tracks.flatMap((bytes) => [...ascii("MTrk"), ...big(bytes.length, 4), ...bytes])]);

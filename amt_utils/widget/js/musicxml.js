@@ -31,15 +31,16 @@ function writeMusicXml({ notes, beats, meta }) {
   const measures = Array.from({ length: count }, (_, number) => {
     const voices = spans.map((list, staff) => list.flatMap((span) => pieces(span, number * bar, bar, perBeat)
       .map((piece) => writePiece(piece, staff, beats.fifths)))).map((list) => list.join(""));
-    const opening = number ? "" : `<attributes><divisions>${DIVISIONS}</divisions><key><fifths>${beats.fifths}</fifths></key><time><beats>${beats.numerator}</beats>` +
+    const opening = number ? "" : `<attributes><divisions>${DIVISIONS}</divisions><key><fifths>${beats.fifths}</fifths></key>` +
+      `<time><beats>${beats.numerator}</beats>` +
       `<beat-type>${beats.denominator}</beat-type></time><staves>2</staves><clef number="1"><sign>G</sign><line>2</line></clef>` +
       `<clef number="2"><sign>F</sign><line>4</line></clef></attributes>` +
       `<sound tempo="${(60 / beats.period * beats.quarters).toFixed(2)}"/>`;
     return `<measure number="${number + 1}">${opening}${voices[0]}<backup><duration>${bar}</duration></backup>${voices[1]}</measure>`;
   });
   const title = meta.title ? `<work><work-title>${meta.title.replace(/&/g, "&amp;").replace(/</g, "&lt;")}</work-title></work>` : "";
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">${title}<part-list><score-part id="P1"><part-name>Piano</part-name>` +
-    `</score-part></part-list><part id="P1">\n${measures.join("\n")}\n</part></score-partwise>\n`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">${title}` +
+    `<part-list><score-part id="P1"><part-name>Piano</part-name></score-part></part-list><part id="P1">\n${measures.join("\n")}\n</part></score-partwise>\n`;
 }
 
 /** Chords, each held until the next at most -> chords and rests without gaps up to `end`. */
@@ -73,6 +74,7 @@ function pieces({ at, until, pitches }, start, bar, perBeat) {
 
 function writePiece({ ticks, type, dots, triplet, pitches, from, to }, staff, fifths) {
   const names = fifths < 0 ? FLAT_NAMES : SHARP_NAMES;
+  const inThree = "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes></time-modification>";
   const ties = [...(from ? ["stop"] : []), ...(to ? ["start"] : [])];
   return (pitches.length ? pitches : [null]).map((pitch, k) => {
     const [step, sign] = pitch === null ? [] : names[pitch % 12];
@@ -81,7 +83,7 @@ function writePiece({ ticks, type, dots, triplet, pitches, from, to }, staff, fi
     const tied = pitch === null ? [] : ties;
     return `<note>${k ? "<chord/>" : ""}${sounding}<duration>${ticks}</duration>${tied.map((t) => `<tie type="${t}"/>`).join("")}` +
       `<voice>${staff * 4 + 1}</voice><type>${type}</type>${"<dot/>".repeat(dots)}` +
-      `${triplet ? "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes></time-modification>" : ""}<staff>${staff + 1}</staff>` +
+      `${triplet ? inThree : ""}<staff>${staff + 1}</staff>` +
       `${tied.length ? `<notations>${tied.map((t) => `<tied type="${t}"/>`).join("")}</notations>` : ""}</note>`;
   }).join("");
 }

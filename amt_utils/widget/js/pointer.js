@@ -40,8 +40,8 @@ class Pointer {
     if (this.fingers.size === 2) return this.#pinch();
     if (x < KEYBOARD && y > RULER && y < camera.lanesTop) return void this.player.touch(camera.pitch(y));
     this.drag = {
-      kind: this.#kind(event, x, y), x, y, start: camera.start, low: camera.low, high: camera.high, moved: false, time: camera.time(x), add: event.shiftKey,
-      ...this.grabbed,
+      kind: this.#kind(event, x, y), x, y, time: camera.time(x), moved: false, add: event.shiftKey,
+      start: camera.start, low: camera.low, high: camera.high, ...this.grabbed,
     };
     if (event.pointerType === "touch" && this.drag.kind === "pan")
       this.resting = setTimeout(() => this.drag && !this.drag.moved && Object.assign(this.drag, { kind: "box", moved: true }), LONG_PRESS);
@@ -61,7 +61,8 @@ class Pointer {
 
   /** "onset" or "offset" near a note's ends, else null. */
   #edge(i, x) {
-    const { notes } = this.data, left = this.camera.x(notes.onset[i]), right = this.camera.x(notes.offset[i]), edge = Math.min(EDGE, (right - left) / 4);
+    const { notes } = this.data, [left, right] = [notes.onset[i], notes.offset[i]].map((t) => this.camera.x(t));
+    const edge = Math.min(EDGE, (right - left) / 4);
     return x > right - edge ? "offset" : x < left + edge ? "onset" : null;
   }
 
@@ -69,7 +70,8 @@ class Pointer {
     const [[ax, ay], [bx, by]] = [...this.fingers.values()], { camera } = this, middle = (ax + bx) / 2;
     this.state.set({ box: null, preview: null });
     this.drag = {
-      kind: "pinch", apart: Math.max(20, Math.abs(ax - bx)), span: camera.span, centre: camera.time(middle), y: (ay + by) / 2, low: camera.low, high: camera.high,
+      kind: "pinch", apart: Math.max(20, Math.abs(ax - bx)), span: camera.span, centre: camera.time(middle), y: (ay + by) / 2,
+      low: camera.low, high: camera.high,
     };
   }
 
@@ -97,12 +99,14 @@ class Pointer {
   #hover(x, y) {
     const found = this.chooser.noteAt(x, y), { state } = this;
     const edge = found && state.correcting && found[0] === this.data.notes && this.#edge(found[1], x);
-    this.overlay.style.cursor = edge ? "ew-resize" : found ? (state.correcting ? "move" : "pointer") : state.correcting ? "crosshair" : "default";
+    const [over, beside] = state.correcting ? ["move", "crosshair"] : ["pointer", "default"];
+    this.overlay.style.cursor = edge ? "ew-resize" : found ? over : beside;
     this.chooser.hover(found);
   }
 
   #pinched() {
-    const [[ax, ay], [bx, by]] = [...this.fingers.values()], { drag, camera } = this, span = drag.span * drag.apart / Math.max(20, Math.abs(ax - bx));
+    const [[ax, ay], [bx, by]] = [...this.fingers.values()], { drag, camera } = this;
+    const span = drag.span * drag.apart / Math.max(20, Math.abs(ax - bx));
     this.#shiftKeys((ay + by) / 2 - drag.y);
     camera.show(drag.centre - ((ax + bx) / 2 - KEYBOARD) / camera.rollWidth * span, span);
   }

@@ -15,7 +15,8 @@ class RollView {
     this.draft = new Draft(data, model.get("corrections") || {});
     this.player = new Player(data, { onMessage: (key) => this.inspector.say(this.words[key], true) });
     this.state = new Store({
-      selection: [], selectedReference: [], ghost: null, place: null, hover: null, preview: null, box: null, playing: false, sound: this.player.sound, lit: false, loop: null,
+      selection: [], selectedReference: [], ghost: null, place: null, hover: null, preview: null, box: null,
+      playing: false, sound: this.player.sound, lit: false, loop: null,
       mode: data.reference ? "comparison" : "velocity", following: true, help: false, score: Boolean(data.score),
       layout: "roll", correcting: false, practising: false, saving: false, snap: false, hand: null, metronome: false, countsIn: false,
       background: data.images.some((image) => image.name === meta.background) ? meta.background : null,
@@ -62,7 +63,8 @@ class RollView {
     this.toolbar = new Toolbar(this);
     this.keys = new Keys(this);
     this.pointers = [new Pointer(this, this.overlay), new FallingPointer(this, this.overlay), new StripPointer(this, this.overview)];
-    this.root.append(this.header.element, this.toolbar.element, ...this.trays.map((tray) => tray.element), this.stage, this.overview, ...(this.sheet ? [this.sheet.element] : []),
+    this.root.append(this.header.element, this.toolbar.element, ...this.trays.map((tray) => tray.element), this.stage, this.overview,
+      ...(this.sheet ? [this.sheet.element] : []),
       make("footer", { class: "amt-footer" }, this.inspector.element, this.legend.element), this.help);
     element.append(this.root);
   }

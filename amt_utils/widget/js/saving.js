@@ -15,7 +15,10 @@ class Saver {
     this.inspector.say(this.words.saved(this.name + suffix), true);
   }
 
-  get name() { return (this.data.meta.title || "transcription").replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim().replace(/ +/g, "_") || "transcription"; }
+  /** The title, without what file systems refuse. */
+  get name() {
+    return this.data.meta.title.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim().replace(/ +/g, "_") || "transcription";
+  }
 
   midi() {
     const { notes, pedals, beats, duration } = this.data;
@@ -32,7 +35,8 @@ class Saver {
   json() {
     const { notes, pedals, beats, meta } = this.data;
     const note = ({ onset, offset, pitch, velocity, hand, probability }) => ({
-      onset, offset, pitch, velocity, hand: hand === LEFT ? "left" : "right", ...(probability >= 0 ? { probability: Number(probability.toFixed(3)) } : {}),
+      onset, offset, pitch, velocity, hand: hand === LEFT ? "left" : "right",
+      ...(probability >= 0 ? { probability: Number(probability.toFixed(3)) } : {}),
     });
     const press = ({ onset, offset, kind }) => ({ onset, offset, pedal: ["sustain", "sostenuto", "soft"][kind] });
     const grid = beats && { times: beats.times, downbeat: beats.downbeat, metre: `${beats.numerator}/${beats.denominator}` };

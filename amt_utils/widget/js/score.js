@@ -8,7 +8,9 @@ class Sheet {
     Object.assign(this, { data, words, state, draft, chooser, transport, pages: [], lit: new Set(), chosen: new Set(), position: 0 });
     this.sheets = make("div", { class: "amt-sheets" });
     this.banner = make("p", { class: "amt-banner", role: "status", hidden: "" }, words.scoreIsOlder);
-    this.element = make("div", { class: "amt-sheet-panel", tabindex: 0, role: "region", "aria-label": `${words.score}. ${words.scoreKeys}` }, this.banner, this.sheets);
+    this.element = make("div", {
+      class: "amt-sheet-panel", tabindex: 0, role: "region", "aria-label": `${words.score}. ${words.scoreKeys}`,
+    }, this.banner, this.sheets);
     this.sheets.addEventListener("click", (event) => this.#go(this.#noteOf(event.target), false));
     this.element.addEventListener("keydown", (event) => this.#key(event));
     const { candidates } = data.meta; // the score numbers the notes that were over the threshold when it was made
@@ -77,7 +79,8 @@ class Sheet {
   /** Names and marks of a page's notes. */
   #dress(page) {
     for (const [id, heads] of page.elements) {
-      const i = this.indices.get(id), label = i === undefined ? this.words.remove : `${pitchName(this.words, this.data.notes.pitch[i])}, ${this.data.notes.onset[i].toFixed(1)} s`;
+      const i = this.indices.get(id), { words } = this, { pitch, onset } = this.data.notes;
+      const label = i === undefined ? words.removed : `${pitchName(words, pitch[i])}, ${onset[i].toFixed(1)} s`;
       for (const head of heads) {
         head.setAttribute("aria-label", label);
         head.classList.toggle("amt-gone", i === undefined);

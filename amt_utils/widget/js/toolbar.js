@@ -58,11 +58,11 @@ class Header {
     const { words: w, data, state } = roll;
     const { meta, notes, duration } = data, about = `${w.notes(notes.n)} · ${clock(duration, 0)}`;
     Object.assign(this, { words: w, data });
-    const modes = [["velocity", w.velocity], ["hands", w.hands], ...(data.reference ? [["comparison", w.comparison], ["reference", w.reference]] : [])];
-    this.mode = radioGroup(w.colour, modes, (mode) => state.set({ mode }));
+    this.mode = radioGroup(w.colour, roll.modes.map((mode) => [mode, w[mode]]), (mode) => state.set({ mode }));
     const trays = [["correcting", "correct", "X"], ["practising", "practise", "T"], ["saving", "save", "W"]].map(([tray, name, key]) => {
       const button = make("button", {
-        type: "button", class: "amt-open", title: `${w[name]} (${key})`, "aria-label": w[name], "aria-expanded": "false", onclick: () => roll.openTray(tray),
+        type: "button", class: "amt-open", title: `${w[name]} (${key})`, "aria-label": w[name], "aria-expanded": "false",
+        onclick: () => roll.openTray(tray),
       }, icon(name), make("span", {}, w[name]));
       state.on([tray], () => button.setAttribute("aria-expanded", state[tray]));
       return button;
@@ -86,6 +86,7 @@ class Header {
       right += status === HIT;
     }
     const f1 = (pairs) => (200 * pairs / Math.max(1, notes.n + reference.n)).toFixed(1) + " %";
-    this.scores.replaceChildren(...[[w.noteF1, f1(found)], [w.endF1, f1(right)]].map(([text, value]) => make("span", {}, text + " ", make("b", {}, value))));
+    const metric = (text, pairs) => make("span", {}, text + " ", make("b", {}, f1(pairs)));
+    this.scores.replaceChildren(metric(w.noteF1, found), metric(w.endF1, right));
   }
 }

@@ -8,32 +8,36 @@ class Tray {
   }
 }
 
-/** A button with a text; `toggles` names what it switches in the state. */
+/** A button with a text. */
 function textButton(text, hint, onclick, extra = {}) {
   return make("button", { type: "button", class: "amt-text", title: hint || text, onclick, ...extra }, text);
 }
 
 class CorrectTray extends Tray {
   constructor({ state, words: w, data, draft, editor, chooser }) {
-    const undo = iconButton("undo", `${w.undo} (Ctrl+Z)`, () => editor.undo()), redo = iconButton("redo", `${w.redo} (Ctrl+Shift+Z)`, () => editor.redo());
+    const undo = iconButton("undo", `${w.undo} (Ctrl+Z)`, () => editor.undo());
+    const redo = iconButton("redo", `${w.redo} (Ctrl+Shift+Z)`, () => editor.redo());
     const remove = iconButton("remove", `${w.remove} (Del)`, () => editor.remove());
     const accept = iconButton("accept", `${w.accept} (Y)`, () => editor.accept());
     const hand = textButton(w.switchHand, `${w.switchHandHint} (H)`, () => editor.switchHand());
     const velocity = make("input", {
-      type: "range", min: 1, max: 127, value: 64, "aria-label": w.velocity, title: `${w.velocity} (, .)`, onchange: () => editor.setVelocity(Number(velocity.value)),
+      type: "range", min: 1, max: 127, value: 64, "aria-label": w.velocity, title: `${w.velocity} (, .)`,
+      onchange: () => editor.setVelocity(Number(velocity.value)),
     });
     const snap = data.beats ? textButton(w.snap, `${w.snapHint} (G)`, () => state.set({ snap: !state.snap })) : null;
     const quantise = data.beats ? textButton(w.quantise, `${w.quantiseHint} (Q)`, () => editor.quantise()) : null;
     const count = make("span", { class: "amt-count", role: "status" });
     const doubts = draft.knowsDoubt
-      ? [iconButton("previous", `${w.previousDoubt} (Shift+D)`, () => chooser.stepDoubt(-1)), count, iconButton("next", `${w.nextDoubt} (D)`, () => chooser.stepDoubt(1))]
+      ? [iconButton("previous", `${w.previousDoubt} (Shift+D)`, () => chooser.stepDoubt(-1)), count,
+        iconButton("next", `${w.nextDoubt} (D)`, () => chooser.stepDoubt(1))]
       : [make("span", {}, w.noDoubt)];
     const { candidates } = data.meta;
     const threshold = candidates && make("input", {
       type: "range", min: 0, max: 1, step: 0.01, "aria-label": w.sensitivity, title: `${w.sensitivityHint} (PgUp, PgDn)`,
       oninput: () => draft.setThreshold(CorrectTray.#threshold(Number(threshold.value), candidates)),
     });
-    super(state, "correcting", w.correct, [undo, redo], [iconButton("plus", `${w.add} (A)`, () => editor.addAtPlayhead()), remove, accept], doubts,
+    const add = iconButton("plus", `${w.add} (A)`, () => editor.addAtPlayhead());
+    super(state, "correcting", w.correct, [undo, redo], [add, remove, accept], doubts,
       [make("label", { class: "amt-field" }, w.velocity, velocity), hand], [snap, quantise],
       threshold ? [make("label", { class: "amt-field" }, w.sensitivity, threshold)] : []);
     this.update = () => {
@@ -58,14 +62,16 @@ class CorrectTray extends Tray {
 
 class PractiseTray extends Tray {
   constructor({ state, words: w, data, transport }) {
-    const falling = textButton(w.falling, `${w.fallingHint} (F)`, () => state.set({ layout: state.layout === "falling" ? "roll" : "falling" }));
+    const turn = () => state.set({ layout: state.layout === "falling" ? "roll" : "falling" });
+    const falling = textButton(w.falling, `${w.fallingHint} (F)`, turn);
     const hands = radioGroup(w.hands, [["both", w.bothHands], ["left", w.leftHand], ["right", w.rightHand]],
       (name) => transport.setHand({ both: null, left: LEFT, right: RIGHT }[name]));
     const onBeats = (text, hint, f) => (data.beats ? textButton(text, hint, f) : null);
     const metronome = onBeats(w.metronome, `${w.metronomeHint} (M)`, () => transport.setMetronome(!state.metronome));
     const counts = onBeats(w.countIn, `${w.countInHint} (I)`, () => transport.setCountIn(!state.countsIn));
     super(state, "practising", w.practise, [falling], [hands], [metronome, counts],
-      [onBeats(w.loopBar, `${w.loopBarHint} (Shift+L)`, () => transport.loopBar()), onBeats(w.one, `${w.oneHint} (1)`, () => transport.thisIsOne())],
+      [onBeats(w.loopBar, `${w.loopBarHint} (Shift+L)`, () => transport.loopBar()),
+        onBeats(w.one, `${w.oneHint} (1)`, () => transport.thisIsOne())],
       data.beats ? [] : [make("span", {}, w.noBeats)]);
     const update = () => {
       falling.setAttribute("aria-pressed", state.layout === "falling");
@@ -80,6 +86,7 @@ class PractiseTray extends Tray {
 
 class SaveTray extends Tray {
   constructor({ state, words: w, saver }) {
-    super(state, "saving", w.save, saver.kinds.map((kind) => textButton(w.files[kind][0], w.files[kind][1], () => saver.save(kind), { "data-kind": kind })));
+    const button = (kind) => textButton(...w.files[kind], () => saver.save(kind), { "data-kind": kind });
+    super(state, "saving", w.save, saver.kinds.map(button));
   }
 }

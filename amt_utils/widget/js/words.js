@@ -21,7 +21,7 @@ const WORDS = {
     canvas: (n, t) => `Piano roll with ${n} notes, ${t} long. N and P step through the notes, ` +
       `space plays, left and right arrows seek, plus and minus zoom, question mark lists all keys.`,
     hands: "Hands", bothHands: "Both hands", leftHand: "Left hand", rightHand: "Right hand",
-    correct: "Correct", practise: "Practise", save: "Save", undo: "Undo", redo: "Redo", remove: "Delete", add: "Add a note at the playhead",
+    correct: "Correct", practise: "Practise", save: "Save", undo: "Undo", redo: "Redo", remove: "Delete", removed: "deleted", add: "Add a note at the playhead",
     accept: "Yes, it is right (or take what is offered)", switchHand: "Other hand", switchHandHint: "Give the notes to the other hand",
     snap: "Snap", snapHint: "Notes keep to the beat's divisions", quantise: "To the beat", quantiseHint: "Put the chosen notes on the beat's divisions",
     nextDoubt: "Next doubtful note", previousDoubt: "Previous doubtful note", doubtful: (n) => `${n} doubtful`,
@@ -81,7 +81,7 @@ const WORDS = {
     canvas: (n, t) => `Rollo de piano con ${n} notas, duración ${t}. N y P recorren las notas, ` +
       `espacio reproduce, las flechas buscan, más y menos acercan y alejan, interrogación muestra las teclas.`,
     hands: "Manos", bothHands: "Las dos manos", leftHand: "Mano izquierda", rightHand: "Mano derecha",
-    correct: "Corregir", practise: "Practicar", save: "Guardar", undo: "Deshacer", redo: "Rehacer", remove: "Borrar", add: "Añadir una nota en el cursor",
+    correct: "Corregir", practise: "Practicar", save: "Guardar", undo: "Deshacer", redo: "Rehacer", remove: "Borrar", removed: "borrada", add: "Añadir una nota en el cursor",
     accept: "Sí, es correcta (o tomar la que se ofrece)", switchHand: "Otra mano", switchHandHint: "Pasar las notas a la otra mano",
     snap: "Ajustar", snapHint: "Las notas se ajustan a las divisiones del pulso", quantise: "Al pulso", quantiseHint: "Llevar las notas elegidas a las divisiones del pulso",
     nextDoubt: "Nota dudosa siguiente", previousDoubt: "Nota dudosa anterior", doubtful: (n) => `${n} dudosas`,
