@@ -13,7 +13,7 @@ from amt_utils.music.midi import read_midi, write_midi
 from amt_utils.music.notes import Performance, make_notes
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import example_files
-from amt_utils.training.learn_velocities import errors, learn_dynamics, measure, add_noise
+from amt_utils.training.learn_velocities import add_noise, errors, learn_dynamics, measure
 from amt_utils.transcription.velocities import describe_notes, even_velocities, reading_order
 
 
