@@ -15,17 +15,27 @@ import sys
 import tempfile
 from pathlib import Path
 
+from amt_utils.widget.transcriber_page import write_page
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 LINKED = ("amt_utils", "colab_setup.sh", "kaggle_kernel", "notebooks", "pyproject.toml", "requirements.txt")
 
 
 def prepare(folder: Path) -> Path:
-    """Pages and notebooks side by side in ``folder``; returns Sphinx's source folder."""
+    """Pages, notebooks and the page that transcribes, side by side in ``folder``; returns Sphinx's source folder.
+
+    The front page's ``*`` becomes the pages that it does not list before.
+    """
     source = folder / "source"
     shutil.copytree(REPOSITORY / "docs", source, ignore=shutil.ignore_patterns("__pycache__", "site", "*.ipynb"))
     shutil.copytree(REPOSITORY / "notebooks", source / "notebooks")
     shutil.copy(REPOSITORY / "CHANGELOG.md", source / "changelog.md")
     shutil.copy(REPOSITORY / "CONTRIBUTING.md", source / "contributing.md")
+    write_page(source / "extra" / "transcribe.html")
+    index = (source / "index.md").read_text(encoding="utf-8")
+    listed = {line.strip() for line in index.splitlines()} | {"index"}
+    rest = sorted(page.stem for page in source.glob("*.md") if page.stem not in listed)
+    (source / "index.md").write_text(index.replace("\n*\n", "\n" + "\n".join(rest) + "\n"), encoding="utf-8")
     return source
 
 

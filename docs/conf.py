@@ -10,6 +10,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "AMT Piano"
 html_static_path: list[str] = []
+html_extra_path = ["extra"]  # the page that transcribes, by build.py
 exclude_patterns = ["build.py", "walk.py"]
 nb_execution_mode = "off"  # build.py executes them beforehand where outputs are wanted
 nb_output_stderr = "remove"

@@ -71,6 +71,8 @@ def test_the_site_builds(tmp_path):
     front, face = (tmp_path / "site" / name for name in ("index.html", "face.html"))
     assert "The walk" in front.read_text(encoding="utf-8")
     assert "amt_utils.results.transcription.transcribe" in face.read_text(encoding="utf-8")
+    assert 'href="transcribe.html"' in front.read_text(encoding="utf-8")
+    assert (tmp_path / "site" / "transcribe.html").stat().st_size > 5e6
     assert len(list((tmp_path / "site" / "notebooks").glob("*.html"))) == 8
     fetched = re.compile(r'<(?:script|link|img)[^>]+(?:src|href)="https?://(?!colab|kaggle)')  # but for the badges
     for page in (tmp_path / "site").rglob("*.html"):
