@@ -44,10 +44,8 @@ class Metre:
 
     @property
     def beats(self) -> int:
-        """Beats in a bar: 2 in 6/8, 1 in 3/8, 3 in 3/4."""
-        if self.denominator >= 8 and self.numerator % 3 == 0:
-            return self.numerator // 3
-        return self.numerator
+        """Beats in a bar: 2 in 6/8, 3 in 3/8 and 3/4."""
+        return self.numerator // 3 if self.compound else self.numerator
 
     @property
     def quarters_per_beat(self) -> float:
