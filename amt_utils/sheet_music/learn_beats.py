@@ -130,7 +130,7 @@ def learn_beats(
             rng = np.random.default_rng((seed, step))  # a run that was broken off sees what an unbroken one sees
             rate = min(1.0, (step + 1) / WARMUP) * (FINAL + (1 - FINAL) * 0.5 * (1 + np.cos(np.pi * step / steps)))
             for group in optimizer.param_groups:
-                group["lr"] = RATE * rate
+                group["lr"] = float(RATE * rate)
             keys, features, wanted = draw_batch(examples, rng)
             terms = losses(net(keys, features), wanted)
             loss = sum(WEIGHT[name] * term for name, term in terms.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..music.notes import Performance
-from .quantise import TICKS
+from .metre import TICKS
 from .score import Score
 
 
