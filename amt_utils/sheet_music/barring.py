@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from .events import Events
 from .evidence import Evidence
 from .metre import Metre
 from .note_network import METRES
 
 DOWNBEAT, METRE = 0.8, 0.25  # weights of what the network says of a beat
+# what accents a bar's first beat, in the order of :data:`.events.ACCENTS`: chord size, bass, length, wait, loudness, harmony
+ACCENT = 0.4 * np.array([-0.18, 1.18, 1.51, 0.1, 1.02, 1.0])
 CHANGE, IRREGULAR = 12.0, 9.0  # nats: another time signature; a bar of another length
-OPENING = 0.5  # nats: a piece that begins on a downbeat
+OPENING = 2.0  # nats: a piece that begins on a downbeat
 OVERALL = 0.5  # of what is said of the time signature, the whole's share
 
 
 def find_bars(
     times: np.ndarray,
+    events: Events,
     evidence: Evidence,
     *,
     metre: Metre | None = None,
@@ -30,13 +34,14 @@ def find_bars(
 
     Args:
         times: of the beats.
-        evidence: of the events.
+        events: of the performance.
+        evidence: what the network says of them.
         metre: the time signature, found when ``None``.
         pickup: beats from the first event to the first full bar.
         first: ``(n,)`` whether a beat begins a bar, found when ``None``.
     """
     kinds = [metre] if metre is not None else [Metre(*m) for m in METRES]
-    downbeat, said = _say_of_beats(times, evidence, kinds)
+    downbeat, said = _say_of_beats(times, events, evidence, kinds)
     anchor = None
     if pickup is not None:
         opening = float(np.interp(evidence.time[0], times, np.arange(len(times))))
@@ -56,7 +61,7 @@ def find_bars(
             elif to == source and last[to] and kinds[k].beats > 1:
                 cost[to, source] = IRREGULAR
     opening = int(np.argmin(np.abs(times - evidence.time[0])))
-    value = np.where(place == 0, 0.0, 0.0)
+    value = np.zeros(len(states))
     came = np.zeros((len(times), len(states)), int)
     for b in range(len(times)):
         if b:
@@ -74,7 +79,9 @@ def find_bars(
     return _write_bars(np.flatnonzero(place[chosen] == 0), kind_of[chosen], kinds, len(times))
 
 
-def _say_of_beats(times: np.ndarray, evidence: Evidence, kinds: list[Metre]) -> tuple[np.ndarray, np.ndarray]:
+def _say_of_beats(
+    times: np.ndarray, events: Events, evidence: Evidence, kinds: list[Metre]
+) -> tuple[np.ndarray, np.ndarray]:
     """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` log probability of the signature."""
     n = len(times)
     period = np.gradient(times)
@@ -83,7 +90,8 @@ def _say_of_beats(times: np.ndarray, evidence: Evidence, kinds: list[Metre]) -> 
     before = np.maximum(event - 1, 0)
     nearest = np.where(times - evidence.time[before] < evidence.time[event] - times, before, event)
     near = np.abs(evidence.time[nearest] - times) < np.minimum(0.08, 0.15 * period)
-    downbeat = np.where(near, evidence.downbeat[nearest], -1.0)
+    accent = np.where(near, events.terms[nearest] @ ACCENT, 0.0)
+    downbeat = np.where(near, evidence.downbeat[nearest], -1.0) + np.clip(accent - accent.mean(), -2, 2)
     if len(kinds) == 1:
         return downbeat, np.zeros((n, 1))
     said = evidence.metre[nearest]

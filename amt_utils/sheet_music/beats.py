@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from .barring import find_bars
+from .events import Events
 from .evidence import Evidence
 from .metre import TICKS, Metre
 from .tracking import BeatModel, track_beats
@@ -89,6 +90,7 @@ def _interpolate(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
 
 
 def find_beats(
+    events: Events,
     evidence: Evidence,
     *,
     tempo: float | None = None,
@@ -99,7 +101,8 @@ def find_beats(
     """Evidence of at least one event -> beats with bars; long silences are filled with whole bars.
 
     Args:
-        evidence: what the network says.
+        events: of the performance.
+        evidence: what the network says of them.
         tempo: beats of the metre per minute, about.
         metre: the time signature.
         pickup: beats from the first event to the first full bar.
@@ -108,7 +111,8 @@ def find_beats(
     gap = np.diff(evidence.time)
     surplus = np.maximum(gap - LONGEST_SILENCE, 0.0)
     shift = np.concatenate([[0.0], np.cumsum(surplus)])
-    times = track_beats(replace(evidence, time=evidence.time - shift), tempo=tempo, model=model)
+    close = evidence.time - shift
+    times = track_beats(replace(events, time=close), replace(evidence, time=close), tempo=tempo, model=model)
     for i in np.flatnonzero(surplus):
         middle = evidence.time[i] + LONGEST_SILENCE / 2
         b = int(np.clip(np.searchsorted(times, middle), 1, len(times) - 1))
@@ -117,21 +121,24 @@ def find_beats(
         count = beats * max(1, min(int(round(surplus[i] / period / beats)), MOST_REST_BARS))
         rest = times[b] + surplus[i] * np.arange(1, count) / count
         times = np.concatenate([times[: b + 1], rest, times[b:] + surplus[i]])
-    bars, metres = find_bars(times, evidence, metre=metre, pickup=pickup)
+    bars, metres = find_bars(times, events, evidence, metre=metre, pickup=pickup)
     return Beats(times, bars, metres)
 
 
-def given_beats(times: np.ndarray, first: np.ndarray, evidence: Evidence, *, metre: Metre | None = None) -> Beats:
+def given_beats(
+    times: np.ndarray, first: np.ndarray, events: Events, evidence: Evidence, *, metre: Metre | None = None
+) -> Beats:
     """A grid from beats that were tapped or annotated.
 
     Args:
         times: ``(n,)`` rising seconds, n >= 2.
         first: ``(n,)`` whether a beat begins a bar; where none does, bars are found.
+        events: of the performance.
         evidence: what the network says, for the time signature.
         metre: the time signature, where it is known.
     """
     if not first.any():
-        bars, metres = find_bars(times, evidence, metre=metre)
+        bars, metres = find_bars(times, events, evidence, metre=metre)
     else:
-        bars, metres = find_bars(times, evidence, metre=metre, first=first)
+        bars, metres = find_bars(times, events, evidence, metre=metre, first=first)
     return Beats(times, bars, metres)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..music.notes import SOFT, SUSTAIN
+from .bars import Bars
 from .beats import Beats
-from .notation import Bars
 
 BLIP = 0.25  # seconds: a shorter pedal is not written
 SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds between two uses of the soft pedal, and of one, to be written

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .metre import TICKS
-from .notation import Bars, Symbol
+from .bars import Bars
+from .notation import Symbol
 from .spelling import Key
 
 _HEADER = (

@@ -17,6 +17,7 @@ import numpy as np
 from ..music.midi import TempoMap
 from ..music.notes import Performance, check_notes
 from ..system.errors import AmtError
+from .bars import Bars
 from .beats import Beats, find_beats, given_beats
 from .events import find_events
 from .evidence import log_softmax, weigh_events
@@ -24,7 +25,7 @@ from .hands import LEFT, RIGHT, assign_hands
 from .layout import choose_clefs, lay_bars, pedal_marks
 from .metre import TICKS, Metre
 from .musicxml import Page, note_id, to_musicxml
-from .notation import Bars, write_voice
+from .notation import write_voice
 from .note_network import VALUES, WEIGHTS, read_notes
 from .quantise import quantise
 from .spelling import Key, find_keys, spell
@@ -158,9 +159,9 @@ def make_score(
     events = find_events(notes)
     evidence = weigh_events(reading, events)
     if beats is not None:
-        grid = given_beats(beats.times, beats.first, evidence, metre=asked)
+        grid = given_beats(beats.times, beats.first, events, evidence, metre=asked)
     else:
-        grid = find_beats(evidence, tempo=tempo, metre=asked, pickup=pickup, model=model)
+        grid = find_beats(events, evidence, tempo=tempo, metre=asked, pickup=pickup, model=model)
     event_tick, grid = quantise(evidence, grid, moved=beats is None)
     tick = event_tick[events.of_note]
     ends = grid.beat_to_tick(grid.to_beat(notes["offset"]))

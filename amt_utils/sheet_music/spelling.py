@@ -19,6 +19,7 @@ from .note_network import KEYS, NAMES
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
 FLOOR = -5.0  # nats: no key is less likely than this at one note
+PROFILE = 6.0  # weight of a profile's correlation
 FAR = 0.1  # nats per fifth that a name lies from the key's middle
 _STEPS = "FCGDAEB"  # along the line of fifths; C is 0
 
@@ -64,7 +65,12 @@ def _name(line: int) -> tuple[str, int]:
 def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[Key]:
     """``(n, KEYS)`` logits of each note's key signature, its pitch and length -> the key of the whole."""
     likely = np.maximum(log_softmax(said), FLOOR).mean(0)
-    return [_with_mode(int(KEYS[likely.argmax()]), pitch, length)]
+    chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
+    fits = [max(np.corrcoef(chroma, np.roll(profile, 7 * (fifths + 3 * minor) % 12))[0, 1]
+                for minor, profile in ((0, _MAJOR), (1, _MINOR))) for fifths in KEYS]  # fmt: skip
+    usual = (np.abs(KEYS) <= 6) * 1.0 + (KEYS == 6) * 0.5  # written more than those that sound the same
+    best = np.argmax(likely + PROFILE * np.nan_to_num(fits) + usual)
+    return [_with_mode(int(KEYS[best]), pitch, length)]
 
 
 def _with_mode(fifths: int, pitch: np.ndarray, length: np.ndarray) -> Key:
@@ -91,7 +97,10 @@ def spell(pitch: np.ndarray, said: np.ndarray, key: Key) -> tuple[np.ndarray, np
     places = _nearest(pitch, np.full(len(pitch), centre))[:, None] + np.array([0, 12, -12])
     inside = (places >= NAMES[0]) & (places <= NAMES[-1])
     column = np.clip(places - NAMES[0], 0, len(NAMES) - 1)
-    gain = np.take_along_axis(log_softmax(said), column, 1) - FAR * np.abs(places - centre)
+    likely = log_softmax(said)
+    drift = 12 * int(np.rint(np.mean(NAMES[likely.argmax(1)] - centre) / 12))
+    likely = np.roll(likely, -drift, 1)  # the network may have the enharmonic key in mind
+    gain = np.take_along_axis(np.maximum(likely, -9.0), column, 1) - FAR * np.abs(places - centre)
     best = np.where(inside, gain, -np.inf).argmax(1)
     line = places[np.arange(len(pitch)), best]
     names = [_name(int(place)) for place in line]

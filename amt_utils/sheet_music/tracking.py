@@ -1,123 +1,155 @@
-"""The row of beats that suits best what the network says of each event, by dynamic programming.
+"""The row of beats that explains the onsets best and suits what the network says of them, by dynamic programming.
 
-A path is a row of beats. A beat on an event gains the event's log odds of being one; a beat with no event near costs;
-the time between two beats should be what the network takes for a beat there, and change little from one to the next. A
-semi-Markov Viterbi search over (time of a beat, time since the one before) finds the best path, as Temperley's
-probabilistic polyphonic beat finder does with other evidence (JNMR 38, 2009). Time and memory are linear in the length of
-the recording.
+A beat of period *p* that divides into *s* parts expects events at its *s* positions with given rates; the events inside it
+are then a Poisson process whose log likelihood is a sum over events (Gaussians around the positions) minus the events
+expected: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial Intelligence 137, 2002). To it come the
+network's log odds of each event's being on a beat, and its log probability of the beat's length there. A semi-Markov
+Viterbi search over (time of a beat, period, beats in two or in three), as in Temperley's probabilistic polyphonic beat
+finder (JNMR 38, 2009), finds the best row of beats. Time and memory are linear in the length of the recording.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from .events import Events
 from .evidence import Evidence
 from .note_network import PERIODS
 
-STEP = 0.02  # resolution of the search, seconds
-PERIOD_RATIO = 1.045  # neighbouring candidate periods
-SHORTEST, LONGEST = 0.19, 3.2  # seconds of a beat
+STEP = 0.015  # resolution of the search, seconds
+PERIOD_RATIO = 1.05  # neighbouring candidate periods
+SLOWEST, FASTEST = 24.0, 270.0  # beats per minute searched
+CHANGE_LIMIT = 6.0  # nats: a break in tempo costs no more than this
 
 
 @dataclass(frozen=True)
 class BeatModel:
-    """What the evidence weighs, in nats; tuned by hand on the compositions that the network learnt from.
+    """What a beat is expected to hold, tuned on sequenced piano pieces with known beats, and what the network weighs.
 
     Attributes:
-        beat: of an event's log odds.
-        silent: a beat with no event.
-        spread: seconds from a beat to its event.
-        period: of the log probability of a beat's length, per second of music.
-        change: expected change of log period between beats, and ``change_limit``, the most that a change costs.
+        rates: division -> expected events at each of its positions.
+        log_prior: division -> log prior of a beat so divided.
+        switch: nats for going from beats in two to beats in three or back.
+        change: expected change of log period between beats.
+        width, relative_width: spread of onsets about a position, seconds and share of the beat.
+        noise: events per second that fit no position.
+        accent: how much an accent raises the rate on the beat and lowers it off the beat.
+        onsets: weight of the onsets' likelihood.
+        beat, silent: weight of an event's log odds of being on a beat; nats of a beat with no event.
+        period: weight of the log probability of a beat's length, per second of music.
         told: spread, in octaves, about a tempo that was told.
     """
 
+    rates: dict[int, tuple[float, ...]] = field(
+        default_factory=lambda: {
+            1: (0.80,),
+            2: (0.70, 0.75),
+            3: (0.96, 0.55, 0.75),
+            4: (0.90, 0.51, 0.82, 0.51),
+            6: (0.85, 0.68, 0.72, 0.72, 0.72, 0.68),
+            8: (0.87, 0.52, 0.70, 0.52, 0.78, 0.52, 0.70, 0.52),
+        }
+    )
+    log_prior: dict[int, float] = field(
+        default_factory=lambda: {1: -1.1, 2: -0.64, 3: -0.5, 4: -1.7, 6: -1.6, 8: -3.4}
+    )
+    switch: float = 2.4
+    change: float = 0.07
+    width: float = 0.017
+    relative_width: float = 0.0215
+    noise: float = 0.22
+    accent: float = 0.56
+    onsets: float = 0.35
     beat: float = 0.8
     silent: float = -0.7
     spread: float = 0.025
-    period: float = 0.5
-    change: float = 0.10
-    change_limit: float = 8.0
-    told: float = 0.12
+    period: float = 0.6
+    told: float = 0.15
 
 
-def track_beats(evidence: Evidence, *, tempo: float | None = None, model: BeatModel | None = None) -> np.ndarray:
-    """Evidence of at least one event -> ``(n,)`` seconds of the likeliest beats, n >= 2.
+def track_beats(
+    events: Events, evidence: Evidence, *, tempo: float | None = None, model: BeatModel | None = None
+) -> np.ndarray:
+    """Events, at least one -> ``(n,)`` seconds of the likeliest beats, n >= 2.
 
     Args:
-        evidence: of the events.
+        events: of the performance.
+        evidence: what the network says of them.
         tempo: beats per minute near which to search (within a third); ``None`` searches everywhere.
-        model: what the evidence weighs.
+        model: what a beat is expected to hold, and what the network weighs.
     """
     model = model or BeatModel()
-    low, high = (SHORTEST, LONGEST) if tempo is None else (45 / tempo, 80 / tempo)
-    count = int(np.ceil(np.log(high / low) / np.log(PERIOD_RATIO))) + 1
-    frames = np.unique(np.maximum(np.rint(np.geomspace(low, high, count) / STEP), 4)).astype(int)
-    periods = frames * STEP
-    time = evidence.time
-    origin = time[0] - (frames.max() + 2) * STEP
-    n = int(np.ceil((time[-1] - origin) / STEP)) + frames.max() + 3
+    fast, slow = (FASTEST, SLOWEST) if tempo is None else (tempo * 4 / 3, tempo * 3 / 4)
+    count = int(np.ceil(np.log(fast / slow) / np.log(PERIOD_RATIO))) + 1
+    periods = np.maximum(np.geomspace(60 / fast, 60 / slow, count), 4 * STEP)
+    frames = np.rint(periods / STEP).astype(int)
+    time = events.time
+    origin = time[0] - (frames.max() + 4) * STEP
+    n = int(np.ceil((time[-1] - origin) / STEP)) + 4
+    fit, _ = _fit_intervals(events, periods, n, origin, model)  # (2, periods, n): a beat from a frame on
+    fit = model.onsets * fit + _period_fit(evidence, periods, n, origin, tempo, model)
     gain = _beat_gain(evidence, n, origin, model)
-    fit = _period_fit(evidence, periods, n, origin, tempo, model)  # (n, periods): a beat that ends at a frame
-    cost = 0.5 * (np.log(periods[:, None] / periods[None, :]) / model.change) ** 2
-    cost = np.minimum(cost, model.change_limit).astype(np.float32)  # (to, from)
-    best = np.full((n, len(frames)), -np.inf, np.float32)  # a beat at this frame, so long after the one before
-    came = np.full((n, len(frames)), -1, np.int16)
-    first = frames.max() + 3  # the first beat is no later than the first event, and not a beat before it
-    opening = np.full(n, -np.inf, np.float32)
-    opening[: first + 1] = gain[: first + 1]
+    fit = (fit + gain).reshape(-1, n).astype(np.float32)  # a state is a period with its kind, in two or in three
+    states, lasting = np.arange(len(fit)), np.tile(frames, 2)
+    cost = np.log(periods[:, None] / periods[None, :]) / model.change
+    cost = np.tile(np.minimum(0.5 * cost**2, CHANGE_LIMIT), (2, 2))  # (to, from)
+    cost += model.onsets * model.switch * (states[:, None] // len(periods) != states[None, :] // len(periods))
+    cost = cost.astype(np.float32)
+    total = n + frames.max()
+    best = np.full((total, len(states)), -np.inf, np.float32)  # a beat in this state ends at this frame
+    came = np.full((total, len(states)), -1, np.int16)
+    first = frames.max() + 6  # the first beat begins no later than the first event
     block = int(frames.min())
-    for begin in range(0, n, block):  # no beat begins and ends within one block, so a block is one array operation
-        t = np.arange(begin, min(begin + block, n))
-        since = t[:, None] - frames[None, :]  # (t, to)
-        inside = since >= 0
-        at = np.where(inside, since, 0)
+    for low in range(0, total, block):  # no beat begins and ends within one block, so a block is one array operation
+        t = np.arange(low, min(low + block, total))
+        begin = t[:, None] - lasting[None, :]  # (t, to)
+        inside = (begin >= 0) & (begin < n)
+        at = np.where(inside, begin, 0)
         arrive = best[at] - cost  # (t, to, from)
         source = arrive.argmax(2)
         value = np.take_along_axis(arrive, source[..., None], 2)[..., 0]
-        fresh = opening[at] > value
-        value = np.where(fresh, opening[at], value) + fit[t] + gain[t][:, None]
+        fresh = (begin <= first) & (value < 0)
+        value = np.where(fresh, 0.0, value) + fit[states, at]
         best[t] = np.where(inside, value, -np.inf)
         came[t] = np.where(fresh, -1, source)
-    last = int(np.searchsorted(np.arange(n) * STEP + origin, time[-1] - 0.5 * STEP))
+    last = int((time[-1] - origin) / STEP)
     tail = best[last:]
     t, state = (int(i) for i in np.unravel_index(int(np.argmax(tail)), tail.shape))
     t += last
     row = [t]
     while state >= 0:
-        t, state = t - int(frames[state]), int(came[t, state])
+        t, state = t - int(lasting[state]), int(came[t, state])
         row.append(t)
     return _snap(origin + STEP * np.array(row[::-1], float), evidence)
 
 
 def _beat_gain(evidence: Evidence, n: int, origin: float, model: BeatModel) -> np.ndarray:
     """``(n,)`` gain of a beat at each frame: an event's log odds near it, else that of a silent beat."""
-    gain = np.full(n, model.silent, np.float32)
+    gain = np.full(n, model.silent)
     centre = np.rint((evidence.time - origin) / STEP).astype(int)
-    for offset in range(-3, 4):
+    for offset in range(-4, 5):
         frame = centre + offset
         distance = (origin + frame * STEP - evidence.time) / model.spread
         np.maximum.at(gain, np.clip(frame, 0, n - 1), model.beat * evidence.beat - 0.5 * distance**2)
-    # where all events near say no, a beat passes them by at a cost
     return gain
 
 
 def _period_fit(
     evidence: Evidence, periods: np.ndarray, n: int, origin: float, tempo: float | None, model: BeatModel
 ) -> np.ndarray:
-    """``(n, periods)`` how well a beat of each length fits that ends at each frame."""
+    """``(periods, n)`` how well a beat of each length fits that begins at each frame."""
     place = np.interp(np.log(periods), np.log(PERIODS), np.arange(len(PERIODS)))
     low = np.clip(np.floor(place).astype(int), 0, len(PERIODS) - 2)
-    share = (place - low).astype(np.float32)
+    share = place - low
     local = evidence.period[:, low] * (1 - share) + evidence.period[:, low + 1] * share  # (events, periods)
     frame = origin + np.arange(n) * STEP
     event = np.clip(np.searchsorted(evidence.time, frame - 0.05), 0, len(evidence.time) - 1)
     fit = model.period * local[event] * periods
     if tempo is not None:
         fit = 0.3 * fit - 0.5 * (np.log2(60 / periods / tempo) / model.told) ** 2 * periods
-    return fit.astype(np.float32)
+    return fit.T
 
 
 def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndarray:
@@ -131,3 +163,49 @@ def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndar
     snapped = np.where(near, evidence.time[nearest], times)
     rising = np.concatenate([[True], np.diff(snapped) > 0.08])
     return np.where(rising, snapped, times)
+
+
+def _fit_intervals(
+    events: Events, periods: np.ndarray, n: int, origin: float, model: BeatModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log likelihood of the events in a beat that begins at each frame: two ``(2, periods, n)`` arrays.
+
+    The first axis is the kind of beat, in two or in three; the second array is the best division of that kind.
+    """
+    fit = np.full((2, len(periods), n), -np.inf, np.float32)
+    division = np.ones((2, len(periods), n), np.int8)
+    where = np.rint((events.time - origin) / STEP).astype(int)
+    for i, period in enumerate(periods):
+        early = int(period / 12 / STEP)  # an event this much before the next beat belongs to it
+        reach = np.arange(-early, int(np.rint(period / STEP)) - early)
+        begin = where[:, None] - reach[None, :]  # frames at which a beat would hold this event
+        inside = (begin >= 0) & (begin < n)
+        x = (events.time[:, None] - origin) - begin * STEP  # the event's place in such a beat, seconds
+        for s, rates in model.rates.items():
+            if s > 1 and period / s < 0.065:
+                continue  # nobody divides that fast
+            gain = _event_gain(x, events.accent[:, None], period, rates, model)
+            score = np.bincount(begin[inside], gain[inside], n) - sum(rates) + model.log_prior[s]
+            for kind in (0, 1):
+                if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
+                    continue  # a plain or halved beat may stand among triplets
+                better = score > fit[kind, i]
+                fit[kind, i][better] = score[better]
+                division[kind, i][better] = s
+    return fit, division
+
+
+def _event_gain(x, accent, period: float, rates: tuple[float, ...], model: BeatModel) -> np.ndarray:
+    """Log of an event's rate at ``x`` seconds into a beat, against a rate of one event per second."""
+    s = len(rates)
+    width = np.hypot(model.width, model.relative_width * period)
+    slot = np.clip(np.rint(x * s / period).astype(int), 0, s)
+    distance = x - slot * period / s
+    slot %= s
+    pull = np.full(s, -1.0)
+    pull[0] = 1.0
+    if s % 2 == 0:
+        pull[s // 2] = 0.0
+    rate = np.array(rates)[slot] * np.exp(model.accent * accent * pull[slot])
+    density = rate / (width * np.sqrt(2 * np.pi)) * np.exp(-0.5 * (distance / width) ** 2)
+    return np.log(density + model.noise)

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from .notation import Bars
+from .bars import Bars
 from .note_network import VALUES
 
 BEAM = 16
