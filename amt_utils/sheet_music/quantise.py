@@ -21,7 +21,7 @@ SAID = 0.6  # weight of the network's log probabilities
 _COMPLEXITY = {1: 0.0, 2: 0.5, 3: 1.6, 4: 1.2, 6: 2.6, 8: 2.8, 12: 4.0, 16: 4.5}  # nats per beat so divided
 _SPARSE = 0.5  # nats per part, beyond one for each event
 _SWITCH = 1.5  # nats, from twos to threes or back
-_COLLISION = 4.0  # nats, two events on one grid point
+_COLLISION, APART = 4.0, 0.10  # nats, two events on one grid point that are so many seconds apart or more
 _MOST = 8.0  # nats for an event's distance from its point
 SHORTEST = 0.055  # seconds of a part
 
@@ -68,7 +68,7 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
                 cost[row, j] = 0.0 if s == 1 else 0.3
                 continue
             spread = np.hypot(ONSET_SPREAD / period, RELATIVE_SPREAD)
-            laid[s], fit = _lay(x, said, s, spread)
+            laid[s], fit = _lay(x, said, s, spread, _COLLISION * np.minimum(np.diff(x) * period / APART, 1.0))
             cost[row, j] = fit + _COMPLEXITY[s] + _SPARSE * max(0, s - len(x) - 1)
         slots.append(laid)
     threes = np.array([0 if s == 1 else 3 if s % 3 == 0 else 2 for s in every])
@@ -84,18 +84,23 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
     return position, divisions
 
 
-def _lay(x: np.ndarray, said: np.ndarray, s: int, spread: float) -> tuple[np.ndarray, float]:
-    """Events at ``x`` of a beat (0..1) -> points ``k / s`` in their order, and what it costs."""
+def _lay(
+    x: np.ndarray, said: np.ndarray, s: int, spread: float, collision: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Events at ``x`` of a beat (0..1) -> points ``k / s`` in their order, and what it costs.
+
+    ``collision`` is the price of one event's being on the point of the one before.
+    """
     points = np.arange(s + 1) / s
     part = points * PARTS % PARTS
     low = np.floor(part).astype(int)
     likely = np.maximum(said[:, low], said[:, np.ceil(part).astype(int) % PARTS])
     price = np.minimum(0.5 * ((x[:, None] - points) / spread) ** 2, _MOST) - SAID * np.maximum(likely, -7.0)
     value, came = price[0], []
-    for own in price[1:]:
+    for own, price_together in zip(price[1:], collision, strict=True):
         reach = np.minimum.accumulate(value)  # the best at or before each point
         strict = np.concatenate([[np.inf], reach[:-1]])
-        together = value + _COLLISION
+        together = value + price_together
         came.append((value, together < strict))
         value = np.minimum(strict, together) + own
     k = int(value.argmin())

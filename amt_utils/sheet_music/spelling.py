@@ -19,7 +19,7 @@ from .note_network import KEYS, NAMES
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
 FLOOR = -5.0  # nats: no key is less likely than this at one note
-PROFILE = 6.0  # weight of a profile's correlation
+PROFILE = 20.0  # weight of a profile's correlation
 FAR = 0.1  # nats per fifth that a name lies from the key's middle
 _STEPS = "FCGDAEB"  # along the line of fifths; C is 0
 
@@ -68,7 +68,8 @@ def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[K
     chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
     fits = [max(np.corrcoef(chroma, np.roll(profile, 7 * (fifths + 3 * minor) % 12))[0, 1]
                 for minor, profile in ((0, _MAJOR), (1, _MINOR))) for fifths in KEYS]  # fmt: skip
-    usual = (np.abs(KEYS) <= 6) * 1.0 + (KEYS == 6) * 0.5  # written more than those that sound the same
+    likely[[1, -2]] = likely[[1, -2]].max()  # six flats and six sharps sound the same,
+    usual = (np.abs(KEYS) <= 6) * 1.0 + (KEYS == 6) * 0.5  # and sharps are written more
     best = np.argmax(likely + PROFILE * np.nan_to_num(fits) + usual)
     return [_with_mode(int(KEYS[best]), pitch, length)]
 

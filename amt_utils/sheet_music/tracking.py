@@ -61,7 +61,7 @@ class BeatModel:
     relative_width: float = 0.0215
     noise: float = 0.22
     accent: float = 0.56
-    onsets: float = 0.35
+    onsets: float = 0.7
     beat: float = 0.8
     silent: float = -0.7
     spread: float = 0.025
