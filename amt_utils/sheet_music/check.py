@@ -20,7 +20,7 @@ from collections import defaultdict
 import numpy as np
 
 from .known_pieces import Piece, known_pieces, perform
-from .quantise import TICKS
+from .metre import TICKS
 from .score import Score, make_score
 
 MEASURES = ("rhythm", "onset", "bar", "length", "hand", "spelling", "metre", "key")

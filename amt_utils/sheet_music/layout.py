@@ -5,29 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from ..music.notes import SOFT, SUSTAIN
+from .bars import Bars
 from .beats import Beats
-from .notation import Bars
-from .quantise import ticks_per_beat
+
+BLIP = 0.25  # seconds: a shorter pedal is not written
+SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds between two uses of the soft pedal, and of one, to be written
 
 
-def lay_bars(tick: np.ndarray, beats: Beats, pickup: float | None) -> tuple[Bars, int]:
-    """Ticks from ``beats.times[0]`` -> bars (their number still open) and what to add to a tick to count from them."""
-    per_beat = ticks_per_beat(beats)
-    whole = per_beat * beats.metre.beats
-    first = int(tick.min())
-    downbeat = beats.downbeat * per_beat
-    begin = downbeat + (first - downbeat) // whole * whole  # the bar the first note lies in
-    upbeat = begin + whole - first
+def lay_bars(first: int, last: int, beats: Beats, pickup: float | None = None) -> tuple[Bars, int]:
+    """Bars from the first note on, and what to add to a tick from ``beats.times[0]`` to count from them.
+
+    Args:
+        first: tick of the first note, from ``beats.times[0]``.
+        last: tick that the last bar must reach.
+        beats: the grid.
+        pickup: beats of the pick-up, where it was told.
+    """
+    starts = beats.ticks[np.minimum(beats.bars, len(beats.ticks) - 1)].tolist()
+    metres = list(beats.metres)
+    while starts[0] > first:  # bars before those that were found
+        starts.insert(0, starts[0] - metres[0].ticks)
+        metres.insert(0, metres[0])
+    while starts[-1] + metres[-1].ticks <= last:
+        starts.append(starts[-1] + metres[-1].ticks)
+        metres.append(beats.metre if metres[-1] != beats.metre else metres[-1])
+    opening = int(np.searchsorted(starts, first, side="right")) - 1
+    closing = int(np.searchsorted(starts, last, side="right"))
+    starts, metres = starts[opening:closing], metres[opening:closing]
+    whole, beat = metres[0].ticks, metres[0].beat_ticks
+    upbeat = starts[0] + whole - first
+    if first == starts[0] or (upbeat > 0.75 * whole and pickup is None):
+        return Bars(tuple(metres)), -starts[0]
+    lead = upbeat if upbeat < beat else min(-(-upbeat // beat) * beat, whole)
     if pickup is not None:
-        lead = int(round(pickup % beats.metre.beats * per_beat))
-        full = downbeat + int(np.rint((first + lead - downbeat) / whole)) * whole  # the first full bar
-        if full - first > lead:  # the first note came earlier than told
-            lead = -(-(full - first) // per_beat) * per_beat
-        return Bars(beats.metre, lead % whole, 1), lead - full
-    if first == begin or upbeat > 0.75 * whole:
-        return Bars(beats.metre, 0, 1), -begin
-    lead = upbeat if upbeat < per_beat else -(-upbeat // per_beat) * per_beat
-    return Bars(beats.metre, lead, 1), lead - begin - whole
+        lead = max(lead, min(round(pickup * beat), whole))
+    if lead == whole:
+        return Bars(tuple(metres)), -starts[0]
+    return Bars(tuple(metres), int(lead)), int(lead) - starts[0] - whole
 
 
 def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list[str]]:
@@ -56,20 +70,34 @@ def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list
 
 
 def pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """Sustain pedal as lines, the soft pedal in words; to the nearest half beat, blips left out.
+    """Sustain pedal as lines, to the nearest half beat; of the soft pedal, in words, what lasts.
 
-    Where it is renewed one line ends and the next begins: of MusicXML's ``change`` verovio draws only the first.
+    What a pianist presses within a bar again and again is one line with notches: a pedal that comes up for less than
+    :data:`LIFTED` is renewed. Blips are left out. Where it is renewed one line ends and the next begins: of MusicXML's
+    ``change`` verovio draws only the first.
     """
     marks = []
-    step = bars.beat // 3 if bars.beat == 36 else max(bars.beat // 2, 6)
-    for kind, down, up in ((SUSTAIN, "pedal start", "pedal stop"), (SOFT, "una corda", "tre corde")):
-        own = pedals[pedals["kind"] == kind]
-        ticks = [beats.to_beat(own[name]) * ticks_per_beat(beats) + shift for name in ("onset", "offset")]
-        press, release = (np.clip(np.rint(t / step).astype(int) * step, 0, bars.end) for t in ticks)
-        free = 0
-        for a, b in zip(press.tolist(), release.tolist(), strict=True):
-            a = max(a, free)
-            if b > a and a < bars.end:
-                marks += [(a, down), (b, up)]
-                free = b
+    own = pedals[(pedals["kind"] == SUSTAIN) & (pedals["offset"] - pedals["onset"] > BLIP)]
+    ticks = [beats.beat_to_tick(beats.to_beat(own[name])) + shift for name in ("onset", "offset")]
+    step = np.array([max(bars.metre_at(int(t)).beat_ticks, 12) for t in ticks[0]]) if len(own) else np.zeros(0)
+    press = np.rint(ticks[0] / step * 1.0) * step if len(own) else ticks[0]
+    release = np.maximum(np.rint(ticks[1] / step) * step, press + step) if len(own) else ticks[1]
+    press, release = (np.clip(t, 0, bars.end).astype(int) for t in (press, release))
+    free = 0
+    for a, b in zip(press.tolist(), release.tolist(), strict=True):
+        a = max(a, free)
+        if b > a and a < bars.end:
+            marks += [(a, "pedal start"), (b, "pedal stop")]
+            free = b
+    own = pedals[pedals["kind"] == SOFT]
+    if len(own):  # what is pressed again within some bars stays pressed on the page
+        ends = np.append(own["onset"][1:] - own["offset"][:-1] > SOFT_APART, True)
+        begins = np.append(True, ends[:-1])
+        for a, b in zip(own["onset"][begins], own["offset"][ends], strict=True):
+            if b - a < SOFT_LASTS:
+                continue
+            a, b = (float(beats.beat_to_tick(beats.to_beat(t))) + shift for t in (a, b))
+            a, b = (bars.beat_start(int(np.clip(round(t), 0, bars.end - 1))) for t in (a, b))
+            if b > a:
+                marks += [(a, "una corda"), (b, "tre corde")]
     return marks

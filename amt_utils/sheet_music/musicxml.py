@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .notation import Bars, Symbol
-from .quantise import TICKS
+from .metre import TICKS
+from .bars import Bars
+from .notation import Symbol
 from .spelling import Key
 
 _HEADER = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .metre import Metre
-from .quantise import TICKS
+from .bars import Bars
+from .metre import TICKS, Metre
 from .voices import Chord
 
 _PLAIN = {
@@ -49,41 +49,6 @@ class Symbol:
     whole_bar: bool = False
 
 
-@dataclass(frozen=True)
-class Bars:
-    """Where bars begin: the first has ``pickup`` ticks (0 for a whole one), all others are whole."""
-
-    metre: Metre
-    pickup: int
-    count: int
-
-    @property
-    def ticks(self) -> int:
-        return self.metre.numerator * TICKS * 4 // self.metre.denominator
-
-    @property
-    def beat(self) -> int:
-        return self.ticks // self.metre.beats
-
-    def start(self, number: int) -> int:
-        """Tick at which bar ``number`` (from 0) begins."""
-        return 0 if number == 0 else (number - 1) * self.ticks + (self.pickup or self.ticks)
-
-    def number(self, tick):
-        """Bar in which a tick or an array of ticks lies."""
-        lead = (self.ticks - self.pickup) if self.pickup else 0
-        return (tick + lead) // self.ticks
-
-    def place(self, tick):
-        """Ticks from the (whole) bar's beginning; a pick-up begins late in its bar."""
-        lead = (self.ticks - self.pickup) if self.pickup else 0
-        return (tick + lead) % self.ticks
-
-    @property
-    def end(self) -> int:
-        return self.start(self.count)
-
-
 def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> list[list[Symbol]]:
     """Chords of one voice, in order and not overlapping -> the symbols of each bar, rests between them.
 
@@ -106,7 +71,7 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
             symbol.notes = notes
             symbol.tie_from, symbol.tie_to = bool(notes) and i > 0, bool(notes) and i < len(pieces) - 1
             symbol.hidden = secondary and not notes
-            measures[bars.number(symbol.tick)].append(symbol)
+            measures[int(bars.number(symbol.tick))].append(symbol)
     for number, measure in enumerate(measures):
         if not any(symbol.notes for symbol in measure):
             length = bars.start(number + 1) - bars.start(number)
@@ -118,26 +83,26 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
     return measures
 
 
-def _tuplet_beats(stretches: list, bars: Bars) -> set[int]:
-    """Starts of the beats in which a note of this voice begins or ends off the binary grid."""
-    if bars.metre.quarters_per_beat in (1.5, 0.75):
-        return set()
+def _tuplet_beats(stretches: list, bars: Bars) -> dict[int, int]:
+    """Starts and lengths of the beats in which a note of this voice begins or ends off the binary grid."""
     edges = {tick for stretch in stretches for tick in stretch[:2] if tick % 3}
-    return {tick - bars.place(tick) % bars.beat for tick in edges}
+    beats = {bars.beat_start(tick): bars.metre_at(tick).beat_ticks for tick in edges}
+    return {begin: length for begin, length in beats.items() if length % 36}
 
 
-def _cut(begin: int, end: int, bars: Bars, tuplets: set[int], *, rest: bool):
+def _cut(begin: int, end: int, bars: Bars, tuplets: dict[int, int], *, rest: bool):
     """``[begin, end)`` -> symbols, cut at bar lines, tuplet edges and strong places."""
     while begin < end:
         stop = min(end, bars.start(int(bars.number(begin)) + 1))
-        beat = begin - bars.place(begin) % bars.beat
-        if beat in tuplets and not (begin == beat and stop >= beat + bars.beat):
-            stop = min(stop, beat + bars.beat)
+        beat = bars.beat_start(begin)
+        if beat in tuplets and not (begin == beat and stop >= beat + tuplets[beat]):
+            stop = min(stop, beat + tuplets[beat])
             yield from _cut_tuplet(begin, stop)
         else:
-            ahead = [t for t in tuplets if begin < t < stop < t + bars.beat]
+            ahead = [t for t, length in tuplets.items() if begin < t < stop < t + length]
             stop = min([stop, *ahead])
-            yield from _cut_plain(begin, stop, bars, rest=rest)
+            place, metre = int(bars.place(begin)), bars.metre_at(begin)
+            yield from _cut_plain(begin, stop, place, metre, rest=rest)
         begin = stop
 
 
@@ -152,55 +117,61 @@ def _cut_tuplet(begin: int, end: int):
             return
 
 
-def _cut_plain(begin: int, end: int, bars: Bars, *, rest: bool):
-    length, place = end - begin, int(bars.place(begin))
-    if length in _PLAIN and _readable(place, length, bars, rest):
+def _cut_plain(begin: int, end: int, place: int, metre: Metre, *, rest: bool):
+    length = end - begin
+    if length in _PLAIN and _readable(place, length, metre, rest):
         yield Symbol(begin, length, *_PLAIN[length])
         return
     inside = [t for t in range(begin + 1, end) if (t - begin + place) % 3 == 0]
     if not inside:  # off the grid: nothing simpler can be written
         yield Symbol(begin, length, *_PLAIN[min(_PLAIN, key=lambda value: abs(value - length))])
         return
-    middle = max(inside, key=lambda t: (_strength(t - begin + place, bars), -abs(t - begin - length / 2)))
-    yield from _cut_plain(begin, middle, bars, rest=rest)
-    yield from _cut_plain(middle, end, bars, rest=rest)
+    middle = max(inside, key=lambda t: (_strength(t - begin + place, metre), -abs(t - begin - length / 2)))
+    yield from _cut_plain(begin, middle, place, metre, rest=rest)
+    yield from _cut_plain(middle, end, place + middle - begin, metre, rest=rest)
 
 
-def _strength(place: int, bars: Bars) -> int:
-    if place % bars.ticks == 0:
+def _strength(place: int, metre: Metre) -> int:
+    beat = metre.beat_ticks
+    if place % metre.ticks == 0:
         return 4
-    if bars.metre.beats == 4 and place % (2 * bars.beat) == 0:
+    if metre.beats == 4 and place % (2 * beat) == 0:
         return 3
-    if place % bars.beat == 0:
+    if place % beat == 0:
         return 2
-    half = 12 if bars.beat == 36 else bars.beat // 2
+    half = 12 if beat == 36 else beat // 2
     return int(place % half == 0) - int(place % 6 != 0)
 
 
-def _readable(place: int, length: int, bars: Bars, rest: bool) -> bool:
+def _readable(place: int, length: int, metre: Metre, rest: bool) -> bool:
     """Whether one symbol of this length at this place of the bar lets the beat be seen."""
-    compound = bars.beat == 36
-    if compound and length > bars.beat and length % bars.beat:
+    beat = metre.beat_ticks
+    compound = beat == 36
+    if compound and length > beat and length % beat:
         return False
-    if compound and length == bars.beat and place % bars.beat:
+    if compound and length == beat and place % beat:
         return False
-    inside = [_strength(p, bars) for p in range(place + 1, place + length) if p % 3 == 0]
+    if metre.ticks == length and not place:
+        return True
+    if beat == 12 and metre.ticks == 36:  # 3/8 is read as one
+        return not rest or length in (12, 6, 3)
+    inside = [_strength(p, metre) for p in range(place + 1, place + length) if p % 3 == 0]
     strongest = max(inside, default=-1)
-    if _strength(place, bars) >= strongest and not (rest and not compound and _PLAIN[length][1]):
+    if _strength(place, metre) >= strongest and not (rest and not compound and _PLAIN[length][1]):
         return True
     if rest:
         return False
-    if place // bars.beat == (place + length - 1) // bars.beat:
+    if place // beat == (place + length - 1) // beat:
         return True
-    syncopation = length == bars.beat and place % (bars.beat // 2) == 0 and strongest < 3
-    return not compound and (syncopation or (length == 2 * bars.beat and place % bars.beat == 0 and strongest < 4))
+    syncopation = length == beat and place % (beat // 2) == 0 and strongest < 3
+    return not compound and (syncopation or (length == 2 * beat and place % beat == 0 and strongest < 4))
 
 
 def _bracket(measure: list[Symbol], bars: Bars) -> None:
     groups: dict[int, list[Symbol]] = {}
     for symbol in measure:
         if symbol.tuplet:
-            groups.setdefault(int(bars.place(symbol.tick)) // bars.beat, []).append(symbol)
+            groups.setdefault(bars.beat_start(symbol.tick), []).append(symbol)
     for group in groups.values():
         if len(group) > 1:
             group[0].bracket, group[-1].bracket = "start", "stop"
@@ -208,13 +179,19 @@ def _bracket(measure: list[Symbol], bars: Bars) -> None:
 
 def _beam(measure: list[Symbol], bars: Bars) -> None:
     """Joins eighths and shorter within a beat; plain eighths over half a bar of four or a bar of three."""
-    wide = {4: 2, 3: 3, 2: 2}.get(bars.metre.beats, 1) * bars.beat if bars.beat == TICKS else bars.beat
+    metre = bars.metre_at(measure[0].tick)
+    beat = metre.beat_ticks
+    wide = {4: 2, 3: 3, 2: 2}.get(metre.beats, 1) * beat if beat <= TICKS else beat
+    if beat > 36:  # half notes: by quarters
+        beat = TICKS
+    if beat < TICKS:
+        beat = wide if wide <= 36 else 2 * beat
     spans: dict[int, list[Symbol]] = {}
     for symbol in measure:
         spans.setdefault(int(bars.place(symbol.tick)) // wide, []).append(symbol)
     for span in spans.values():
         even = all(s.notes and s.kind == "eighth" and not s.dots and not s.tuplet for s in span)
-        width = wide if even else bars.beat
+        width = wide if even else beat
         run: list[Symbol] = []
         for symbol in span:
             same = run and bars.place(run[-1].tick) // width == bars.place(symbol.tick) // width

@@ -1,8 +1,8 @@
 """Onsets in seconds -> ticks of a beat grid.
 
-Each beat is divided into 1, 2, 3, 4, 6 or 8 parts, whichever puts its events near grid points with the least
-complexity; beats keep to twos or threes as long as they can (Viterbi over beats). Then the beat times are fitted to
-the onsets again as a smooth tempo curve, and the division is repeated on the better grid.
+Each beat is divided into 1, 2, 3, 4, 6, 8 ... parts. For each division the beat's events are laid on its points in their
+order (a shortest path: near in time, likely by the network, no two events on one point), and of the divisions a Viterbi
+search over the beats takes those that fit best with the least complexity, keeping to twos or threes as long as it can.
 """
 
 from __future__ import annotations
@@ -13,64 +13,104 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from .beats import Beats
-from .events import Events
+from .evidence import Evidence
+from .note_network import PARTS
 
-TICKS = 24  # per quarter note: exact for 32nds, triplets and sextuplets
-ONSET_SPREAD = 0.020  # seconds, of a player's onsets about the grid
-TEMPO_SPREAD = 0.04  # relative change of the beat's length from one beat to the next
-_COMPLEXITY = {1: 0.0, 2: 0.8, 3: 2.0, 4: 1.8, 6: 3.4, 8: 3.8, 12: 4.5}  # nats per beat so divided
-_SPARSE = 1.0  # nats per part, beyond two for each event
+ONSET_SPREAD, RELATIVE_SPREAD = 0.025, 0.045  # of onsets about the grid: seconds, share of the beat
+SAID = 0.6  # weight of the network's log probabilities
+_COMPLEXITY = {1: 0.0, 2: 0.5, 3: 1.6, 4: 1.2, 6: 2.6, 8: 2.8, 12: 4.0, 16: 4.5}  # nats per beat so divided
+_SPARSE = 0.5  # nats per part, beyond one for each event
 _SWITCH = 1.5  # nats, from twos to threes or back
-_COLLISION = 3.0  # nats, two events apart in time on one grid point
+_COLLISION, APART = 4.0, 0.10  # nats, two events on one grid point that are so many seconds apart or more
+_MOST = 8.0  # nats for an event's distance from its point
+SHORTEST = 0.055  # seconds of a part
 
 
-def allowed_divisions(beats: Beats) -> tuple[int, ...]:
+def allowed_divisions(beat_ticks: int) -> tuple[int, ...]:
     """Divisions of a beat that notation can show: threes are plain in compound metres, tuplets elsewhere."""
-    ticks = ticks_per_beat(beats)
-    usual = (1, 2, 3, 6, 12) if ticks % 36 == 0 else (1, 2, 3, 4, 6, 8)
-    return tuple(s for s in usual if ticks % s == 0 and ticks // s >= 3)
+    usual = (1, 2, 3, 6, 12) if beat_ticks % 36 == 0 else (1, 2, 3, 4, 6, 8, 12, 16)
+    return tuple(s for s in usual if beat_ticks % s == 0 and beat_ticks // s >= 3)
 
 
-def ticks_per_beat(beats: Beats) -> int:
-    return int(round(TICKS * beats.metre.quarters_per_beat))
+def quantise(evidence: Evidence, beats: Beats, *, moved: bool = True) -> tuple[np.ndarray, Beats]:
+    """Events -> ``(n,)`` ticks counted from ``beats.times[0]`` (may be negative), and the grid with its divisions.
+
+    ``moved`` lets beats without an event move to where the events about them say.
+    """
+    position, divisions = _divide(evidence, beats)
+    if moved:
+        beats = replace(beats, times=_fit_times(evidence.time, position, beats.times))
+        position, divisions = _divide(evidence, beats)
+    return np.rint(beats.beat_to_tick(position)).astype(int), replace(beats, divisions=divisions)
 
 
-def quantise(events: Events, beats: Beats, *, passes: int = 2) -> tuple[np.ndarray, Beats]:
-    """Events -> ``(n,)`` ticks counted from ``beats.times[0]`` (may be negative), and the grid fitted to them."""
-    for _ in range(passes):
-        position, divisions = _divide(events, beats)
-        beats = replace(beats, times=_fit_times(events, position, beats.times), divisions=divisions)
-    position, divisions = _divide(events, beats)
-    return np.rint(position * ticks_per_beat(beats)).astype(int), replace(beats, divisions=divisions)
-
-
-def _divide(events: Events, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
+def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
     """Events -> their beat positions on the grid, and each beat's division."""
-    place = beats.to_beat(events.time)
-    lowest = int(np.floor(place.min()))
-    number = np.floor(place).astype(int) - lowest
-    n_beats = max(int(number.max()) + 1, len(beats.times) - 1 - lowest)
-    period = np.interp(place, np.arange(len(beats.times) - 1) + 0.5, np.diff(beats.times))
-    spread = np.hypot(ONSET_SPREAD, 0.03 * period) / period  # in beats
-    divisions = allowed_divisions(beats)
-    cost = np.zeros((n_beats, len(divisions)))
-    slots = np.zeros((len(place), len(divisions)))
-    count = np.bincount(number, minlength=n_beats)
-    again = np.diff(number, prepend=-1) == 0
-    apart = np.diff(events.time, prepend=-1) > 0.05
-    for j, s in enumerate(divisions):
-        slot = np.rint((place - number - lowest) * s)
-        slots[:, j] = number + lowest + slot / s
-        miss = np.minimum(0.5 * ((slots[:, j] - place) / spread) ** 2, 8.0)
-        collide = again & apart & (np.diff(slots[:, j], prepend=-9e9) <= 0)
-        complexity = _COMPLEXITY[s] + _SPARSE * np.maximum(0, s - 2 * count)
-        cost[:, j] = np.bincount(number, miss + _COLLISION * collide, n_beats) + complexity * (count > 0)
-    compound = ticks_per_beat(beats) % 36 == 0
-    chosen = _viterbi(cost, np.array([0 if s == 1 or compound else 3 if s % 3 == 0 else 2 for s in divisions]))
-    in_grid = np.ones(len(beats.times) - 1, int)  # divisions of the grid's own beats
-    own = np.array(divisions)[chosen][max(0, -lowest) :][: len(in_grid) - max(0, lowest)]
-    in_grid[max(0, lowest) :][: len(own)] = own
-    return slots[np.arange(len(place)), chosen[number]], in_grid
+    place = beats.to_beat(evidence.time)
+    number = np.floor(place + 1e-9).astype(int)
+    # an event right before a beat belongs to it: its own logits say "first part" there, and order is kept
+    lowest, highest = int(number.min()), max(int(number.max()), len(beats.times) - 2)
+    position = np.empty(len(place))
+    slots: list[dict[int, np.ndarray]] = []
+    every = (1, 2, 3, 4, 6, 8, 12, 16)
+    cost = np.full((highest - lowest + 1, len(every)), np.inf)
+    start = np.searchsorted(number, np.arange(lowest, highest + 2))
+    for row, beat in enumerate(range(lowest, highest + 1)):
+        inside = int(np.clip(beat, 0, len(beats.times) - 2))
+        ticks, period = int(beats.beat_ticks[inside]), float(beats.times[inside + 1] - beats.times[inside])
+        own = slice(int(start[row]), int(start[row + 1]))
+        x, said = place[own] - beat, evidence.part[own]
+        laid: dict[int, np.ndarray] = {}
+        for j, s in enumerate(every):
+            if s not in allowed_divisions(ticks) or (s > 2 and period / s < SHORTEST):
+                continue
+            if not len(x):
+                cost[row, j] = 0.0 if s == 1 else 0.3
+                continue
+            spread = np.hypot(ONSET_SPREAD / period, RELATIVE_SPREAD)
+            laid[s], fit = _lay(x, said, s, spread, _COLLISION * np.minimum(np.diff(x) * period / APART, 1.0))
+            cost[row, j] = fit + _COMPLEXITY[s] + _SPARSE * max(0, s - len(x) - 1)
+        slots.append(laid)
+    threes = np.array([0 if s == 1 else 3 if s % 3 == 0 else 2 for s in every])
+    chosen = _viterbi(cost, threes)
+    for row, beat in enumerate(range(lowest, highest + 1)):
+        own = slice(int(start[row]), int(start[row + 1]))
+        if own.stop > own.start:
+            position[own] = beat + slots[row][every[chosen[row]]]
+    divisions = np.ones(len(beats.times) - 1, int)
+    inner = np.array(every)[chosen][max(0, -lowest) :]
+    at = max(0, lowest)
+    divisions[at : at + len(inner)] = inner[: len(divisions) - at]
+    return position, divisions
+
+
+def _lay(
+    x: np.ndarray, said: np.ndarray, s: int, spread: float, collision: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Events at ``x`` of a beat (0..1) -> points ``k / s`` in their order, and what it costs.
+
+    ``collision`` is the price of one event's being on the point of the one before.
+    """
+    points = np.arange(s + 1) / s
+    part = points * PARTS % PARTS
+    low = np.floor(part).astype(int)
+    likely = np.maximum(said[:, low], said[:, np.ceil(part).astype(int) % PARTS])
+    price = np.minimum(0.5 * ((x[:, None] - points) / spread) ** 2, _MOST) - SAID * np.maximum(likely, -7.0)
+    value, came = price[0], []
+    for own, price_together in zip(price[1:], collision, strict=True):
+        reach = np.minimum.accumulate(value)  # the best at or before each point
+        strict = np.concatenate([[np.inf], reach[:-1]])
+        together = value + price_together
+        came.append((value, together < strict))
+        value = np.minimum(strict, together) + own
+    k = int(value.argmin())
+    total = float(value[k])
+    laid = [k]
+    for before, together in came[::-1]:
+        if not together[k]:
+            k = int(before[:k].argmin())
+        laid.append(k)
+    return np.array(laid[::-1]) / s, total
 
 
 def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
@@ -88,7 +128,9 @@ def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _fit_times(events: Events, position: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _fit_times(
+    time: np.ndarray, position: np.ndarray, times: np.ndarray, spread: float = 0.010, tempo_spread: float = 0.10
+) -> np.ndarray:
     """Beat times that pass near the onsets at ``position`` (beats) and whose length changes smoothly: least squares."""
     n = len(times)
     if n < 3:
@@ -96,8 +138,8 @@ def _fit_times(events: Events, position: np.ndarray, times: np.ndarray) -> np.nd
     i = np.clip(np.floor(position).astype(int), 0, n - 2)
     x = position - i
     inside = (x >= 0) & (x <= 1)
-    i, x, time = i[inside], x[inside], events.time[inside]
-    weight = 1 / ONSET_SPREAD**2
+    i, x, time = i[inside], x[inside], time[inside]
+    weight = np.where((x < 0.01) | (x > 0.99), 1 / spread**2, 1 / (4 * spread) ** 2)
     band = np.zeros((3, n))  # diagonals 0, 1, 2 below
     right = np.zeros(n)
     np.add.at(band[0], i, weight * (1 - x) ** 2)
@@ -105,13 +147,15 @@ def _fit_times(events: Events, position: np.ndarray, times: np.ndarray) -> np.nd
     np.add.at(band[1], i, weight * x * (1 - x))
     np.add.at(right, i, weight * (1 - x) * time)
     np.add.at(right, i + 1, weight * x * time)
-    smooth = 1 / (TEMPO_SPREAD * (times[2:] - times[:-2]) / 2) ** 2
+    smooth = 1 / (tempo_spread * (times[2:] - times[:-2]) / 2) ** 2
     for a, value in ((0, 1.0), (1, 4.0), (2, 1.0)):
         band[0, a : n - 2 + a] += value * smooth
     band[1, : n - 2] -= 2 * smooth
     band[1, 1 : n - 1] -= 2 * smooth
     band[2, : n - 2] += smooth
-    band[0] += 1e-9
+    hold = 1 / 0.05**2  # where nothing speaks for another place, a beat stays
+    band[0] += hold
+    right += hold * times
     fitted = solveh_banded(band, right, lower=True)
     gap = np.maximum(np.diff(fitted), 0.3 * np.diff(times))  # time does not run backwards
     return np.concatenate([[fitted[0]], fitted[0] + np.cumsum(gap)])

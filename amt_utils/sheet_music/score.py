@@ -8,24 +8,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..music.midi import TempoMap
-from ..music.notes import SUSTAIN, Performance, check_notes
+from ..music.notes import Performance, check_notes
 from ..system.errors import AmtError
-from .beats import Beats, find_beats
+from .bars import Bars
+from .beats import Beats, find_beats, given_beats
 from .events import find_events
+from .evidence import log_softmax, weigh_events
 from .hands import LEFT, RIGHT, assign_hands
 from .layout import choose_clefs, lay_bars, pedal_marks
-from .metre import Metre
+from .metre import TICKS, Metre
 from .musicxml import Page, note_id, to_musicxml
-from .notation import Bars, write_voice
-from .quantise import quantise, ticks_per_beat
-from .spelling import Key, estimate_key, spell
+from .notation import write_voice
+from .note_network import VALUES, WEIGHTS, read_notes
+from .quantise import quantise
+from .spelling import Key, find_keys, spell
+from .tapped import Tapped
 from .tracking import BeatModel
 from .voices import separate_voices, write_lengths
 
@@ -56,6 +60,7 @@ class Score:
 
     @property
     def metre(self) -> Metre:
+        """The time signature of most bars."""
         return self.page.bars.metre
 
     @property
@@ -95,11 +100,11 @@ class Score:
 
     def to_tick(self, seconds) -> np.ndarray:
         """Seconds of the recording -> ticks of the page (float)."""
-        return self.beats.to_beat(seconds) * ticks_per_beat(self.beats) + self.first_tick
+        return self.beats.beat_to_tick(self.beats.to_beat(seconds)) + self.first_tick
 
     def to_seconds(self, tick) -> np.ndarray:
         """Ticks of the page -> seconds of the recording."""
-        return self.beats.to_seconds((np.asarray(tick, float) - self.first_tick) / ticks_per_beat(self.beats))
+        return self.beats.to_seconds(self.beats.tick_to_beat(np.asarray(tick, float) - self.first_tick))
 
     def where(self, seconds: float) -> tuple[int, float]:
         """Where the recording is at ``seconds``: measure (as printed) and beat (1.0 is the bar's first)."""
@@ -118,8 +123,11 @@ def make_score(
     metre: str | tuple[int, int] | Metre | None = None,
     key: str | Key | None = None,
     pickup: float | None = None,
+    beats: Tapped | None = None,
+    pedal: bool = True,
     title: str = "",
     model: BeatModel | None = None,
+    weights: str | os.PathLike = WEIGHTS,
 ) -> Score:
     """Notes with key ends and pedals -> sheet music.
 
@@ -129,8 +137,11 @@ def make_score(
         metre: ``"3/4"``; estimated when ``None``.
         key: ``"Eb"``, ``"F#m"``; estimated when ``None``.
         pickup: beats before the first full bar, from the first note on; estimated when ``None``.
+        beats: tapped or annotated beats (:func:`.tapped.read_beats`); tempo and pick-up follow from them.
+        pedal: write pedal marks.
         title: printed above the music.
         model: of the beat tracker.
+        weights: of the network.
 
     Raises:
         AmtError: an argument is not of its range.
@@ -141,57 +152,52 @@ def make_score(
     if pickup is not None and not 0 <= pickup < 32:
         raise AmtError(f"pickup {pickup}: beats before the first full bar must lie in 0..32")
     asked = Metre.parse(metre) if metre is not None else None
-    key = Key.parse(key) if key is not None else estimate_key(notes["pitch"], notes["offset"] - notes["onset"])
+    told = Key.parse(key) if key is not None else None
     if not len(notes):
-        return _empty_score(asked or Metre(), key, tempo or 120.0, title)
+        return _empty_score(asked or Metre(), told or Key(), tempo or 120.0, title)
+    reading = read_notes(performance, weights)
     events = find_events(notes)
-    beats = find_beats(events, tempo=tempo, metre=asked, pickup=pickup, model=model)
-    event_tick, beats = quantise(events, beats)
+    evidence = weigh_events(reading, events)
+    if beats is not None:
+        grid = given_beats(beats.times, beats.first, events, evidence, metre=asked)
+    else:
+        grid = find_beats(events, evidence, tempo=tempo, metre=asked, pickup=pickup, model=model)
+    event_tick, grid = quantise(evidence, grid, moved=beats is None)
     tick = event_tick[events.of_note]
-    bars, shift = lay_bars(tick, beats, pickup)
+    ends = grid.beat_to_tick(grid.to_beat(notes["offset"]))
+    held = np.maximum(ends - grid.beat_to_tick(grid.to_beat(notes["onset"])), 1.0)
+    longest = int(np.max(tick + np.minimum(held, 4 * TICKS)))
+    bars, shift = lay_bars(int(tick.min()), max(int(tick.max()), longest - 12), grid, pickup)
     tick = tick + shift
-    per_beat = ticks_per_beat(beats)
-    ends = beats.to_beat(notes["offset"]) * per_beat - beats.to_beat(notes["onset"]) * per_beat
     written = _first_of_each(notes["pitch"], tick)
-    last = int(np.max(tick + np.minimum(np.maximum(ends, 3), 2 * bars.ticks)))
-    bars = replace(bars, count=int(bars.number(max(last - 4, int(tick.max())))) + 1)
-    steps, alters, octaves = spell(notes["pitch"], tick, key)
-    hands = assign_hands(notes)
-    carried = performance.with_ends("sounding")["offset"] > notes["offset"] + 0.05
-    loose = _end_under_pedal(notes, performance.pedals)
-    lead = bars.ticks - bars.pickup if bars.pickup else 0
-    first_beat = (lead + shift) // per_beat  # of beats.times[0], from the (whole) first bar's beginning
-    division = {int(first_beat + b): int(s) for b, s in enumerate(beats.divisions) if s > 1}
+    keys = [told] if told else find_keys(reading.key, notes["pitch"], notes["offset"] - notes["onset"])
+    steps, alters, octaves = spell(notes["pitch"], reading.name, keys[0])
+    hands = assign_hands(notes, events, reading.staff)
+    value = log_softmax(reading.value)
+    beat = np.array([metre_.beat_ticks for metre_ in bars.metres])[bars.number(tick)]
+    want = VALUES[value.argmax(1)] * beat
+    division = _divisions(grid, shift)
     voices, placed = [], []
     for hand, staff in ((RIGHT, 1), (LEFT, 2)):
         own = written[hands[written] == hand]
         own = own[np.lexsort((notes["pitch"][own], tick[own]))]
-        chords = separate_voices(tick[own], notes["pitch"][own], ends[own], bars.number(tick[own]), loose[own])
+        chords = separate_voices(tick[own], notes["pitch"][own], want[own], bars.number(tick[own]), reading.voice[own])
         for chord in chords:
             chord.notes = [int(own[i]) for i in chord.notes]
-            chord.tick += lead
-        write_lengths(chords, ends, carried, bars.beat, division, bars.end + lead)
-        for chord in chords:
-            chord.tick -= lead
+        write_lengths(chords, value, bars, division, held)
         for voice in (1, 2):
             line = [chord for chord in chords if chord.voice == voice]
             voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
             placed += [(chord, note, staff) for chord in line for note in chord.notes]
     names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
-    page = Page(
-        bars, key, beats.tempo, voices, names, choose_clefs(voices, names, bars.count),
-        pedal_marks(performance.pedals, beats, shift, bars), title,
-    )  # fmt: skip
-    return Score(page, beats, shift, _positions(placed, bars))
+    marks = pedal_marks(performance.pedals, grid, shift, bars) if pedal else []
+    page = Page(bars, keys[0], grid.tempo, voices, names, choose_clefs(voices, names, bars.count), marks, title)
+    return Score(page, grid, shift, _positions(placed, bars))
 
 
-def _end_under_pedal(notes: np.ndarray, pedals: np.ndarray, late: float = 0.15) -> np.ndarray:
-    """``(n,)`` whether the sustain pedal is down where a note ends, or came up less than ``late`` seconds before."""
-    own = pedals[pedals["kind"] == SUSTAIN]
-    if not len(own):
-        return np.zeros(len(notes), bool)
-    last = np.searchsorted(own["onset"], notes["offset"]) - 1
-    return (last >= 0) & (own["offset"][last] + late > notes["offset"])
+def _divisions(beats: Beats, shift: int) -> dict[int, int]:
+    """Tick at which a beat begins -> its division, where it is not 1."""
+    return {int(t) + shift: int(s) for t, s in zip(beats.ticks, beats.divisions, strict=False) if s > 1}
 
 
 def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
@@ -212,39 +218,51 @@ def _positions(placed: list, bars: Bars) -> np.ndarray:
 
 def _measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
     number = int(bars.number(tick))
-    return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.beat)
+    return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.metres[number].beat_ticks)
 
 
 def _tempo_map(score: Score) -> TempoMap:
-    bars, quarters = score.page.bars, score.metre.quarters_per_beat
-    per_beat = int(round(960 * quarters))
+    bars, per_tick = score.page.bars, 960 // TICKS
     # tick 0 is second 0: what comes before the first whole bar is counted in beats of equal length
-    numbers = range(1 if bars.pickup else 0, bars.count + 1)
-    number = next((n for n in numbers if score.to_seconds(bars.start(n)) > -0.05), bars.count)
+    opening = bars.metres[0]
+    numbers = range(1 if bars.pickup else 0, bars.count)
+    number = next((n for n in numbers if score.to_seconds(bars.start(n)) > -0.05), bars.count - 1)
     begin = max(float(score.to_seconds(bars.start(number))), 0.0)
     usual = 60 / score.tempo
     lead = max(int(round(begin / usual)), int(begin > 0.3 * usual))
-    ticks = np.arange(bars.start(number), max(bars.end, bars.start(number) + bars.beat) + 1, bars.beat)
-    times = np.concatenate([np.linspace(0, begin, lead + 1)[:-1] if lead else [], score.to_seconds(ticks)])
+    page: list[int] = []
+    for n in range(number, bars.count):
+        page += range(bars.start(n), bars.start(n + 1), bars.metres[n].beat_ticks)
+    page.append(bars.end)
+    shift = lead * opening.beat_ticks - page[0]
+    before = np.linspace(0, begin, lead + 1)[:-1] if lead else np.zeros(0)
+    times = np.concatenate([before, score.to_seconds(page)])
+    ticks = np.concatenate([np.arange(lead) * opening.beat_ticks, np.array(page) + shift])
     times[0] = 0.0
     tempos, clock = [], 0.0
     for i, until in enumerate(times[1:]):
+        quarters = (ticks[i + 1] - ticks[i]) / TICKS
         tempo = int(np.clip(round((until - clock) / quarters * 1e6), 1, 0xFFFFFF))
         clock += tempo * quarters / 1e6  # rounding does not add up
         if not tempos or tempos[-1][1] != tempo:
-            tempos.append((i * per_beat, tempo))
-    metre = score.metre
-    upbeat = lead % metre.beats
-    signatures = [(0, metre.numerator, metre.denominator)]
+            tempos.append((int(ticks[i]) * per_tick, tempo))
+    upbeat = lead % opening.beats
+    signatures = [(0, opening.numerator, opening.denominator)]
     if upbeat:
-        signatures = [(0, upbeat * metre.numerator // metre.beats, metre.denominator)]
-        signatures.append((upbeat * per_beat, metre.numerator, metre.denominator))
+        signatures = [(0, upbeat * opening.numerator // opening.beats, opening.denominator)]
+    for n in range(number, bars.count):
+        metre = bars.metres[n]
+        first = n == number and bool(upbeat)
+        if first or (metre.numerator, metre.denominator) != signatures[-1][1:]:
+            at = upbeat * opening.beat_ticks if first else bars.start(n) + shift
+            signatures.append((int(at) * per_tick, metre.numerator, metre.denominator))
+    signatures = [s for i, s in enumerate(signatures) if not i or s[0] > signatures[i - 1][0]]
     return TempoMap(960, tuple(tempos), tuple(signatures), ((0, score.key.name),))
 
 
 def _empty_score(metre: Metre, key: Key, tempo: float, title: str) -> Score:
-    bars = Bars(metre, 0, 1)
-    beats = Beats(np.arange(metre.beats + 1) * 60 / tempo, metre, 0, np.ones(metre.beats, int))
+    bars = Bars((metre,))
+    beats = Beats(np.arange(metre.beats + 1) * 60 / tempo, np.zeros(1, int), (metre,), np.ones(metre.beats, int))
     voices = [(staff, 1, write_voice([], bars)) for staff in (1, 2)]
     page = Page(bars, key, tempo, voices, [], (["treble"], ["bass"]), [], title)
     return Score(page, beats, 0, np.zeros(0, POSITION))

@@ -1,9 +1,8 @@
-"""Key signature and note names.
+"""Key signatures and note names, from what the network says of each note.
 
-Keys by correlating the pitch classes, weighted by length, with the profiles of Albrecht and Shanahan ("The use of
-large corpora to develop a new type of key-finding algorithm", Music Perception 31, 2013). Names on the line of fifths,
-after Temperley (*The Cognition of Basic Musical Structures*, 2001, chapter 5): a pitch class takes the name nearest to
-the key and to its neighbours, chromatic steps up want sharps, steps down flats.
+Names lie on the line of fifths: a pitch class has one every twelve places, and the likeliest is taken that is not far from
+the key. Whether a signature is major or minor is told by the profiles of Albrecht and Shanahan ("The use of large corpora
+to develop a new type of key-finding algorithm", Music Perception 31, 2013).
 """
 
 from __future__ import annotations
@@ -13,10 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..system.errors import AmtError
+from .evidence import log_softmax
+from .note_network import KEYS, NAMES
 
 # share of each scale degree in a large corpus of major and minor music (Albrecht and Shanahan 2013, table 1)
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
+FLOOR = -5.0  # nats: no key is less likely than this at one note
+PROFILE = 20.0  # weight of a profile's correlation
+FAR = 0.1  # nats per fifth that a name lies from the key's middle
 _STEPS = "FCGDAEB"  # along the line of fifths; C is 0
 
 
@@ -58,45 +62,48 @@ def _name(line: int) -> tuple[str, int]:
     return _STEPS[(line + 1) % 7], (line + 1) // 7
 
 
-def estimate_key(pitch: np.ndarray, length: np.ndarray) -> Key:
-    """``(n,)`` MIDI pitches and their lengths -> the key that fits best; C major for no notes."""
+def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[Key]:
+    """``(n, KEYS)`` logits of each note's key signature, its pitch and length -> the key of the whole."""
+    likely = np.maximum(log_softmax(said), FLOOR).mean(0)
     chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
-    if chroma.sum() <= 0:
-        return Key()
-    scores = []
-    for minor, profile in ((False, _MAJOR), (True, _MINOR)):
-        for tonic in range(12):
-            scores.append((np.corrcoef(chroma, np.roll(profile, tonic))[0, 1], tonic, minor))
-    _, tonic, minor = max(scores)
-    fifths = (7 * tonic + 5) % 12 - 5 - 3 * minor  # -5..6 for major
-    return Key(fifths + 12 if fifths < -6 else fifths, minor)
+    fits = [max(np.corrcoef(chroma, np.roll(profile, 7 * (fifths + 3 * minor) % 12))[0, 1]
+                for minor, profile in ((0, _MAJOR), (1, _MINOR))) for fifths in KEYS]  # fmt: skip
+    likely[[1, -2]] = likely[[1, -2]].max()  # six flats and six sharps sound the same,
+    usual = (np.abs(KEYS) <= 6) * 1.0 + (KEYS == 6) * 0.5  # and sharps are written more
+    best = np.argmax(likely + PROFILE * np.nan_to_num(fits) + usual)
+    return [_with_mode(int(KEYS[best]), pitch, length)]
 
 
-def spell(
-    pitch: np.ndarray, tick: np.ndarray, key: Key, *, window: int = 48
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Notes in order of onset -> their names.
+def _with_mode(fifths: int, pitch: np.ndarray, length: np.ndarray) -> Key:
+    """Major or minor, whichever profile fits better."""
+    chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
+    major = np.corrcoef(chroma, np.roll(_MAJOR, 7 * fifths % 12))[0, 1]
+    minor = np.corrcoef(chroma, np.roll(_MINOR, 7 * (fifths + 3) % 12))[0, 1]
+    return Key(fifths, bool(minor > major))
+
+
+def spell(pitch: np.ndarray, said: np.ndarray, key: Key) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Notes -> their names.
 
     Args:
         pitch: ``(n,)`` MIDI pitches.
-        tick: ``(n,)`` rising onsets.
+        said: ``(n, NAMES)`` logits of each note's place on the line of fifths.
         key: of the piece.
-        window: ticks around a note whose names pull on its own.
 
     Returns:
         steps ``(n,)`` of one letter, alterations ``(n,)`` in -2..2, octaves ``(n,)``.
     """
-    pitch, tick = np.asarray(pitch, int), np.asarray(tick)
-    # the key's notes lie at fifths-1 .. fifths+5, and minor's leading note beyond them
+    pitch = np.asarray(pitch, int)
     centre = key.fifths + (3.3 if key.minor else 2.0)
-    line = _nearest(pitch, np.full(len(pitch), centre))
-    goal = _step_names(pitch, tick)
-    for _ in range(2):
-        pull = 0.75 * centre + 0.25 * _local_mean(line, tick, window)
-        places = _nearest(pitch, pull)[:, None] + np.array([0, 12, -12])
-        wish = np.where(goal >= 0, line[goal] + np.where(pitch[goal] > pitch, 5, -5), 999)  # a diatonic semitone
-        cost = np.abs(places - pull[:, None]) - 3.5 * (places == wish[:, None])
-        line = np.take_along_axis(places, cost.argmin(1)[:, None], 1)[:, 0]
+    places = _nearest(pitch, np.full(len(pitch), centre))[:, None] + np.array([0, 12, -12])
+    inside = (places >= NAMES[0]) & (places <= NAMES[-1])
+    column = np.clip(places - NAMES[0], 0, len(NAMES) - 1)
+    likely = log_softmax(said)
+    drift = 12 * int(np.rint(np.mean(NAMES[likely.argmax(1)] - centre) / 12))
+    likely = np.roll(likely, -drift, 1)  # the network may have the enharmonic key in mind
+    gain = np.take_along_axis(np.maximum(likely, -9.0), column, 1) - FAR * np.abs(places - centre)
+    best = np.where(inside, gain, -np.inf).argmax(1)
+    line = places[np.arange(len(pitch)), best]
     names = [_name(int(place)) for place in line]
     steps = np.array([step for step, _ in names], dtype="U1")
     alters = np.array([alter for _, alter in names], dtype=int)
@@ -108,26 +115,3 @@ def _nearest(pitch: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """The place on the line of fifths of each pitch class that is nearest to a centre."""
     place = (7 * pitch) % 12  # one of its places; the others are 12 apart
     return (place + 12 * np.rint((centre - place) / 12)).astype(int)
-
-
-def _local_mean(line: np.ndarray, tick: np.ndarray, window: int) -> np.ndarray:
-    total = np.concatenate([[0.0], np.cumsum(line)])
-    low, high = np.searchsorted(tick, tick - window), np.searchsorted(tick, tick + window, side="right")
-    return (total[high] - total[low]) / (high - low)
-
-
-def _step_names(pitch: np.ndarray, tick: np.ndarray, reach: int = 96) -> np.ndarray:
-    """``(n,)`` index of the note a semitone away to which each note moves on next, -1 where it does not.
-
-    A leading note is named as the step below its goal, a note falling by a semitone as the step above.
-    """
-    goal = np.full(len(pitch), -1)
-    for i in range(len(pitch)):
-        for j in range(i + 1, min(i + 12, len(pitch))):
-            if tick[j] - tick[i] > reach:
-                break
-            if tick[j] > tick[i] and abs(pitch[j] - pitch[i]) <= 2:
-                if abs(pitch[j] - pitch[i]) == 1:
-                    goal[i] = j
-                break
-    return goal

@@ -1,12 +1,11 @@
-"""The row of beats that explains the onsets best, by dynamic programming.
+"""The row of beats that explains the onsets best and suits what the network says of them, by dynamic programming.
 
-Onsets struck together are one *event*. A beat of period *p* that divides into *s* parts expects events at its *s*
-positions with given rates; the events inside it are then a Poisson process whose log likelihood is a sum over events
-(Gaussians around the positions) minus the events expected. A dynamic programme over (time of a beat, period, beats in
-two or in three) finds the beats with the greatest likelihood, under a prior on tempo and a penalty on the change of
-period from one beat to the next: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial
-Intelligence 137, 2002), solved by semi-Markov Viterbi as in Temperley's probabilistic polyphonic beat finder (JNMR 38,
-2009). Time and memory are linear in the length of the recording.
+A beat of period *p* that divides into *s* parts expects events at its *s* positions with given rates; the events inside it
+are then a Poisson process whose log likelihood is a sum over events (Gaussians around the positions) minus the events
+expected: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial Intelligence 137, 2002). To it come the
+network's log odds of each event's being on a beat, and its log probability of the beat's length there. A semi-Markov
+Viterbi search over (time of a beat, period, beats in two or in three), as in Temperley's probabilistic polyphonic beat
+finder (JNMR 38, 2009), finds the best row of beats. Time and memory are linear in the length of the recording.
 """
 
 from __future__ import annotations
@@ -16,26 +15,31 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .events import Events
+from .evidence import Evidence
+from .note_network import PERIODS
 
-STEP = 0.010  # resolution of the search, seconds
-PERIOD_RATIO = 1.04  # neighbouring candidate periods
-SLOWEST, FASTEST = 40.0, 220.0  # beats per minute searched
+STEP = 0.015  # resolution of the search, seconds
+PERIOD_RATIO = 1.05  # neighbouring candidate periods
+SLOWEST, FASTEST = 24.0, 270.0  # beats per minute searched
 CHANGE_LIMIT = 6.0  # nats: a break in tempo costs no more than this
 
 
 @dataclass(frozen=True)
 class BeatModel:
-    """What a beat is expected to hold; the numbers were tuned on sequenced piano pieces with known beats.
+    """What a beat is expected to hold, tuned on sequenced piano pieces with known beats, and what the network weighs.
 
     Attributes:
         rates: division -> expected events at each of its positions.
         log_prior: division -> log prior of a beat so divided.
         switch: nats for going from beats in two to beats in three or back.
-        centre, octaves: tempo prior, median beats per minute and spread in octaves.
         change: expected change of log period between beats.
         width, relative_width: spread of onsets about a position, seconds and share of the beat.
         noise: events per second that fit no position.
         accent: how much an accent raises the rate on the beat and lowers it off the beat.
+        onsets: weight of the onsets' likelihood.
+        beat, silent: weight of an event's log odds of being on a beat; nats of a beat with no event.
+        period: weight of the log probability of a beat's length, per second of music.
+        told: spread, in octaves, about a tempo that was told.
     """
 
     rates: dict[int, tuple[float, ...]] = field(
@@ -52,51 +56,51 @@ class BeatModel:
         default_factory=lambda: {1: -1.1, 2: -0.64, 3: -0.5, 4: -1.7, 6: -1.6, 8: -3.4}
     )
     switch: float = 2.4
-    centre: float = 88.0
-    octaves: float = 0.58
     change: float = 0.07
     width: float = 0.017
     relative_width: float = 0.0215
     noise: float = 0.22
     accent: float = 0.56
+    onsets: float = 0.7
+    beat: float = 0.8
+    silent: float = -0.7
+    spread: float = 0.025
+    period: float = 0.6
+    told: float = 0.15
 
 
-@dataclass(frozen=True)
-class Track:
-    """Beats without metre: ``times`` (n,), ``divisions`` (n - 1,), and the log likelihood of the events under them."""
-
-    times: np.ndarray
-    divisions: np.ndarray
-    likelihood: float
-
-
-def track_beats(events: Events, *, tempo: float | None = None, model: BeatModel | None = None) -> Track:
-    """Events -> the likeliest beats.
+def track_beats(
+    events: Events, evidence: Evidence, *, tempo: float | None = None, model: BeatModel | None = None
+) -> np.ndarray:
+    """Events, at least one -> ``(n,)`` seconds of the likeliest beats, n >= 2.
 
     Args:
-        events: at least one.
-        tempo: beats per minute near which to search (within a third); ``None`` searches 40..220.
-        model: what a beat is expected to hold.
+        events: of the performance.
+        evidence: what the network says of them.
+        tempo: beats per minute near which to search (within a third); ``None`` searches everywhere.
+        model: what a beat is expected to hold, and what the network weighs.
     """
     model = model or BeatModel()
-    periods = _candidate_periods(tempo)
+    fast, slow = (FASTEST, SLOWEST) if tempo is None else (tempo * 4 / 3, tempo * 3 / 4)
+    count = int(np.ceil(np.log(fast / slow) / np.log(PERIOD_RATIO))) + 1
+    periods = np.maximum(np.geomspace(60 / fast, 60 / slow, count), 4 * STEP)
     frames = np.rint(periods / STEP).astype(int)
-    origin = events.time[0] - frames.max() * STEP
-    n = int(np.ceil((events.time[-1] - origin) / STEP)) + 1
-    fit, division = _fit_intervals(events, periods, n, origin, model)  # (2, periods, n): a beat from a frame on
-    prior = _tempo_prior(periods, tempo, model) * periods
-    fit += prior[:, None]
-    fit = fit.reshape(-1, n)  # a state is a period with its kind, in two or in three
-    division = division.reshape(-1, n)
+    time = events.time
+    origin = time[0] - (frames.max() + 4) * STEP
+    n = int(np.ceil((time[-1] - origin) / STEP)) + 4
+    fit, _ = _fit_intervals(events, periods, n, origin, model)  # (2, periods, n): a beat from a frame on
+    fit = model.onsets * fit + _period_fit(evidence, periods, n, origin, tempo, model)
+    gain = _beat_gain(evidence, n, origin, model)
+    fit = (fit + gain).reshape(-1, n).astype(np.float32)  # a state is a period with its kind, in two or in three
     states, lasting = np.arange(len(fit)), np.tile(frames, 2)
     cost = np.log(periods[:, None] / periods[None, :]) / model.change
     cost = np.tile(np.minimum(0.5 * cost**2, CHANGE_LIMIT), (2, 2))  # (to, from)
-    cost += model.switch * (states[:, None] // len(periods) != states[None, :] // len(periods))
+    cost += model.onsets * model.switch * (states[:, None] // len(periods) != states[None, :] // len(periods))
     cost = cost.astype(np.float32)
     total = n + frames.max()
     best = np.full((total, len(states)), -np.inf, np.float32)  # a beat in this state ends at this frame
     came = np.full((total, len(states)), -1, np.int16)
-    first = frames.max() + 2  # the first beat begins no later than the first event
+    first = frames.max() + 6  # the first beat begins no later than the first event
     block = int(frames.min())
     for low in range(0, total, block):  # no beat begins and ends within one block, so a block is one array operation
         t = np.arange(low, min(low + block, total))
@@ -110,34 +114,55 @@ def track_beats(events: Events, *, tempo: float | None = None, model: BeatModel 
         value = np.where(fresh, 0.0, value) + fit[states, at]
         best[t] = np.where(inside, value, -np.inf)
         came[t] = np.where(fresh, -1, source)
-    return _trace(best, came, lasting, division, np.tile(prior, 2), n, origin)
-
-
-def _trace(best, came, lasting, division, prior, n, origin) -> Track:
-    tail = best[n - 1 :]
+    last = int((time[-1] - origin) / STEP)
+    tail = best[last:]
     t, state = (int(i) for i in np.unravel_index(int(np.argmax(tail)), tail.shape))
-    likelihood = float(tail[t, state])
-    t += n - 1
-    ends, divisions = [t], []
+    t += last
+    row = [t]
     while state >= 0:
-        likelihood -= float(prior[state])
-        begin = t - lasting[state]
-        ends.append(begin)
-        divisions.append(int(division[state, begin]))
-        t, state = begin, int(came[t, state])
-    return Track(origin + STEP * np.array(ends[::-1], float), np.array(divisions[::-1]), likelihood)
+        t, state = t - int(lasting[state]), int(came[t, state])
+        row.append(t)
+    return _snap(origin + STEP * np.array(row[::-1], float), evidence)
 
 
-def _candidate_periods(tempo: float | None) -> np.ndarray:
-    fast, slow = (FASTEST, SLOWEST) if tempo is None else (tempo * 4 / 3, tempo * 3 / 4)
-    count = int(np.ceil(np.log(fast / slow) / np.log(PERIOD_RATIO))) + 1
-    return np.maximum(np.geomspace(60 / fast, 60 / slow, count), 4 * STEP)
+def _beat_gain(evidence: Evidence, n: int, origin: float, model: BeatModel) -> np.ndarray:
+    """``(n,)`` gain of a beat at each frame: an event's log odds near it, else that of a silent beat."""
+    gain = np.full(n, model.silent)
+    centre = np.rint((evidence.time - origin) / STEP).astype(int)
+    for offset in range(-4, 5):
+        frame = centre + offset
+        distance = (origin + frame * STEP - evidence.time) / model.spread
+        np.maximum.at(gain, np.clip(frame, 0, n - 1), model.beat * evidence.beat - 0.5 * distance**2)
+    return gain
 
 
-def _tempo_prior(periods: np.ndarray, tempo: float | None, model: BeatModel) -> np.ndarray:
-    """Log prior per second of music; only its shape matters."""
-    centre, spread = (model.centre, model.octaves) if tempo is None else (tempo, 0.3)
-    return -0.5 * (np.log2(60 / periods / centre) / spread) ** 2
+def _period_fit(
+    evidence: Evidence, periods: np.ndarray, n: int, origin: float, tempo: float | None, model: BeatModel
+) -> np.ndarray:
+    """``(periods, n)`` how well a beat of each length fits that begins at each frame."""
+    place = np.interp(np.log(periods), np.log(PERIODS), np.arange(len(PERIODS)))
+    low = np.clip(np.floor(place).astype(int), 0, len(PERIODS) - 2)
+    share = place - low
+    local = evidence.period[:, low] * (1 - share) + evidence.period[:, low + 1] * share  # (events, periods)
+    frame = origin + np.arange(n) * STEP
+    event = np.clip(np.searchsorted(evidence.time, frame - 0.05), 0, len(evidence.time) - 1)
+    fit = model.period * local[event] * periods
+    if tempo is not None:
+        fit = 0.3 * fit - 0.5 * (np.log2(60 / periods / tempo) / model.told) ** 2 * periods
+    return fit.T
+
+
+def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndarray:
+    """Beats to the events they stand for, where one is near."""
+    i = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
+    i = np.minimum(i, len(evidence.time) - 1)
+    before = np.maximum(i - 1, 0)
+    score = [evidence.beat[k] - 0.5 * ((evidence.time[k] - times) / 0.025) ** 2 for k in (before, i)]
+    nearest = np.where(score[0] > score[1], before, i)
+    near = np.abs(evidence.time[nearest] - times) < reach
+    snapped = np.where(near, evidence.time[nearest], times)
+    rising = np.concatenate([[True], np.diff(snapped) > 0.08])
+    return np.where(rising, snapped, times)
 
 
 def _fit_intervals(

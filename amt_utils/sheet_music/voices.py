@@ -13,11 +13,17 @@ from statistics import median
 
 import numpy as np
 
+from .bars import Bars
+from .note_network import VALUES
+
 BEAM = 16
 CUT, MIXED = 1.2, 0.8  # per octave (factor of two) of duration lost, per note
-OPEN, KEEP = 1.6, 0.25  # a second voice: in a bar that had none, and per chord
+OPEN, KEEP = 1.0, 0.1  # a second voice: in a bar that had none, and per chord
 CROSSED, ALONE, GAP = 1.5, 0.6, 0.2
-LOOSE = 0.25  # what an end under the pedal counts: nobody hears it, and a transcriber guesses it
+SECOND = 0.5  # weight of the network's log odds of a second voice
+SAID, HELD, REST = 0.7, 0.15, 0.3  # a length: weight of its log probability, per octave off the keys', a rest after it
+FLOOR = -6.0  # nats: no note value is less likely than this
+_LOG_VALUES = np.log(VALUES)
 
 
 @dataclass
@@ -38,16 +44,16 @@ class Chord:
 
 
 def separate_voices(
-    tick: np.ndarray, pitch: np.ndarray, held: np.ndarray, bar: np.ndarray, loose: np.ndarray
+    tick: np.ndarray, pitch: np.ndarray, want: np.ndarray, bar: np.ndarray, second: np.ndarray
 ) -> list[Chord]:
     """The notes of one staff -> chords in two voices, lengths still open.
 
     Args:
         tick: ``(n,)`` quantised onsets, rising.
         pitch: ``(n,)`` MIDI pitch.
-        held: ``(n,)`` ticks for which the key was held.
+        want: ``(n,)`` ticks each should be written with.
         bar: ``(n,)`` number of the bar each note begins in.
-        loose: ``(n,)`` whether the note ends under the pedal, where its end says little.
+        second: ``(n,)`` log odds of each note's being of a second voice.
     """
     if not len(tick):
         return []
@@ -57,27 +63,29 @@ def separate_voices(
     # a state: cost, (end, held ticks, onset, lowest pitch, trust in its notes' ends, summed) of each voice, last bar
     # with a second voice, history
     idle = (-1, 1.0, -1, 60.0, 0.0)
-    trust = np.where(loose, LOOSE, 1.0)
+    upper, lower = (SECOND * np.logaddexp(0, sign * second) for sign in (1, -1))  # - log probability
     beam = [(0.0, idle, idle, -9, None)]
     for onset, group, after in zip(onsets, groups, following, strict=True):
         now, number = int(onset), int(bar[group[0]])
         # legato overlap is no reason for a second voice: what is held a little into the next chord ends there
-        want = np.where(held[group] < 1.6 * (after - now), np.minimum(held[group], after - now), held[group])
-        want, sure = np.maximum(want, 1.0).tolist(), trust[group].tolist()
+        wish = np.where(want[group] < 1.3 * (after - now), np.minimum(want[group], after - now), want[group])
+        wish, sure = np.maximum(wish, 1.0).tolist(), [1.0] * len(group)
+        in_upper = np.concatenate([np.cumsum(upper[group][::-1])[::-1], [0.0]])  # by where the chord is cut
+        in_lower = np.concatenate([[0.0], np.cumsum(lower[group])])
         options: dict = {}
         for cost, one, two, opened, history in beam:
             for cut in range(len(group) + 1):
-                total, a, b, last = cost, one, two, opened
+                total, a, b, last = cost + float(in_upper[cut] + in_lower[cut]), one, two, opened
                 if cut:
-                    total += _enter(two, now, want[:cut], sure[:cut]) + KEEP + (OPEN if opened < number else 0.0)
-                    b, last = _voice(now, want[:cut], sure[:cut], float(pitch[group[cut - 1]])), number
+                    total += _enter(two, now, wish[:cut], sure[:cut]) + KEEP + (OPEN if opened < number else 0.0)
+                    b, last = _voice(now, wish[:cut], sure[:cut], float(pitch[group[cut - 1]])), number
                     if one[0] > now and pitch[group[cut - 1]] > one[3]:
                         total += CROSSED
                     if cut == len(group) and one[0] <= now:
                         total += ALONE
                 if cut < len(group):
-                    total += _enter(one, now, want[cut:], sure[cut:])
-                    a = _voice(now, want[cut:], sure[cut:], float(pitch[group[cut]]))
+                    total += _enter(one, now, wish[cut:], sure[cut:])
+                    a = _voice(now, wish[cut:], sure[cut:], float(pitch[group[cut]]))
                     if not cut and two[0] > now and pitch[group[0]] < two[3]:
                         total += CROSSED
                 key = (round(a[0]), round(b[0]), last)
@@ -111,58 +119,47 @@ def _enter(voice: tuple, now: int, want: list[float], sure: list[float]) -> floa
 
 
 def write_lengths(
-    chords: list[Chord], held: np.ndarray, pedalled: np.ndarray, beat: int, division: dict[int, int], end: int
+    chords: list[Chord], value: np.ndarray, bars: Bars, division: dict[int, int], held: np.ndarray
 ) -> None:
-    """Sets each chord's length from how long it was held and when its voice goes on.
+    """Sets each chord's length: the likeliest note value that ends where one can be written, before its voice goes on.
 
     Args:
         chords: of one staff.
-        held: ``(n,)`` ticks each note of the performance was held.
-        pedalled: ``(n,)`` whether the sustain pedal carried the note on.
-        beat: ticks in a beat.
-        division: number of a beat -> its division, where it is not 1.
-        end: tick of the last bar's end.
+        value: ``(n, VALUES)`` log probability of each note's value, in beats.
+        bars: of the page.
+        division: tick at which a beat begins -> its division, where it is not 1.
+        held: ``(n,)`` ticks each note was held.
     """
     for voice in (1, 2):
         line = [chord for chord in chords if chord.voice == voice]
-        for chord, after in zip(line, [*(c.tick for c in line[1:]), end], strict=False):
+        for chord, after in zip(line, [*(c.tick for c in line[1:]), bars.end], strict=False):
             room = max(after - chord.tick, 1)
-            length = float(np.median(held[chord.notes])) * 1.08
-            carried = bool(np.mean(pedalled[chord.notes]) > 0.5)
-            chord.length = _choose(chord.tick, length, room, after != end, carried, beat, division)
+            beat = bars.metre_at(chord.tick).beat_ticks
+            own = np.maximum(value[chord.notes], FLOOR).mean(0)
+            length = max(float(np.median(held[chord.notes])) * 1.08, 1.0)
+            best, chosen = np.inf, room
+            for end, price in _ends(chord.tick, min(after, chord.tick + 9 * beat), bars, division):
+                meets = end == after and after != bars.end
+                likely = float(np.interp(np.log((end - chord.tick) / beat), _LOG_VALUES, own))
+                ratio = abs(float(np.log2((end - chord.tick) / length)))
+                cost = (0.0 if meets else price + REST) - SAID * likely + HELD * min(ratio, 3.0)
+                if cost < best:
+                    best, chosen = cost, end - chord.tick
+            chord.length = chosen
 
 
-def _choose(
-    tick: int, length: float, room: int, meets: bool, carried: bool, beat: int, division: dict[int, int]
-) -> int:
-    """The written duration: one that ends at the next chord, or else at a simple place of the bar."""
-    best, chosen = np.inf, room
-    latest = min(tick + room, -(-(tick + int(4 * length)) // beat) * beat + beat)
-    for end, price in _ends(tick, latest, beat, division):
-        rest = 0.35 if meets and end != tick + room else 0.0
-        if meets and end == tick + room:
-            price = 0.0
-        ratio = np.log2((end - tick) / length)
-        early = 0.30 if carried else 0.55  # keys come up before the written end, more so under the pedal
-        cost = (early if ratio > 0 else 1.0) * abs(ratio) + price + rest
-        if cost < best:
-            best, chosen = cost, end - tick
-    return chosen
-
-
-def _ends(tick: int, latest: int, beat: int, division: dict[int, int]):
+def _ends(tick: int, latest: int, bars: Bars, division: dict[int, int]):
     """Places at which a note may end, with what an awkward place costs."""
-    yield latest, 0.6
-    number = tick // beat
-    while number * beat < latest:
-        s = division.get(number, 1)
-        for parts, price in ((1, 0.10), (2, 0.25), (3, 0.25), (4, 0.45), (6, 0.45), (8, 0.8)):
-            if (parts > 1 and (s % parts if s > 1 else parts > 2)) or beat % parts:
+    yield latest, 0.3
+    begin = bars.beat_start(tick)
+    while begin < latest:
+        beat = bars.metre_at(begin).beat_ticks
+        s = division.get(begin, 1)
+        for parts, price in ((1, 0.0), (2, 0.2), (3, 0.3), (4, 0.4), (6, 0.5), (8, 0.8), (12, 1.0)):
+            if (parts > 1 and (s % parts if s > 1 else parts > 2)) or beat % parts or beat // parts < 3:
                 continue
-            for k in range(parts):
-                end = number * beat + k * beat // parts
+            for k in range(1, parts + 1):
+                end = begin + k * beat // parts
                 if tick < end < latest:
                     yield end, price
-        number += 1
-    if latest % beat == 0:
-        yield latest, 0.10
+        begin += beat

@@ -1,0 +1,208 @@
+"""(n)ASAP: performances with their beats, signatures and the score note behind each performed one.
+
+The data set is Foscarin et al., "ASAP: a dataset of aligned scores and performances" (ISMIR 2020), and its note
+alignments Peter et al., "Automatic note-level score-to-performance alignments in the ASAP dataset" (TISMIR 6, 2023),
+CC BY-NC-SA 4.0. Any folder in its shape serves: ``NAME.mid`` beside ``NAME_annotations.txt`` and, where there is one,
+``NAME.match``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..music.bulk_midi import parse_midi
+from ..music.notes import Performance
+from ..system.errors import AmtError
+
+ALIGNED = np.dtype(
+    [("note", "i8"), ("quarter", "f8"), ("duration", "f8"), ("measure", "i8"), ("place", "f8"), ("staff", "i1"),
+     ("voice", "i1"), ("step", "U1"), ("alter", "i1"), ("octave", "i1"), ("grace", "?"), ("short", "?")]
+)  # fmt: skip
+HELD_OUT, SALT = 0.19, 2124  # share of the compositions nothing learns from; the salt gives them many composers
+_VARIANT = re.compile(r"(_no)?(_\w+)?_repeat$|_no_trio$")
+_SNOTE = re.compile(
+    r"snote\([^,]*,\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)-"
+    r"note\([^,]*,(?:\[[^\]]*\],-?\d+,|(\d+),)(\d+),"
+)
+_ALTER = {"n": 0, "#": 1, "b": -1, "##": 2, "x": 2, "bb": -2}
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One performance of the data set.
+
+    Attributes:
+        name: its path below the folder, without ending.
+        composition: the folder of the composition, one name for its variants with and without repeats.
+        midi: the performance.
+    """
+
+    name: str
+    composition: str
+    midi: Path
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the composition is of the validation part: a fixed choice by its name."""
+        return zlib.crc32(f"{SALT}{self.composition}".encode()) % 1000 < 1000 * HELD_OUT
+
+    @cached_property
+    def performance(self) -> Performance:
+        return parse_midi(self.midi)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        return read_annotations(self.midi.with_name(f"{self.midi.stem}_annotations.txt"))
+
+    @cached_property
+    def alignment(self) -> np.ndarray:
+        """``(k,)`` of :data:`ALIGNED` by onset in the score; empty where the data set has none."""
+        path = self.midi.with_suffix(".match")
+        return read_match(path, self.performance) if path.is_file() else np.zeros(0, ALIGNED)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Beats as annotated.
+
+    Attributes:
+        beats: ``(n,)`` rising seconds.
+        first: ``(n,)`` whether the beat begins a bar.
+        metre: ``(n, 2)`` the time signature at each beat; zeros where none is known.
+        fifths: ``(n,)`` the key signature at each beat.
+    """
+
+    beats: np.ndarray
+    first: np.ndarray
+    metre: np.ndarray
+    fifths: np.ndarray
+
+    def until(self, seconds: float) -> Annotations:
+        """The beats before ``seconds``."""
+        n = int(np.searchsorted(self.beats, seconds))
+        return Annotations(self.beats[:n], self.first[:n], self.metre[:n], self.fifths[:n])
+
+
+def find_performances(folder: str | os.PathLike) -> list[Aligned]:
+    """All performances with annotations below a folder. Raises :class:`AmtError` where there are none."""
+    folder = Path(folder)
+    found = []
+    for path in sorted(folder.rglob("*_annotations.txt")):
+        midi = path.with_name(path.name.removesuffix("_annotations.txt") + ".mid")
+        if midi.is_file():
+            below = midi.relative_to(folder)
+            found.append(Aligned(str(below.with_suffix("")), _VARIANT.sub("", below.parent.as_posix()), midi))
+    if not found:
+        raise AmtError(f"{folder}: no performances with annotations (NAME.mid beside NAME_annotations.txt) below it")
+    return found
+
+
+def read_annotations(path: str | os.PathLike) -> Annotations:
+    """``seconds <tab> seconds <tab> label[,metre[,fifths]]``. Raises :class:`AmtError`."""
+    times, first, metres, keys = [], [], [], []
+    metre, fifths = (0, 0), 0
+    try:
+        for line in Path(path).read_text(encoding="utf-8").split("\n"):
+            if not line.strip():
+                continue
+            columns = line.split("\t")
+            label, *signs = columns[-1].strip().split(",")
+            if signs and signs[0]:
+                numerator, denominator = signs[0].split("/")
+                metre = int(numerator), int(denominator)
+            if len(signs) > 1 and signs[1]:
+                fifths = int(signs[1])
+            if times and float(columns[0]) <= times[-1]:
+                continue
+            times.append(float(columns[0]))
+            first.append(label == "db")
+            metres.append(metre)
+            keys.append(fifths)
+    except (OSError, ValueError) as error:
+        raise AmtError(f"{path}: not annotations of ASAP ({error})") from error
+    if len(times) < 2:
+        raise AmtError(f"{path}: has fewer than two beats")
+    known = next((m for m in metres if m[0]), (0, 0))  # the pick-up's beats come before the signature
+    metres = [m if m[0] else known for m in metres]
+    return Annotations(np.array(times), np.array(first), np.array(metres), np.array(keys))
+
+
+def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
+    """A match file -> the score note behind each note of the performance that has one (:data:`ALIGNED`)."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    changes = sorted(
+        {(float(b), int(d)) for d, b in re.findall(r"timeSignature,\d+/(\d+),[^\n]*?(-?[\d.]+)\)\.", text)}
+    )
+    if not changes:
+        return np.zeros(0, ALIGNED)
+    starts, units = np.array([c[0] for c in changes]), 4.0 / np.array([c[1] for c in changes])
+    corners = np.concatenate([[0.0], np.cumsum(np.diff(starts) * units[:-1])])
+
+    def to_quarter(beat: np.ndarray) -> np.ndarray:
+        i = np.clip(np.searchsorted(starts, beat + 1e-6, side="right") - 1, 0, len(starts) - 1)
+        return corners[i] + (beat - starts[i]) * units[i] + starts[0] * units[0]
+
+    notes = performance.notes
+    of_pitch = {int(p): np.flatnonzero(notes["pitch"] == p) for p in np.unique(notes["pitch"])}
+    rows, counted = [], []
+    for found in _SNOTE.finditer(text):
+        step, alter, octave, measure, beat, offset, length, begin, end, marks, pitch, tick = found.groups()
+        name = ("CDEFGAB".index(step.upper()), _ALTER.get(alter, 0), int(octave))
+        pitch = int(pitch) if pitch else 12 * (name[2] + 1) + (0, 2, 4, 5, 7, 9, 11)[name[0]] + name[1]
+        candidates = of_pitch.get(pitch)
+        if candidates is None:
+            continue
+        seconds = int(tick) / 960
+        nearest = candidates[np.abs(notes["onset"][candidates] - seconds).argmin()]
+        if abs(notes["onset"][nearest] - seconds) > 0.02:
+            continue
+        marks = marks.split(",")
+        staff = next((int(m[5:]) for m in marks if re.fullmatch(r"staff\d", m)), 0)
+        voice = next((int(m[1:]) for m in marks if re.fullmatch(r"v\d+", m)), 0)
+        begin, end = float(begin), float(end)
+        unit = float(units[max(np.searchsorted(starts, begin + 1e-6, side="right") - 1, 0)])
+        counted.append((int(beat) - 1, unit, 4 * _fraction(offset)))
+        grace = end - begin < 1e-6
+        rows.append((nearest, begin, (end - begin) * unit, int(measure), 0.0, staff, voice, step.upper(), name[1],
+                     name[2], grace, bool({"staccato", "staccatissimo"} & set(marks))))  # fmt: skip
+    table = np.array(rows, ALIGNED)
+    if not len(table):
+        return table
+    table["quarter"] = to_quarter(table["quarter"])
+    beat, unit, offset = np.array(counted).T
+    same = np.diff(table["measure"]) == 0
+
+    def unrest(place: np.ndarray) -> float:
+        return float(np.mean(np.abs(np.diff(table["quarter"] - place)[same]) > 1e-2))
+
+    # some files count a bar in the signature's notes, some in quarters
+    table["place"] = min((beat * unit + offset, beat + offset, beat * 3 * unit + offset), key=unrest)
+    _, first = np.unique(table["note"], return_index=True)
+    table = table[first]
+    table = table[np.lexsort((table["note"], table["quarter"]))]
+    return _place_pickup(table)
+
+
+def _place_pickup(table: np.ndarray) -> np.ndarray:
+    """A first bar that is not whole ends at its bar line: its places are counted from where it would have begun."""
+    start = table["quarter"] - table["place"]
+    lowest = table["measure"].min()
+    own = table["measure"] == lowest
+    later = table["measure"] == lowest + 1
+    after = table["measure"] == lowest + 2
+    if later.any() and after.any():
+        missing = np.median(start[after]) - 2 * np.median(start[later]) + np.median(start[own])
+        if missing > 1e-3:
+            table["place"][own] += missing
+    return table
+
+
+def _fraction(text: str) -> float:
+    return sum(float(a) / float(b or 1) for a, _, b in (part.partition("/") for part in text.split("+")))

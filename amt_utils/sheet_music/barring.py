@@ -1,0 +1,153 @@
+"""Which beats begin a bar, and the time signature of each bar: Viterbi over (time signature, beat of the bar).
+
+A beat that begins a bar gains the network's log odds of it, every beat the log probability of its time signature. A new
+signature costs, and so does a bar that is a beat too long or too short, which is written with its own signature.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .events import Events
+from .evidence import Evidence
+from .metre import Metre
+from .note_network import METRES
+
+DOWNBEAT, METRE = 0.8, 0.25  # weights of what the network says of a beat
+# what accents a bar's first beat, in the order of :data:`.events.ACCENTS`: chord size, bass, length, wait, loudness, harmony
+ACCENT = 0.4 * np.array([-0.18, 1.18, 1.51, 0.1, 1.02, 1.0])
+CHANGE, IRREGULAR = 12.0, 9.0  # nats: another time signature; a bar of another length
+OPENING = 2.0  # nats: a piece that begins on a downbeat
+OVERALL = 0.5  # of what is said of the time signature, the whole's share
+
+
+def find_bars(
+    times: np.ndarray,
+    events: Events,
+    evidence: Evidence,
+    *,
+    metre: Metre | None = None,
+    pickup: float | None = None,
+    first: np.ndarray | None = None,
+) -> tuple[np.ndarray, tuple[Metre, ...]]:
+    """``(n,)`` seconds of beats -> indices of those that begin a bar, and each bar's time signature.
+
+    Args:
+        times: of the beats.
+        events: of the performance.
+        evidence: what the network says of them.
+        metre: the time signature, found when ``None``.
+        pickup: beats from the first event to the first full bar.
+        first: ``(n,)`` whether a beat begins a bar, found when ``None``.
+    """
+    kinds = [metre] if metre is not None else [Metre(*m) for m in METRES]
+    downbeat, said = _say_of_beats(times, events, evidence, kinds)
+    anchor = None
+    if pickup is not None:
+        opening = float(np.interp(evidence.time[0], times, np.arange(len(times))))
+        anchor = int(np.rint(opening + pickup)) % max(len(times), 1)
+    if first is not None:
+        return _from_downbeats(first, said, kinds)
+    states = [(k, p) for k, kind in enumerate(kinds) for p in range(kind.beats)]
+    kind_of, place = np.array(states).T
+    last = np.array([place_ == kinds[k].beats - 1 for k, place_ in states])
+    cost = np.full((len(states), len(states)), np.inf)  # (to, from)
+    for to, (k, p) in enumerate(states):
+        for source, (j, q) in enumerate(states):
+            if k == j and p == q + 1:
+                cost[to, source] = 0.0
+            elif p == 0:
+                cost[to, source] = (CHANGE if k != j else 0.0) + (0.0 if last[source] else IRREGULAR)
+            elif to == source and last[to] and kinds[k].beats > 1:
+                cost[to, source] = IRREGULAR
+    opening = int(np.argmin(np.abs(times - evidence.time[0])))
+    value = np.zeros(len(states))
+    came = np.zeros((len(times), len(states)), int)
+    for b in range(len(times)):
+        if b:
+            ways = value[None, :] - cost
+            came[b] = ways.argmax(1)
+            value = ways.max(1)
+        value = value + np.where(place == 0, DOWNBEAT * downbeat[b] + OPENING * (b == opening), 0.0)
+        value = value + METRE * said[b][kind_of]
+        if b == anchor:
+            value = np.where(place == 0, value + 1e4, value)
+    chosen = np.zeros(len(times), int)
+    chosen[-1] = int(value.argmax())
+    for b in range(len(times) - 1, 0, -1):
+        chosen[b - 1] = came[b, chosen[b]]
+    return _write_bars(np.flatnonzero(place[chosen] == 0), kind_of[chosen], kinds, len(times))
+
+
+def _say_of_beats(
+    times: np.ndarray, events: Events, evidence: Evidence, kinds: list[Metre]
+) -> tuple[np.ndarray, np.ndarray]:
+    """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` log probability of the signature."""
+    n = len(times)
+    period = np.gradient(times)
+    event = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
+    event = np.minimum(event, len(evidence.time) - 1)
+    before = np.maximum(event - 1, 0)
+    nearest = np.where(times - evidence.time[before] < evidence.time[event] - times, before, event)
+    near = np.abs(evidence.time[nearest] - times) < np.minimum(0.08, 0.15 * period)
+    accent = np.where(near, events.terms[nearest] @ ACCENT, 0.0)
+    downbeat = np.where(near, evidence.downbeat[nearest], -1.0) + np.clip(accent - accent.mean(), -2, 2)
+    if len(kinds) == 1:
+        return downbeat, np.zeros((n, 1))
+    said = evidence.metre[nearest]
+    return downbeat, (1 - OVERALL) * said + OVERALL * evidence.metre.mean(0)
+
+
+def _from_downbeats(
+    first: np.ndarray, said: np.ndarray, kinds: list[Metre]
+) -> tuple[np.ndarray, tuple[Metre, ...]]:
+    """Bars that begin where they are told to; of the signatures with the usual number of beats, the likeliest."""
+    bars = np.flatnonzero(first)
+    lengths = np.diff(bars)
+    usual = int(np.bincount(lengths).argmax()) if len(lengths) else kinds[0].beats
+    fitting = [k for k, kind in enumerate(kinds) if kind.beats == usual]
+    if fitting:
+        chosen = max(fitting, key=lambda k: float(said[:, k].mean()))
+        kind = kinds[chosen]
+    else:
+        unit = kinds[0] if len(kinds) == 1 else Metre()
+        kind = unit.with_beats(usual)
+    return _write_bars(bars, np.zeros(len(first), int), [kind], len(first))
+
+
+def _write_bars(
+    bars: np.ndarray, kind_of_beat: np.ndarray, kinds: list[Metre], n: int
+) -> tuple[np.ndarray, tuple[Metre, ...]]:
+    """Bars of another length than their signature's get their own; the last, which may be broken off, does not.
+
+    A length that no signature has with these beats (six eighths in 3/8, one beat in 6/8) is cut, or joined to the bar
+    before.
+    """
+    if not len(bars):
+        return np.zeros(1, int), (kinds[int(kind_of_beat[0])],)
+    begins: list[int] = []
+    metres: list[Metre] = []
+    pending = bars.tolist()
+    while pending:
+        begin = pending.pop(0)
+        kind = kinds[int(kind_of_beat[begin])]
+        end = pending[0] if pending else begin + kind.beats
+        written = kind.with_beats(end - begin)
+        if written.beats != end - begin and end - begin > kind.beats:
+            pending.insert(0, begin + kind.beats)
+            written = kind
+        elif written.beats != end - begin:
+            if begins:
+                joined = metres[-1].with_beats(end - begins[-1])
+                if joined.beats == end - begins[-1]:
+                    metres[-1] = joined
+                    continue
+            written = kind  # the beats after it are counted from this bar
+            pending = pending[1:] if len(pending) > 1 else pending
+        begins.append(begin)
+        metres.append(written)
+    for i in range(len(begins) - 1):  # what was put off above
+        length = begins[i + 1] - begins[i]
+        if metres[i].beats != length:
+            metres[i] = metres[i].with_beats(length)
+    return np.array(begins), tuple(metres)

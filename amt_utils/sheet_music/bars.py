@@ -1,0 +1,68 @@
+"""Bars of the page: where each begins, and its time signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .metre import Metre
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Where bars begin, and their time signatures.
+
+    Attributes:
+        metres: the time signature of each bar, of one at least.
+        pickup: ticks of the first bar where it is not whole, else 0.
+    """
+
+    metres: tuple[Metre, ...]
+    pickup: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.metres)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """``(count + 1,)`` ticks at which bars begin, and the last one's end."""
+        lengths = np.array([metre.ticks for metre in self.metres])
+        lengths[0] -= self.lead
+        return np.concatenate([[0], np.cumsum(lengths)])
+
+    @property
+    def lead(self) -> int:
+        """Ticks of the first bar that are not there."""
+        return self.metres[0].ticks - self.pickup if self.pickup else 0
+
+    @cached_property
+    def metre(self) -> Metre:
+        """The time signature of most bars."""
+        return max(dict.fromkeys(self.metres), key=self.metres.count)
+
+    def start(self, number: int) -> int:
+        """Tick at which bar ``number`` (from 0) begins."""
+        return int(self.starts[number])
+
+    def number(self, tick):
+        """Bar in which a tick or an array of ticks lies; the first and the last have what is outside."""
+        return np.clip(np.searchsorted(self.starts, tick, side="right") - 1, 0, self.count - 1)
+
+    def place(self, tick):
+        """Ticks from the (whole) bar's beginning; a pick-up begins late in its bar."""
+        number = self.number(tick)
+        return tick - self.starts[number] + self.lead * (number == 0)
+
+    def metre_at(self, tick: int) -> Metre:
+        return self.metres[int(self.number(tick))]
+
+    def beat_start(self, tick: int) -> int:
+        """Tick at which the beat begins in which a tick lies."""
+        return int(tick - self.place(tick) % self.metre_at(tick).beat_ticks)
+
+    @property
+    def end(self) -> int:
+        return int(self.starts[-1])

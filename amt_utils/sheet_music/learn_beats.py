@@ -1,0 +1,205 @@
+"""Teaches :mod:`.note_network` from performances with known scores (:mod:`.asap`).
+
+One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds its
+cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
+from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from ..music.notes import Performance
+from ..system.errors import AmtError
+from ..system.files import written_whole
+from .asap import Aligned, find_performances
+from .note_features import FEATURES, describe_notes
+from .note_network import HEADS
+from .targets import IGNORED, Targets, borrow_alignment, cut_window, make_targets, vary
+
+BATCH, LENGTH = 20, 400  # windows, notes
+RATE, WARMUP, FINAL = 4e-3, 100, 0.02
+AVERAGED = 0.998  # decay of the averaged weights, which are the ones that are kept
+SAVE_SECONDS = 60.0
+WEIGHT = {
+    "beat": 2.0, "downbeat": 2.0, "period": 0.6, "metre": 0.4, "key": 0.4, "staff": 1.0, "voice": 0.4,
+    "name": 0.5, "part": 0.7, "value": 0.4, "short": 0.2, "grace": 0.3,
+}  # fmt: skip
+
+
+class NoteNetwork(nn.Module):
+    """Keys ``(B, n)`` and features ``(B, n, FEATURES)`` -> logits ``(B, n, all heads)``."""
+
+    def __init__(self, inputs: int = 56, hidden: int = 94) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(88, inputs)
+        self.described = nn.Linear(FEATURES, inputs)
+        self.gru = nn.GRU(inputs, hidden, num_layers=2, batch_first=True, bidirectional=True)
+        self.heads = nn.Linear(2 * hidden, sum(HEADS.values()))
+        self.dropout = nn.Dropout(0.1)
+        nn.init.normal_(self.embedding.weight, std=0.3)
+
+    def forward(self, key: Tensor, features: Tensor) -> Tensor:
+        hidden = torch.relu(self.embedding(key) + self.described(features))
+        hidden, _ = self.gru(self.dropout(hidden))
+        return self.heads(self.dropout(hidden))
+
+
+def load_examples(folder: str | os.PathLike, *, held_out: bool) -> list[tuple[Performance, Targets]]:
+    """Performances with their targets, of the compositions to learn from or of those held out."""
+    performances = [p for p in find_performances(folder) if p.held_out == held_out]
+    if not performances:
+        raise AmtError(f"{folder}: no performances {'held out' if held_out else 'to learn from'}")
+    examples = []
+    for own in tqdm(performances, desc="reading", unit="performance"):
+        rows = own.alignment
+        if not len(rows):
+            others = [o for o in performances if o.midi.parent == own.midi.parent and len(o.alignment)]
+            rows = borrow_alignment(own, others[0]) if others else rows
+        examples.append((own.performance, make_targets(own.performance, own.annotations, rows)))
+    return examples
+
+
+def draw_batch(
+    examples: list[tuple[Performance, Targets]], rng: np.random.Generator, *, varied: bool = True
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Random windows -> keys, features and targets ``(B, n)``."""
+    share = np.array([min(len(p.notes), 6000) for p, _ in examples], float)
+    keys = np.zeros((BATCH, LENGTH), np.int64)
+    features = np.zeros((BATCH, LENGTH, FEATURES), np.float32)
+    wanted = {name: np.full((BATCH, LENGTH), IGNORED, np.int64) for name in HEADS}
+    for row, which in enumerate(rng.choice(len(examples), BATCH, p=share / share.sum())):
+        performance, targets = examples[which]
+        begin = int(rng.integers(max(1, len(performance.notes) - LENGTH + 1)))
+        performance, targets = cut_window(performance, targets, begin, LENGTH)
+        if varied:
+            performance, targets = vary(performance, targets, rng)
+        order, key, described = describe_notes(performance)
+        n = min(len(order), LENGTH)
+        keys[row, :n], features[row, :n] = key[:n], described[:n]
+        for name in HEADS:
+            wanted[name][row, :n] = getattr(targets, name)[order][:n]
+    return torch.from_numpy(keys), torch.from_numpy(features), {k: torch.from_numpy(v) for k, v in wanted.items()}
+
+
+def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Mean cross entropy of each question over the notes whose answer is known."""
+    found, at = {}, 0
+    for name, size in HEADS.items():
+        own, truth = logits[..., at : at + size], wanted[name]
+        at += size
+        known = truth != IGNORED
+        if not known.any():
+            continue
+        if size == 1:
+            found[name] = functional.binary_cross_entropy_with_logits(own[..., 0][known], truth[known].float())
+        else:
+            found[name] = functional.cross_entropy(own[known], truth[known], label_smoothing=0.05)
+    return found
+
+
+def learn_beats(
+    examples: list[tuple[Performance, Targets]], *, steps: int, seed: int = 1, state: Path | None = None
+) -> NoteNetwork:
+    """A network taught for ``steps`` batches; its averaged weights. Goes on from ``state``, a file, where it exists."""
+    torch.manual_seed(seed)
+    net = NoteNetwork()
+    average = {name: value.clone() for name, value in net.state_dict().items()}
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-2, betas=(0.9, 0.98))
+    done = 0
+    if state is not None and state.is_file():
+        saved = torch.load(state, weights_only=True)
+        if saved["steps"] != steps or saved["seed"] != seed:
+            raise AmtError(f"{state}: of a run with {saved['steps']} steps, seed {saved['seed']}; remove it to begin anew")
+        net.load_state_dict(saved["net"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average, done = saved["average"], saved["done"]
+    last, seen = time.monotonic(), {}
+    with tqdm(range(done, steps), initial=done, total=steps, desc="beats", unit="step", mininterval=10) as progress:
+        for step in progress:
+            rng = np.random.default_rng((seed, step))  # a run that was broken off sees what an unbroken one sees
+            rate = min(1.0, (step + 1) / WARMUP) * (FINAL + (1 - FINAL) * 0.5 * (1 + np.cos(np.pi * step / steps)))
+            for group in optimizer.param_groups:
+                group["lr"] = float(RATE * rate)
+            keys, features, wanted = draw_batch(examples, rng)
+            terms = losses(net(keys, features), wanted)
+            loss = sum(WEIGHT[name] * term for name, term in terms.items())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            decay = min(AVERAGED, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for name, value in net.state_dict().items():
+                    average[name].lerp_(value, 1 - decay)
+            for name, term in terms.items():
+                seen[name] = 0.98 * seen.get(name, float(term)) + 0.02 * float(term)
+            if step % 20 == 0:
+                progress.set_postfix_str(" ".join(f"{name} {value:.3f}" for name, value in seen.items()), refresh=False)
+            if state is not None and time.monotonic() - last > SAVE_SECONDS:
+                last = time.monotonic()
+                with written_whole(state) as partial:
+                    torch.save(
+                        {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
+                         "done": step + 1, "steps": steps, "seed": seed}, partial
+                    )  # fmt: skip
+    net.load_state_dict(average)
+    return net.eval()
+
+
+@torch.inference_mode()
+def measure(net: NoteNetwork, examples: list[tuple[Performance, Targets]], batches: int = 12) -> dict[str, float]:
+    """Share of right answers to each question, of notes as they were played (the classes by the greatest logit)."""
+    right: dict[str, list[float]] = {}
+    for number in range(batches):
+        keys, features, wanted = draw_batch(examples, np.random.default_rng(number), varied=False)
+        logits, at = net(keys, features), 0
+        for name, size in HEADS.items():
+            own, truth = logits[..., at : at + size], wanted[name]
+            at += size
+            known = truth != IGNORED
+            answer = own[..., 0] > 0 if size == 1 else own.argmax(-1)
+            right.setdefault(name, []).append(float((answer == truth)[known].float().mean()))
+    return {name: float(np.nanmean(values)) for name, values in right.items()}
+
+
+def save_network(net: NoteNetwork, path: str | os.PathLike, card: dict) -> None:
+    """Weights as float16 safetensors, and a JSON beside them that says what they are."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    with written_whole(path) as partial:
+        save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, partial)
+    content = path.read_bytes()
+    card = card | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    with written_whole(path.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def learn_from_folder(folder: str | os.PathLike, out: Path, *, steps: int, seed: int = 1) -> dict:
+    """Learns from a folder of :mod:`.asap`'s kind and writes the weights; returns their card."""
+    examples = load_examples(folder, held_out=False)
+    state = out.with_suffix(".state")
+    net = learn_beats(examples, steps=steps, seed=seed, state=state)
+    card = {
+        "format": 1,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "learnt_from": f"(n)ASAP: {sum(len(p.notes) for p, _ in examples):,} notes of {len(examples)} performances",
+        "steps": steps,
+        "seed": seed,
+        "scores": measure(net, load_examples(folder, held_out=True)),
+        "licence": "CC BY-NC-SA 4.0 (learnt from (n)ASAP)",
+    }
+    save_network(net, out, card)
+    state.unlink(missing_ok=True)
+    return card

@@ -1,0 +1,126 @@
+"""What the network of :mod:`.note_network` is told about each note: pitch, and times to what lies around it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..music.notes import LOWEST_PITCH, SUSTAIN, Performance
+from .events import CHORD_SECONDS
+
+CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is told by how near it is to each of them
+WIDTH = CENTRES[1] - CENTRES[0]
+TIMES = ("before", "after", "before two", "after two", "length", "near before", "near after", "same key before",
+         "lower before", "lower after", "pedal before", "pedal after")  # fmt: skip
+SCALARS = 8
+FEATURES = len(TIMES) * len(CENTRES) + SCALARS
+NEAR, NEIGHBOURS = 7, 12  # semitones; notes looked through for one that near
+UNKNOWN = np.inf  # a time there is nothing to measure: no centre is near
+
+
+def describe_notes(performance: Performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A performance -> order ``(n,)`` of its notes for reading, keys ``(n,)`` 0..87, features ``(n, FEATURES)`` f4.
+
+    Notes are read by event (struck together), those of one event from the lowest up.
+    """
+    notes = performance.notes
+    n = len(notes)
+    if not n:
+        return np.zeros(0, int), np.zeros(0, int), np.zeros((0, FEATURES), np.float32)
+    event = np.zeros(n, int)
+    start, k = -np.inf, -1
+    onset = notes["onset"]
+    for i, t in enumerate(onset.tolist()):
+        if t - start > CHORD_SECONDS:
+            start, k = t, k + 1
+        event[i] = k
+    order = np.lexsort((notes["pitch"], event))
+    notes = notes[order]  # the events' numbers are in order already
+    onset, pitch = notes["onset"], notes["pitch"].astype(int)
+    size = np.bincount(event)
+    time = np.bincount(event, onset) / size
+    padded = np.concatenate([[-UNKNOWN] * 2, time, [UNKNOWN] * 2])
+    begin = np.cumsum(size) - size
+    low = pitch[begin]
+    lower_before, lower_after = _lower_neighbours(low, time)
+    near_before, near_after, same_before = _near_neighbours(onset, pitch, event)
+    pedal_before, pedal_after = _pedal_times(performance, time)
+    length = notes["offset"] - onset
+    now = time[event]
+    times = (
+        now - padded[event + 1],
+        padded[event + 3] - now,
+        now - padded[event],
+        padded[event + 4] - now,
+        length,
+        near_before,
+        near_after,
+        same_before,
+        lower_before[event],
+        lower_after[event],
+        pedal_before[event],
+        pedal_after[event],
+    )
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.stack(times, 1) + 1e-4)  # (n, times)
+    near = np.exp(-0.5 * ((logs[:, :, None] - CENTRES) / WIDTH) ** 2).reshape(n, -1)
+    velocity = notes["velocity"].astype(float)
+    rank = np.arange(n) - begin[event]
+    scalars = (
+        (velocity - velocity.mean()) / 20,
+        (velocity - _local_mean(velocity)) / 10,
+        np.log(size[event]),
+        rank == 0,
+        rank == size[event] - 1,
+        np.minimum(np.log(length + 0.02), 1.5),
+        (pitch - low[event]) / 12,
+        (onset - now) / 0.02,
+    )
+    return order, pitch - LOWEST_PITCH, np.column_stack([near, *scalars]).astype(np.float32)
+
+
+def _local_mean(x: np.ndarray, width: int = 33) -> np.ndarray:
+    total = np.concatenate([[0.0], np.cumsum(x)])
+    i = np.arange(len(x))
+    low, high = np.maximum(i - width // 2, 0), np.minimum(i + width // 2 + 1, len(x))
+    return (total[high] - total[low]) / (high - low)
+
+
+def _lower_neighbours(low: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds since the last and until the next event whose lowest note is as low or lower."""
+
+    def since(low: list[int], time: list[float]) -> list[float]:
+        stack: list[int] = []
+        found = []
+        for i, pitch in enumerate(low):
+            while stack and low[stack[-1]] > pitch:
+                stack.pop()
+            found.append(time[i] - time[stack[-1]] if stack else UNKNOWN)
+            stack.append(i)
+        return found
+
+    before = since(low.tolist(), time.tolist())
+    after = since(low[::-1].tolist(), (-time[::-1]).tolist())[::-1]
+    return np.array(before), np.array(after)
+
+
+def _near_neighbours(onset: np.ndarray, pitch: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Seconds since and until the next note within :data:`NEAR` semitones of another event; since the same key."""
+    n = len(onset)
+    before, after, same = (np.full(n, UNKNOWN) for _ in range(3))
+    for k in range(min(NEIGHBOURS, n - 1), 0, -1):  # the nearest last, so that it stays
+        gap = onset[k:] - onset[:-k]
+        close = (np.abs(pitch[k:] - pitch[:-k]) <= NEAR) & (event[k:] > event[:-k])
+        before[k:][close] = gap[close]
+        after[:-k][close] = gap[close]
+    by_key = np.lexsort((onset, pitch))
+    again = np.flatnonzero(np.diff(pitch[by_key]) == 0)
+    same[by_key[again + 1]] = onset[by_key[again + 1]] - onset[by_key[again]]
+    return np.maximum(before, 0), np.maximum(after, 0), np.maximum(same, 0)
+
+
+def _pedal_times(performance: Performance, time: np.ndarray, lag: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds since the pedal was pressed and until it is next (a player presses it a little after the note)."""
+    press = performance.pedals["onset"][performance.pedals["kind"] == SUSTAIN]
+    padded = np.concatenate([[-UNKNOWN], press, [UNKNOWN]])
+    i = np.searchsorted(press, time + lag)
+    return time + lag - padded[i], padded[i + 1] - time - lag
