@@ -8,9 +8,12 @@ import pytest
 import soundfile
 import torch
 
+from amt_utils.checkpoints import load_weights, save_weights
 from amt_utils.cli import main
+from amt_utils.config import Config
 from amt_utils.demo import example_files
 from amt_utils.exported import ExportedNetwork, choose_quicker, export_network, find_exported
+from amt_utils.models import build_model
 from amt_utils.transcribe import Transcriber, weights_path
 
 pytest.importorskip("onnxruntime")
@@ -87,3 +90,21 @@ def test_exporting(tmp_path, capsys):
             exact = model.network(features)
         torch.testing.assert_close(fresh(features)["frame"], exact["frame"], atol=1e-3, rtol=1e-3)
     assert list(tmp_path.iterdir()) == [export_network(weights_path("tiny"), tmp_path / "network.onnx")]
+
+
+def test_intervals_and_subframes_are_exported(tmp_path):
+    pytest.importorskip("onnx")
+    config = Config().replace(model={"size": "micro", "intervals": 36}, feature={"subframes": 2})
+    torch.manual_seed(0)
+    model = build_model(config).eval()
+    for name, weight in model.named_parameters():
+        if name.endswith("template"):
+            torch.nn.init.normal_(weight, std=0.2)
+    weights = save_weights(tmp_path / "chords.safetensors", model.state_dict(), {"config": config.to_dict()})
+    exported = ExportedNetwork(export_network(weights))
+    eager = load_weights(weights)[0].network
+    features = torch.rand(1, 6, 50, 352)
+    with torch.inference_mode():
+        exact, fast = eager(features), exported(features)
+    for name in exact:
+        torch.testing.assert_close(fast[name], exact[name], atol=1e-3, rtol=1e-3)

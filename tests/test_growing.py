@@ -74,7 +74,8 @@ def test_added_harmonics_begin_silent_and_learn(tiny, tmp_path):
     assert config.model.hdconv_harmonics == (*few, 11, 13)
     features = torch.rand(1, 3, 60, 352)
     with torch.inference_mode():
-        torch.testing.assert_close(grown.eval().read(features)["onset"], model.read(features)["onset"])
+        said, before = grown.eval().read(features)["onset"], model.read(features)["onset"]
+        torch.testing.assert_close(said, before, atol=0.05, rtol=0.02)  # written in float16
     grown.train().read(features)["onset"].square().mean().backward()
     assert grown.network.onset_harmonics.conv.branches[-1].weight.grad.abs().max() > 0
     assert main(["grow", "--weights", "tiny", "--size", "tiny", "--harmonics", "2,3", "--out", str(out)]) != 0

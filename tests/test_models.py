@@ -151,13 +151,23 @@ def test_floor_lies_between_the_partials():
     torch.testing.assert_close(floor[0, :, 0], torch.tensor([0.2, 0.2, 0.2, 0.2, 0.3]))
 
 
-def test_harmonic_convolution_is_the_sum_of_its_branches():
+def test_harmonic_convolution_takes_weights_with_a_centre_in_each_branch():
     torch.manual_seed(0)
-    conv = HDConv(3, 5, (1, 2, 3, 5), bins_per_octave=48)
+    conv = HDConv(3, 5, (1, 2, 3), bins_per_octave=48)
+    assert [tuple(branch.weight.shape) for branch in conv.branches] == [(5, 3, 1, 3), (5, 3, 1, 2), (5, 3, 1, 2)]
+    old = {f"branches.{i}.weight": torch.randn(5, 3, 1, 3) for i in range(3)} | {"branches.0.bias": torch.randn(5)}
+    kept = {name: weight.clone() for name, weight in old.items()}
+    conv.load_state_dict(old)
+    assert all(torch.equal(old[name], kept[name]) for name in old)
     x = torch.randn(2, 3, 7, 352)
-    torch.testing.assert_close(conv(x), sum(branch(x) for branch in conv.branches), atol=1e-4, rtol=1e-4)
-    alone = HDConv(3, 5, (2,), bins_per_octave=48)
-    torch.testing.assert_close(alone(x), alone.branches[0](x))
+    before = old["branches.0.bias"].view(1, 5, 1, 1) + sum(
+        torch.nn.functional.conv2d(x, old[f"branches.{i}.weight"], padding=(0, d), dilation=(1, d))
+        for i, d in enumerate((1, 48, 76))
+    )
+    torch.testing.assert_close(conv(x), before, atol=1e-4, rtol=1e-4)
+    again = HDConv(3, 5, (1, 2, 3), bins_per_octave=48)
+    again.load_state_dict(conv.state_dict())
+    assert torch.equal(again(x), conv(x))
 
 
 def test_intervals_are_a_depthwise_convolution_along_the_keys():

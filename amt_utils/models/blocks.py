@@ -79,27 +79,30 @@ class HDConv(nn.Module):
 
     The branch of harmonic ``k`` is dilated by ``round(bins_per_octave * log2(k))`` bins, so that its outer taps
     sit on the k-th harmonic and the k-th sub-harmonic of its centre. ``k = 1`` is an ordinary 1×3 convolution.
+    All branches have the same centre: the first alone hears it, the others have their outer two taps.
     """
 
     def __init__(self, c_in: int, c_out: int, harmonics: tuple[int, ...], *, bins_per_octave: int):
         super().__init__()
-        dilations = [max(1, round(bins_per_octave * math.log2(k))) for k in harmonics]
+        first, *others = [max(1, round(bins_per_octave * math.log2(k))) for k in harmonics]
         self.branches = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, (1, 3), padding=(0, d), dilation=(1, d), bias=i == 0)
-            for i, d in enumerate(dilations)
+            [nn.Conv2d(c_in, c_out, (1, 3), padding=(0, first), dilation=(1, first))]
+            + [nn.Conv2d(c_in, c_out, (1, 2), padding=(0, d), dilation=(1, 2 * d), bias=False) for d in others]
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, c_in, T, F)`` -> ``(B, c_out, T, F)``."""
-        first, *others = self.branches
-        # all branches have the same centre: it is heard once, and of the others their outer two taps
-        centre = sum(branch.weight[..., 1:2] for branch in others)
-        weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
-        y = F.conv2d(x, weight, first.bias, padding=first.padding, dilation=first.dilation)
-        for branch in others:
-            d = branch.dilation[1]
-            y = y + F.conv2d(x, branch.weight[..., ::2], padding=(0, d), dilation=(1, 2 * d))
-        return y
+        return sum(branch(x) for branch in self.branches)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        """Weights from when each branch had a centre of its own: the first takes their sum."""
+        first = f"{prefix}branches.0.weight"
+        for i in range(1, len(self.branches)):
+            weight = state_dict.get(f"{prefix}branches.{i}.weight")
+            if weight is not None and weight.shape[-1] == 3 and first in state_dict:
+                state_dict[first] = state_dict[first] + F.pad(weight[..., 1:2], (1, 1))
+                state_dict[f"{prefix}branches.{i}.weight"] = weight[..., ::2]
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class Intervals(nn.Module):
