@@ -10,31 +10,45 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .music.notes import N_KEYS
 from .system.errors import AmtError
+from .system.files import parse_json, read_text, written_whole
 from .system.paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
-KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # what a network tells of each key, (T, 88)
+KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # logits of each key, (T, 88)
 _RETIRED = {"chunk_seconds"}  # fields that older weights and checkpoints have, and that mean nothing now
 ROLLS = (*KEY_ROLLS, "pedal")  # and of the three pedals, (T, 3)
 DECODE_SETTING_HELP = "how notes are read off, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
+CONFIG_BYTES = 1_000_000  # no configuration file comes near
+_LONGEST_BATCH = 20_000.0  # seconds of audio in one batch
+
+
+def _within(default: Any, low: float, high: float) -> Any:
+    """A field whose number, or each number of whose list, lies in ``low..high``."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def _one_of(default: str, *others: str) -> Any:
+    """A field that knows its words."""
+    return field(default=default, metadata={"words": (default, *others)})
+
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What the network hears. 48 bins per octave are four per key, each key's four centred on it."""
+    """What the network is given. 48 bins per octave are four per key, each key's four centred on it."""
 
-    kind: str = "hcqt"  # "hcqt", "cqt" (one channel) or "logmel"
-    sample_rate: int = 16_000
-    hop_length: int = 320
-    subframes: int = 1  # moments heard within a frame, hop_length / subframes apart: channels of their own
-    bins_per_octave: int = 48
-    harmonics: tuple[float, ...] = (0.5, 1.0, 2.0)
-    gamma: float = 2.0  # Hz added to every bin's bandwidth (variable Q): limits bass filters to half a second
-    n_mels: int = 229
+    kind: str = _one_of("hcqt", "cqt", "logmel")  # cqt: one channel
+    sample_rate: int = _within(16_000, 8_000, 48_000)
+    hop_length: int = _within(320, 16, 4_096)
+    subframes: int = _within(1, 1, 8)  # moments within a frame, hop_length / subframes apart: channels of their own
+    bins_per_octave: int = _within(48, 12, 96)
+    harmonics: tuple[float, ...] = _within((0.5, 1.0, 2.0), 0.25, 16.0)
+    gamma: float = _within(2.0, 0.5, 100.0)  # Hz added to each bandwidth (variable Q): bass filters last half a second
+    n_mels: int = _within(229, 32, 512)
 
     @property
     def bins_per_key(self) -> int:
@@ -57,9 +71,9 @@ class FeatureConfig:
 class TargetConfig:
     """``soft``: a triangle that peaks at the true sub-frame time (Kong 2021); ``grid``: one frame, 0 or 1."""
 
-    mode: str = "soft"
-    soft_frames: float = 2.0  # half width of the triangle, in frames
-    ends: str = "sounding"  # which note ends the offset and frame heads learn
+    mode: str = _one_of("soft", "grid")
+    soft_frames: float = _within(2.0, 0.5, 20.0)  # half width of the triangle, in frames
+    ends: str = _one_of("sounding", "key")  # which note ends the offset and frame heads learn
     key_ends: bool = True  # a second offset head learns the key-ups, for scores and DAWs
 
 
@@ -69,39 +83,39 @@ class ModelConfig:
 
     name: str = "residual_hcqt_hppnet"
     size: str = "base"
-    stem_channels: int | None = None
-    trunk_channels: int | None = None
-    key_channels: int | None = None
-    key_blocks: int | None = None
-    lstm_hidden: int | None = None
-    hdconv_harmonics: tuple[int, ...] = (1, 2, 3, 4, 5, 7)  # with the HCQT's octaves also 6, 8, 10, 14
+    stem_channels: int | None = _within(None, 1, 512)
+    trunk_channels: int | None = _within(None, 1, 512)
+    key_channels: int | None = _within(None, 1, 512)
+    key_blocks: int | None = _within(None, 0, 12)
+    lstm_hidden: int | None = _within(None, 1, 512)
+    hdconv_harmonics: tuple[int, ...] = _within((1, 2, 3, 4, 5, 7), 1, 32)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
     register: bool = True  # a bias per bin and key: no two strings are alike
-    intervals: int = 0  # keys on either side from which each channel of a key block hears a chord; 0: octaves alone
+    intervals: int = _within(0, 0, 87)  # keys on either side from which each channel of a key block hears a chord; 0: octaves alone
     detach_onset: bool = True
-    dropout: float = 0.0
-    norm: str = "batch"
+    dropout: float = _within(0.0, 0.0, 0.9)
+    norm: str = _one_of("batch", "instance")
 
 
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the named terms, and of the rare positive cells within them."""
 
-    kind: str = "bce"  # "bce", "focal" or "dice"
-    onset: float = 1.0
-    offset: float = 0.5
-    key_offset: float = 0.5
-    frame: float = 1.0
-    velocity: float = 3.0
-    pedal: float = 1.0
-    frame_target: str = "frame"  # "frame_ex" leaves onset frames out of the frame term
-    velocity_after_onset: float = 0.3  # weight of a note's later frames (frame_ex) in the velocity term; an onset has 1
-    onset_pos_weight: float = 2.0
-    offset_pos_weight: float = 2.0
-    frame_pos_weight: float = 1.0
-    pedal_kind: str = "bce"  # as ``kind``, for the pedals
-    pedal_pos_weight: float = 1.0
-    focal_gamma: float = 2.0
+    kind: str = _one_of("bce", "focal", "dice")
+    onset: float = _within(1.0, 0.0, 1_000.0)
+    offset: float = _within(0.5, 0.0, 1_000.0)
+    key_offset: float = _within(0.5, 0.0, 1_000.0)
+    frame: float = _within(1.0, 0.0, 1_000.0)
+    velocity: float = _within(3.0, 0.0, 1_000.0)
+    pedal: float = _within(1.0, 0.0, 1_000.0)
+    frame_target: str = _one_of("frame", "frame_ex")  # frame_ex leaves onset frames out of the frame term
+    velocity_after_onset: float = _within(0.3, 0.0, 1.0)  # of a note's later frames (frame_ex); an onset has 1
+    onset_pos_weight: float = _within(2.0, 0.001, 1_000.0)
+    offset_pos_weight: float = _within(2.0, 0.001, 1_000.0)
+    frame_pos_weight: float = _within(1.0, 0.001, 1_000.0)
+    pedal_kind: str = _one_of("bce", "focal", "dice")  # as ``kind``, for the pedals
+    pedal_pos_weight: float = _within(1.0, 0.001, 1_000.0)
+    focal_gamma: float = _within(2.0, 0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -113,60 +127,60 @@ class DataConfig:
 
     recordings: tuple[str, ...] = ()
     keep_unequal: bool = False  # also train on pairs whose audio and MIDI are not of one length
-    recordings_weight: float = 1.0
+    recordings_weight: float = _within(1.0, 0.0, 1e6)
     recordings_velocity: bool = True  # False: each piano has a law of its own, only differences in a window count
     midi: tuple[str, ...] = ()  # folders or a MAESTRO zip, rendered on the fly
-    midi_weight: float = 1.0
-    midi_split: str = "train"
+    midi_weight: float = _within(1.0, 0.0, 1e6)
+    midi_split: str = _one_of("train", "validation", "test")
     pianos: tuple[str, ...] = ()
-    drill_share: float = 0.0  # of what is rendered: made up as pieces hardly are (see amt_utils.drills)
+    drill_share: float = _within(0.0, 0.0, 1.0)  # of what is rendered: made up as pieces hardly are (see amt_utils.data.drills)
     impulse_responses: str | None = None
     noise: str | None = None  # a folder of what is heard beside a piano
-    noise_share: float = 0.3  # of windows that have some of it,
-    noise_decibels: tuple[float, ...] = (5.0, 30.0)  # so far below the music
-    device_share: float = 0.0  # of windows recorded by a phone or the like (see amt_utils.devices)
+    noise_share: float = _within(0.3, 0.0, 1.0)  # of windows that have some of it,
+    noise_decibels: tuple[float, ...] = _within((5.0, 30.0), -20.0, 120.0)  # so far below the music
+    device_share: float = _within(0.0, 0.0, 1.0)  # of windows recorded by a phone or the like (see amt_utils.data.devices)
     validation: tuple[str, ...] = ()
-    validation_limit: int | None = None  # recordings scored after each epoch; None scores all
-    window_seconds: float = 10.0
+    validation_limit: int | None = _within(None, 1, 1_000_000)  # recordings scored after each epoch; None scores all
+    window_seconds: float = _within(10.0, 0.1, 600.0)
     augment: bool = True
-    workers: int = 0
+    workers: int = _within(0, 0, 256)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How long and how fast. An epoch is ``steps_per_epoch`` optimizer steps; windows are drawn with replacement."""
 
-    batch_size: int = 8
-    accumulate: int = 1
-    steps_per_epoch: int = 500
-    epochs: int = 100
-    optimizer: str = "muon"  # or "adamw"
-    learning_rate: float = 4e-3
-    warmup_steps: int = 200
-    total_steps: int | None = None  # where the cosine reaches its floor; None: epochs * steps_per_epoch
-    final_rate: float = 0.02  # of learning_rate
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    ema_decay: float = 0.998
-    precision: str = "auto"  # "32", "bf16-mixed", "16-mixed"; auto takes bf16 where the hardware has it
-    checkpoint_every_steps: int = 100
-    seed: int = 1
+    batch_size: int = _within(8, 1, 4_096)
+    accumulate: int = _within(1, 1, 4_096)
+    steps_per_epoch: int = _within(500, 1, 10_000_000)
+    epochs: int = _within(100, 1, 1_000_000)
+    optimizer: str = _one_of("muon", "adamw")
+    learning_rate: float = _within(4e-3, 1e-9, 10.0)
+    warmup_steps: int = _within(200, 0, 10_000_000)
+    total_steps: int | None = _within(None, 1, 10**12)  # where the cosine ends; None: epochs * steps_per_epoch
+    final_rate: float = _within(0.02, 0.0, 1.0)  # of learning_rate
+    weight_decay: float = _within(1e-2, 0.0, 10.0)
+    clip_norm: float = _within(1.0, 1e-6, 1e6)
+    ema_decay: float = _within(0.998, 0.0, 0.999999)
+    precision: str = _one_of("auto", "32", "bf16-mixed", "16-mixed")  # auto takes bf16 where the hardware has it
+    checkpoint_every_steps: int = _within(100, 1, 10_000_000)
+    seed: int = _within(1, 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)
 class DecodeConfig:
     """Thresholds on probabilities; tuned on validation recordings and stored in the checkpoint's card."""
 
-    onset_threshold: float = 0.4
+    onset_threshold: float = _within(0.4, 0.0, 1.0)
     onset_refinement: bool = True  # onsets between frames, from a peak's two neighbours; False: on the frame grid
-    frame_threshold: float = 0.3
-    offset_threshold: float = 0.3
-    key_offset_threshold: float = 0.3
-    pedal_threshold: float = 0.5
-    min_note_seconds: float = 0.03
-    time_shift: float = 0.0  # seconds added to every time of a note
-    pedal_release_shift: float = 0.0  # seconds: dampers are on the strings before the pedal is half up
-    velocity_smoothing: float = 0.0  # 0..1: how far from a note's own velocity to what all notes together tell
+    frame_threshold: float = _within(0.3, 0.0, 1.0)
+    offset_threshold: float = _within(0.3, 0.0, 1.0)
+    key_offset_threshold: float = _within(0.3, 0.0, 1.0)
+    pedal_threshold: float = _within(0.5, 0.0, 1.0)
+    min_note_seconds: float = _within(0.03, 0.0, 10.0)
+    time_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to every time of a note
+    pedal_release_shift: float = _within(0.0, -1.0, 1.0)  # seconds: dampers touch before the pedal is half up
+    velocity_smoothing: float = _within(0.0, 0.0, 1.0)  # how far from a note's own velocity to all notes' estimate
 
 
 @dataclass(frozen=True)
@@ -187,45 +201,104 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
-        """The inverse of :meth:`to_dict`; missing fields take their defaults, unknown ones are an error."""
-        return _build(cls, values, where)
+        """The inverse of :meth:`to_dict`; missing fields take their defaults.
+
+        Raises:
+            AmtError: an unknown field, or a value out of its field's range; the message begins with ``where`` and the
+                field's name.
+        """
+        sections = {f.name: f for f in dataclasses.fields(cls)}
+        _check_names(values, sections, where)
+        built = {}
+        for name, section in sections.items():
+            kind = cast(type, section.default_factory)
+            built[name] = kind(**_checked(kind, values.get(name, {}), f"{where}: {name}"))
+        return _check_together(cls(**built), where)
 
     def replace(self, **changes: dict[str, Any]) -> Config:
-        """``config.replace(train={"epochs": 3})``: a copy with some fields of some sections changed."""
-        sections = {name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changes.items()}
-        return dataclasses.replace(self, **sections)
+        """``config.replace(train={"epochs": 3})``: a copy with some fields of some sections changed.
+
+        Raises:
+            AmtError: as :meth:`from_dict`.
+        """
+        sections = {
+            name: dataclasses.replace(getattr(self, name), **_checked(type(getattr(self, name)), fields, name))
+            for name, fields in changes.items()
+        }
+        return _check_together(dataclasses.replace(self, **sections), "configuration")
 
 
-def _build(kind: type, values: dict[str, Any], where: str):
+def _check_names(values: Any, known: dict[str, Any], where: str) -> None:
     if not isinstance(values, dict):
-        raise AmtError(f"{where}: expected an object with fields, found {values!r}")
+        raise AmtError(f"{where}: expected an object with fields, found {_shown(values)}")
+    for name in values:
+        if name not in known:
+            raise AmtError(f"{where}: unknown field {_shown(name)}; known: {', '.join(known)}")
+
+
+def _checked(kind: type, values: Any, where: str) -> dict[str, Any]:
+    """``values`` for the fields of the section ``kind``: lists as tuples, each of its type and in its range."""
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields) - _RETIRED)
-    if unknown:
-        raise AmtError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(fields)}")
-    built = {}
-    for name, value in values.items():
-        if name in _RETIRED:
-            continue
-        default = fields[name].default_factory if fields[name].default is dataclasses.MISSING else None
-        if dataclasses.is_dataclass(default):
-            value = _build(default, value, f"{where}.{name}")
-        else:
-            value = tuple(value) if isinstance(value, list) else value
-            if not _fits(value, fields[name].type):
-                raise AmtError(f"{where}.{name}: expected {fields[name].type}, found {value!r}")
-        built[name] = value
-    return kind(**built)
+    if isinstance(values, dict):
+        values = {name: value for name, value in values.items() if name not in _RETIRED}
+    _check_names(values, fields, where)
+    checked = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for name, value in checked.items():
+        problem = _find_problem(value, fields[name])
+        if problem:
+            raise AmtError(f"{where}.{name}: {problem}, found {_shown(value)}")
+    return checked
 
 
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value read from JSON may stand in a field so annotated."""
+def _find_problem(value: Any, known: dataclasses.Field) -> str | None:
+    """What is wrong with a value for this field, or None."""
+    annotation, limits = str(known.type), known.metadata
     wanted = annotation.removesuffix(" | None")
     if value is None:
-        return wanted != annotation
-    kinds = {"float": (int, float), "int": int, "str": str, "bool": bool}
-    kind = kinds.get(wanted.split("[")[0], tuple)
-    return isinstance(value, kind) and (wanted == "bool" or not isinstance(value, bool))
+        return None if wanted != annotation else f"expected {annotation}"
+    several = wanted.startswith("tuple[")
+    if several and not (isinstance(value, tuple) and len(value) <= 1_000):
+        return "expected a list"
+    if several and not value and "low" in limits:
+        return "expected at least one number"
+    kind = wanted.removeprefix("tuple[").removesuffix(", ...]")
+    accepted = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}[kind]
+    for item in value if several else (value,):
+        if not isinstance(item, accepted) or (isinstance(item, bool) and kind != "bool"):
+            return f"expected {annotation}"
+        if "low" in limits and not limits["low"] <= item <= limits["high"]:  # also NaN
+            return f"expected {limits['low']:g} to {limits['high']:g}"
+        if "words" in limits and item not in limits["words"]:
+            return f"expected one of {', '.join(limits['words'])}"
+        if isinstance(item, str) and (len(item) > 4_096 or not item.isprintable()):
+            return "expected a name without control characters"
+    return None
+
+
+def _check_together(config: Config, where: str) -> Config:
+    """Values that are right alone and impossible together. Raises :class:`AmtError`; returns the configuration."""
+    feature, data, train = config.feature, config.data, config.train
+    if not 0.001 <= feature.frame_seconds <= 0.1:
+        raise AmtError(
+            f"{where}: feature.hop_length {feature.hop_length} at feature.sample_rate {feature.sample_rate} makes "
+            f"frames of {1000 * feature.frame_seconds:g} ms; expected 1 to 100"
+        )
+    if feature.bins_per_octave % 12:
+        raise AmtError(f"{where}: feature.bins_per_octave must be a multiple of 12, found {feature.bins_per_octave}")
+    if train.batch_size * data.window_seconds > _LONGEST_BATCH:
+        raise AmtError(
+            f"{where}: train.batch_size {train.batch_size} windows of data.window_seconds {data.window_seconds:g} are "
+            f"more than {_LONGEST_BATCH:g} s of audio in one batch; use train.accumulate"
+        )
+    weights = [w for w, names in ((data.recordings_weight, data.recordings), (data.midi_weight, data.midi)) if names]
+    if weights and not sum(weights):
+        raise AmtError(f"{where}: data.recordings_weight and data.midi_weight leave nothing to train on")
+    return config
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def config_names() -> list[str]:
@@ -239,14 +312,13 @@ def load_config(path: str | os.PathLike) -> Config:
     Raises:
         AmtError: names the file and the field.
     """
-    path = Path(path)
-    if not path.exists() and (_CONFIGS / f"{path}.json").exists():
-        path = _CONFIGS / f"{path}.json"
-    try:
-        return Config.from_dict(json.loads(path.read_text()), where=str(path))
-    except (OSError, ValueError) as error:
-        known = ", ".join(config_names())
-        raise AmtError(f"{path}: cannot read the configuration ({error}); shipped ones: {known}") from error
+    name, path = os.fspath(path), Path(path)
+    if not path.is_file():
+        if name not in config_names():
+            known = ", ".join(config_names())
+            raise AmtError(f"{path}: no such configuration file; shipped ones: {known}")
+        path = _CONFIGS / f"{name}.json"
+    return Config.from_dict(parse_json(read_text(path, limit=CONFIG_BYTES), str(path)), where=str(path))
 
 
 def change_config(config: Config, settings: list[str]) -> Config:
@@ -263,7 +335,7 @@ def change_config(config: Config, settings: list[str]) -> Config:
             raise AmtError(f"{setting!r}: expected section.field=value; sections: {', '.join(values)}")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text  # a bare word is a string
         values[section][field_name] = value
     return Config.from_dict(values, where="settings")
@@ -271,7 +343,6 @@ def change_config(config: Config, settings: list[str]) -> Config:
 
 def save_config(config: Config, path: str | os.PathLike) -> Path:
     """:class:`Config` -> an indented JSON file."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-    return path
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    return Path(path)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..system.errors import AmtError
-from ..system.files import hash_file
+from ..system.errors import AmtError, WriteError
+from ..system.files import hash_file, read_json, written_whole
 
-if TYPE_CHECKING:  # cards and hashes are read without waiting for torch
-    pass
-
+# torch is imported where it is used: cards and hashes are read without waiting for it
 FORMAT = 1
+CARD_BYTES = 4_000_000
+CARD_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "step": int, "scores": (dict, type(None))}
 
 
 def save_checkpoint(path: str | os.PathLike, state: dict[str, Any], card: dict[str, Any]) -> Path:
@@ -29,28 +29,27 @@ def save_checkpoint(path: str | os.PathLike, state: dict[str, Any], card: dict[s
         card: readable description; must hold ``config``.
 
     Raises:
-        AmtError: the disk is full or the file read back differs; what was there before is untouched.
+        WriteError: the disk is full or the file read back differs; what was there before is untouched.
     """
     import torch
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial, partial_card = path.with_suffix(".pt.partial"), path.with_suffix(".json.partial")
-    try:
+    # the weights take their place first, the card last: what has no card does not count
+    with written_whole(path.with_suffix(".json")) as partial_card, written_whole(path) as partial:
         with open(partial, "wb") as f:
             torch.save(state, f)
-            f.flush()
-            os.fsync(f.fileno())
-        torch.load(partial, map_location="cpu", weights_only=True)  # read back: a short write shows here
-        card = {"format": FORMAT, **card, "sha256": hash_file(partial), "bytes": partial.stat().st_size}
-        partial_card.write_text(json.dumps(card, indent=2) + "\n")
-        os.replace(partial, path)
-        os.replace(partial_card, path.with_suffix(".json"))
-    except (OSError, RuntimeError, EOFError) as error:
-        for leftover in (partial, partial_card):
-            leftover.unlink(missing_ok=True)
-        raise AmtError(f"{path}: the checkpoint could not be written ({error}); free some disk space") from error
+        try:
+            torch.load(partial, map_location="cpu", weights_only=True)  # read back: a short write shows here
+        except (RuntimeError, EOFError) as error:
+            raise WriteError(f"{path}: the checkpoint read back differs ({error}); free some disk space") from error
+        partial_card.write_text(describe_file(partial, card))
     return path
+
+
+def describe_file(path: Path, card: dict[str, Any]) -> str:
+    """The text of the card of the file at ``path``: ``card`` with the file's hash and size."""
+    full = {"format": FORMAT, **card, "sha256": hash_file(path), "bytes": path.stat().st_size}
+    return json.dumps(full, indent=2) + "\n"
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,24 +58,52 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
 
     path = Path(path)
     card = read_card(path)
-    if hash_file(path) != card.get("sha256"):
-        raise AmtError(f"{path}: damaged or half written (its hash is not the one in {path.with_suffix('.json').name})")
+    check_hash(path, card)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True), card
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on foreign files
         raise AmtError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
+    if not isinstance(state, dict) or not (_is_weights(state.get("model")) or _is_weights(state.get("ema"))):
+        raise AmtError(f"{path}: not a checkpoint of this project (it holds no weights)")
+    return state, card
+
+
+def _is_weights(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, dict) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
+
+
+def check_hash(path: Path, card: dict[str, Any]) -> None:
+    """Raises :class:`AmtError` where the file's bytes are not those its card describes."""
+    if hash_file(path) != card["sha256"]:
+        raise AmtError(
+            f"{path}: damaged, half written or changed: its hash (SHA-256) is not the one in "
+            f"{path.with_suffix('.json').name}; copy or download both files again"
+        )
 
 
 def read_card(path: str | os.PathLike) -> dict[str, Any]:
-    """The JSON card beside a checkpoint or weights file."""
+    """The JSON card beside a checkpoint or weights file.
+
+    Raises:
+        AmtError: it is missing, damaged, or lacks what every card has: format, configuration, SHA-256 and size.
+    """
     path = Path(path)
     card_path = path.with_suffix(".json")
     if not path.is_file():
         raise AmtError(f"{path}: no such file")
     try:
-        card = json.loads(card_path.read_text())
-    except (OSError, ValueError) as error:
+        card = read_json(card_path, limit=CARD_BYTES)
+    except AmtError as error:
         raise AmtError(f"{card_path}: the card of {path.name} is missing or unreadable ({error})") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT or "config" not in card:
+    if not isinstance(card, dict) or card.get("format") != FORMAT or not isinstance(card.get("config"), dict):
         raise AmtError(f"{card_path}: not a card of this project's format {FORMAT}")
+    for name, kinds in CARD_FIELDS.items():
+        value = card.get(name, 0 if name == "step" else {} if name == "scores" else None)
+        if isinstance(value, bool) or not isinstance(value, kinds) or (kinds is int and not 0 <= value < 2**53):
+            raise AmtError(f"{card_path}: {name} is {str(value)[:80]!r}; this card was changed, get it again")
+    for name, value in (card.get("scores") or {}).items():
+        if not isinstance(value, int | float | str | dict | None):
+            raise AmtError(f"{card_path}: scores.{name} is no number; this card was changed, get it again")
     return card

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..system.errors import AmtError
-from ..system.files import hash_file
-from .checkpoint import read_card
+from ..system.files import written_whole
+from .checkpoint import check_hash, read_card
 
 SUFFIX, CARD_SUFFIX = ".pt", ".json"
 BEST = "best.safetensors"  # beside the checkpoints: the EMA weights with the best note F1 on validation recordings
@@ -43,25 +43,20 @@ class Checkpoint:
     def files(self) -> list[Path]:
         return [self.path, self.path.with_suffix(CARD_SUFFIX)]
 
-    def copy_to(self, folder: Path) -> Checkpoint:
+    def copy_to(self, folder: Path, *, make_folder: bool = True) -> Checkpoint:
         """A verified copy called :attr:`name`: the weights first, the card last.
 
+        Args:
+            folder: where to.
+            make_folder: make it if it is missing.
+
         Raises:
-            AmtError: the copy, read back, differs.
-            OSError: the folder cannot be written.
+            AmtError: the copy, read back, differs, or the folder cannot be written.
+            OSError: the checkpoint cannot be read.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         for source in self.files:
-            target = folder / (self.name + source.suffix)
-            partial = folder / f".{target.name}.{os.getpid()}.part"
-            try:
-                with open(source, "rb") as read, open(partial, "wb") as write:
-                    shutil.copyfileobj(read, write, 1 << 20)
-                    write.flush()
-                    os.fsync(write.fileno())
-                os.replace(partial, target)
-            finally:
-                partial.unlink(missing_ok=True)
+            with written_whole(folder / (self.name + source.suffix), make_folder=make_folder) as partial:
+                shutil.copyfile(source, partial)
         copy = folder / (self.name + self.path.suffix)
         return Checkpoint(copy, inspect_checkpoint(copy))
 
@@ -70,10 +65,9 @@ def inspect_checkpoint(path: Path) -> dict:
     """The card of ``path`` if the file is whole and ours; :class:`AmtError` with the reason otherwise."""
     card = read_card(path)
     size = path.stat().st_size
-    if size != card.get("bytes"):
-        raise AmtError(f"{path.name}: cut short, {size} of {card.get('bytes')} bytes")
-    if hash_file(path) != card.get("sha256"):
-        raise AmtError(f"{path.name}: its hash is not the one in its card")
+    if size != card["bytes"]:
+        raise AmtError(f"{path.name}: cut short, {size} of {card['bytes']} bytes")
+    check_hash(path, card)
     return card
 
 
@@ -106,7 +100,12 @@ def find_best(folder: str | os.PathLike) -> Checkpoint | None:
             found.append(Checkpoint(path, inspect_checkpoint(path)))
         except (AmtError, OSError):
             continue
-    return max(found, key=lambda c: (c.card.get("scores") or {}).get("note_f1", -1.0), default=None)
+    return max(found, key=lambda c: _note_f1(c.card), default=None)
+
+
+def _note_f1(card: dict) -> float:
+    value = (card.get("scores") or {}).get("note_f1")
+    return float(value) if isinstance(value, int | float) else -1.0
 
 
 def choose_kept(folder: str | os.PathLike, keep: int = 2) -> list[Checkpoint]:

@@ -9,17 +9,24 @@ found among all places; what is cut short, changed or foreign is skipped with a 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..system.errors import AmtError
+from ..system.errors import AmtError, WriteError
+from ..system.files import read_json, written_whole
+from ..system.kaggle import Kaggle
 from .inventory import (
+    BEST,
     CARD_SUFFIX,
+    SUFFIX,
     Checkpoint,
     choose_kept,
     find_all,
@@ -30,22 +37,47 @@ from .inventory import (
 )
 
 LEDGER = ".amt-mirror.json"  # in a mirror: the files that were copied there
+SUFFIXES = (SUFFIX, CARD_SUFFIX, Path(BEST).suffix)
 
 
 class FolderMirror:
-    """A folder that gets copies: Drive, another disk, a network share."""
+    """A folder that gets copies: Drive, another disk, a network share.
+
+    It is made at the start. One that was there and is gone later is not made anew: where a disk or Drive was
+    unmounted, the copies would lie on the machine's own disk and end with it.
+    """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path).expanduser()
         self.name = str(self.path)
+        self._device: int | None = None  # of the disk, since the mirror was seen
+        with contextlib.suppress(AmtError):  # said when something is to be copied
+            self.check()
 
     @contextmanager
     def contents(self) -> Iterator[Path]:
         """The folder to look for checkpoints in."""
         yield self.path
 
+    def check(self) -> Path:
+        """The folder, made if it was never there. Raises :class:`AmtError` when it was there and is gone."""
+        try:
+            if self._device is None:
+                self.path.mkdir(parents=True, exist_ok=True)
+                if not (self.path / LEDGER).exists():
+                    self._write_ledger([])
+                self._device = self.path.stat().st_dev
+            # an unmounted disk leaves an empty folder on another device; mounted again it has the ledger
+            if self.path.stat().st_dev != self._device and not (self.path / LEDGER).is_file():
+                raise FileNotFoundError(errno.ENOENT, "another disk is in its place")
+        except OSError as error:
+            gone = "check the address" if self._device is None else "it was there before and is gone; mount it again"
+            raise AmtError(f"{self.path}: no copies can go there ({error.strerror or error}): {gone}") from error
+        return self.path
+
     def send(self, wanted: list[Checkpoint]) -> None:
         """Make the folder hold ``wanted`` and nothing else of ours. Raises OSError or AmtError when it does not."""
+        self.check()
         for checkpoint in wanted:
             copy = self.path / (checkpoint.name + checkpoint.path.suffix)
             try:
@@ -53,28 +85,37 @@ class FolderMirror:
             except (AmtError, OSError):
                 proven = False
             if not proven:
-                checkpoint.copy_to(self.path)
+                checkpoint.copy_to(self.path, make_folder=False)
         # only what was copied here before is deleted: the folder may hold other people's files
-        ledger = self.path / LEDGER
         names = [checkpoint.name + file.suffix for checkpoint in wanted for file in checkpoint.files]
-        for old in set(_read_names(ledger)) - set(names):
+        for old in set(_read_names(self.path / LEDGER)) - set(names):
             (self.path / old).unlink(missing_ok=True)
-        ledger.write_text(json.dumps(names))
+        self._write_ledger(names)
+
+    def send_file(self, source: Path) -> None:
+        """Copies one file under its own name. Raises OSError or AmtError."""
+        with written_whole(self.check() / source.name, make_folder=False) as partial:
+            shutil.copyfile(source, partial)
+
+    def _write_ledger(self, names: list[str]) -> None:
+        with written_whole(self.path / LEDGER, make_folder=False) as partial:
+            partial.write_text(json.dumps(names))
 
 
 def _read_names(ledger: Path) -> list[str]:
     try:
-        return [Path(name).name for name in json.loads(ledger.read_text())]
-    except (OSError, ValueError, TypeError):
+        names = read_json(ledger)
+    except AmtError:
         return []
+    names = names if isinstance(names, list) else []
+    # a ledger that was tampered with must not name what is not ours: another folder, or another kind of file
+    return [n for n in names if isinstance(n, str) and Path(n).name == n and Path(n).suffix in SUFFIXES]
 
 
 class KaggleMirror:
     """A private Kaggle data set that gets the newest checkpoints as a new version."""
 
-    def __init__(self, dataset: str, kaggle=None):
-        from ..system.kaggle import Kaggle
-
+    def __init__(self, dataset: str, kaggle: Kaggle | None = None):
         if dataset.count("/") != 1:
             raise AmtError(f"kaggle:{dataset}: expected kaggle:OWNER/SLUG")
         self.dataset, self.name = dataset, f"kaggle:{dataset}"
@@ -105,7 +146,10 @@ class KaggleMirror:
             raise AmtError(f"{self.name}: {', '.join(missing)} came back changed or not at all")
 
 
-def make_mirror(place: str | os.PathLike):
+Mirror = FolderMirror | KaggleMirror
+
+
+def make_mirror(place: str | os.PathLike) -> Mirror:
     """``kaggle:owner/slug`` or a folder -> a mirror."""
     text = os.fspath(place)
     return KaggleMirror(text.removeprefix("kaggle:")) if text.startswith("kaggle:") else FolderMirror(text)
@@ -121,10 +165,20 @@ class Store:
         say: gets one sentence for every mirror that fails, and when it works again.
     """
 
-    def __init__(self, local: str | os.PathLike, mirrors: Iterable = (), *, keep: int = 2, say: Callable = print):
+    def __init__(
+        self,
+        local: str | os.PathLike,
+        mirrors: Iterable[str | os.PathLike | Mirror] = (),
+        *,
+        keep: int = 2,
+        say: Callable[[str], None] = print,
+    ):
         self.local = Path(local)
-        self.local.mkdir(parents=True, exist_ok=True)
-        self.mirrors = [m if hasattr(m, "send") else make_mirror(m) for m in mirrors]
+        try:
+            self.local.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{self.local}: cannot be made ({error.strerror}); choose another folder") from error
+        self.mirrors = [m if isinstance(m, Mirror) else make_mirror(m) for m in mirrors]
         self.keep, self.say = keep, say
         self.problems: dict[str, str] = {}  # by mirror: why the last publication failed
         self._lock = threading.Lock()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
 from ..system.errors import AmtError
-from ..system.files import hash_file
+from ..system.files import written_whole
 from ..system.paths import package_folder
-from .checkpoint import FORMAT, load_checkpoint, read_card
+from .checkpoint import check_hash, describe_file, load_checkpoint, read_card
 
 if TYPE_CHECKING:  # cards are read without waiting for torch
     import torch
@@ -44,21 +43,22 @@ def weights_to_write(name: str | os.PathLike) -> Path:
 
 
 def save_weights(path: str | os.PathLike, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
-    """Weights in float16 as ``path`` (``.safetensors``) with the card beside it: what ships."""
-    from safetensors.torch import save_file
+    """Weights in float16 as ``path`` (``.safetensors``) with the card beside it: what ships.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written; what was there before is untouched.
+    """
+    from safetensors.torch import save
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     small = {
         name: (w.half() if w.is_floating_point() else w).contiguous().clone()
         for name, w in weights.items()
         if not name.endswith("num_batches_tracked")
     }
-    partial = path.with_suffix(".partial")
-    save_file(small, partial)
-    os.replace(partial, path)
-    card = {"format": FORMAT, **card, "sha256": hash_file(path), "bytes": path.stat().st_size}
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    with written_whole(path.with_suffix(".json")) as partial_card, written_whole(path) as partial:
+        partial.write_bytes(save(small))
+        partial_card.write_text(describe_file(partial, card))
     return path
 
 
@@ -76,14 +76,19 @@ def load_weights(path: str | os.PathLike) -> tuple[torch.nn.Module, Config, dict
 
 
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Shipped weights, or a checkpoint's EMA weights -> (tensors, card). Raises :class:`AmtError`."""
+    """Shipped weights, or a checkpoint's EMA weights -> (tensors, card).
+
+    Raises:
+        AmtError: a file is missing, or its bytes are not those its card describes.
+    """
     from safetensors.torch import load_file
 
     path = Path(path)
     if path.suffix == ".pt":
         state, card = load_checkpoint(path)
-        return state.get("ema") or state["model"], card
+        return state.get("ema") or state["model"], card  # the averages where there are any
     card = read_card(path)
+    check_hash(path, card)
     try:
         return load_file(path), card
     except Exception as error:  # safetensors raises its own and OSError

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..audio.reading import load_audio
 from ..config import FeatureConfig
 from ..music.notes import Performance
 from ..system.errors import AmtError
-from ..system.files import written_whole
+from ..system.files import read_json, written_whole
 from .library import Recording, take_inventory
 from .own_piano.align import align
 
@@ -77,21 +77,38 @@ def apply_renames(renaming: Renaming) -> int:
     if not renaming.pairs:
         return 0
     journal = renaming.folder / JOURNAL
-    done = json.loads(journal.read_text()) if journal.is_file() else []
+    done = _read_journal(renaming.folder) if journal.is_file() else []
     with written_whole(journal) as partial:
         partial.write_text(json.dumps([*done, *renaming.pairs]))
     return _rename(renaming.folder, renaming.pairs)
 
 
 def undo_renames(folder: str | os.PathLike) -> int:
-    """Takes back every renaming the journal knows; returns how many files got their old name back."""
-    journal = Path(folder) / JOURNAL
-    if not journal.is_file():
+    """Takes back every renaming the journal knows; returns how many files got their old name back.
+
+    Raises:
+        AmtError: there is no journal, or it holds what :func:`apply_renames` never does.
+    """
+    folder = Path(folder)
+    if not (folder / JOURNAL).is_file():
         raise AmtError(f"{folder}: nothing to undo here (no {JOURNAL})")
-    pairs = [(new, old) for old, new in reversed(json.loads(journal.read_text()))]
-    count = _rename(Path(folder), pairs)
-    journal.unlink()
+    count = _rename(folder, [(new, old) for old, new in reversed(_read_journal(folder))])
+    (folder / JOURNAL).unlink()
     return count
+
+
+def _read_journal(folder: Path) -> list[tuple[str, str]]:
+    """The renamings done in ``folder``: names below it, each changed in its suffix alone."""
+    path = folder / JOURNAL
+    pairs = read_json(path)
+    for pair in pairs if isinstance(pairs, list) else [None]:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
+            raise AmtError(f"{path}: damaged, it does not hold pairs of names; rename by hand and delete it")
+        old, new = (PurePosixPath(name) for name in pair)
+        inside = (folder / old).parent.resolve().is_relative_to(folder.resolve()) and ".." not in old.parts
+        if not inside or "\0" in pair[0] + pair[1] or old.with_suffix("") != new.with_suffix(""):
+            raise AmtError(f"{path}: {pair[0]!r} -> {pair[1]!r} is no renaming of this folder; nothing was changed")
+    return [(old, new) for old, new in pairs]
 
 
 def _rename(folder: Path, pairs: Iterable[tuple[str, str]]) -> int:
@@ -102,7 +119,10 @@ def _rename(folder: Path, pairs: Iterable[tuple[str, str]]) -> int:
             continue  # renamed by a run that was stopped
         if target.exists() and not os.path.samefile(source, target):
             raise AmtError(f"{target}: exists, {source.name} keeps its name; move one of them away and start again")
-        os.rename(source, target)
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            raise AmtError(f"{source}: cannot be renamed ({error.strerror}); start again when it can") from error
         done.append((old, new))
     for table in [*folder.rglob("*.csv"), *folder.rglob("*.json")]:
         if table.name != JOURNAL and table.stat().st_size <= _TABLE_BYTES:
@@ -112,8 +132,10 @@ def _rename(folder: Path, pairs: Iterable[tuple[str, str]]) -> int:
 
 def _rename_in_table(folder: Path, table: Path, pairs: Iterable[tuple[str, str]]) -> None:
     """Replaces the names, as written relative to the table, where they stand as whole fields."""
-    with table.open(encoding="utf-8", newline="") as file:
-        before = text = file.read()
+    try:
+        before = text = table.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return  # not a table of ours
     for old, new in pairs:
         old, new = (Path(os.path.relpath(folder / name, table.parent)).as_posix() for name in (old, new))
         for left, right in (",,", '""', ",\n", "\n,", ",\r", '",', ',"'):

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
-from .asap import Aligned, find_performances
+from .asap import find_performances
 from .note_features import FEATURES, describe_notes
 from .note_network import HEADS
 from .targets import IGNORED, Targets, borrow_alignment, cut_window, make_targets, vary

@@ -1,8 +1,20 @@
-"""The one exception users are meant to read."""
+"""The exceptions users are meant to read."""
+
+from __future__ import annotations
+
+from .secrets import blank_secrets
 
 
 class AmtError(Exception):
     """Something the user can act on: the message names the file, the value and what to do.
 
-    The command line prints the message alone and exits with 1; no traceback.
+    The command line prints the message alone and exits with 1; no traceback. Passwords in addresses and signed parts
+    of URLs are blanked on the way in (:func:`.blank_secrets`).
     """
+
+    def __init__(self, *arguments: object):
+        super().__init__(*(blank_secrets(a) if isinstance(a, str) else a for a in arguments))
+
+
+class WriteError(AmtError):
+    """A file could not be written: a full disk, a quota, a folder that is read-only or gone."""

@@ -1,42 +1,144 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; what is read from outside is limited and named when it is wrong."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import itertools
+import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .errors import AmtError
+from .errors import AmtError, WriteError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LEFTOVER = re.compile(r"\..*\.(\d+)-\d+\.partial(\.\w+)?")  # the temporary names of :func:`written_whole`
+JSON_BYTES = 64_000_000  # no JSON file of ours comes near
+_numbers = itertools.count()
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike, *, make_folder: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; it takes ``path``'s place when the block ends without an error.
 
-    Parent folders are made. After an error, also a full disk, nothing is left of it and an older file stays::
+    The one way in which the package writes files that others read. After an error, also a full disk, nothing is left
+    of it and an older file stays; what a killed process leaves behind is for :func:`clear_leftovers`::
 
-        with written_whole("scores.json") as partial:
+        with written_whole("metrics.json") as partial:
             partial.write_text(text)
 
+    Args:
+        path: the file.
+        make_folder: make missing parent folders; without it, a folder that is gone is an error.
+
     Raises:
-        AmtError: the system would not write there.
+        WriteError: the system would not write there.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # short enough for any disk, and its own for every process and thread
+    partial = path.with_name(f".{path.stem[:40]}.{os.getpid()}-{next(_numbers)}.partial{path.suffix[:20]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except AmtError:
+        raise
     except OSError as error:
-        reason = error.strerror or error
-        raise AmtError(f"{path}: could not be written ({reason}); free some space or choose another folder") from error
+        if error.filename and not _is_about(error.filename, path, partial):
+            raise  # of a file that the block reads
+        raise _write_error(path, error) from error
+    except Exception as error:  # libraries wrap a full disk in errors of their own
+        if _names_full_disk(error) or _is_disk_full(path.parent):
+            raise _write_error(path, error) from error
+        raise
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def _is_about(filename: object, path: Path, partial: Path) -> bool:
+    named = Path(os.fsdecode(filename)) if isinstance(filename, str | bytes | os.PathLike) else path
+    return named in (path, partial) or named in path.parents
+
+
+def _names_full_disk(error: BaseException) -> bool:
+    return bool(re.search(r"No space left|Disk quota|File too large|os error (?:28|122|27)\b", str(error)))
+
+
+def _is_disk_full(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < 1 << 16
+    return False
+
+
+def _write_error(path: Path, error: Exception) -> WriteError:
+    full = not isinstance(error, OSError) or error.errno in FULL
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    advice = "the disk or its quota is full: free some space" if full else "choose a folder that can be written"
+    return WriteError(f"{path}: could not be written ({reason}); {advice}")
+
+
+def clear_leftovers(folder: str | os.PathLike) -> int:
+    """Deletes what killed processes left of :func:`written_whole` in and below ``folder``; returns how many files.
+
+    Files of processes that still run on this machine stay.
+    """
+    count = 0
+    for path in Path(folder).rglob(".*.partial*"):
+        found = LEFTOVER.fullmatch(path.name)
+        if found and path.is_file() and not is_running(int(found[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+                count += 1
+    return count
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of that number exists on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """The value of a JSON text. Raises :class:`AmtError` that begins with ``where``, however odd the text is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # of 100,000 brackets; UnicodeDecodeError is a ValueError
+        raise AmtError(f"{where}: not readable as JSON ({str(error)[:200]})") from error
+
+
+def read_json(path: str | os.PathLike, *, limit: int = JSON_BYTES) -> Any:
+    """The value in a JSON file. Raises :class:`AmtError` that names it: missing, too large, damaged."""
+    return parse_json(read_text(path, limit=limit), str(path))
+
+
+def read_text(path: str | os.PathLike, *, limit: int = JSON_BYTES) -> str:
+    """A UTF-8 file of at most ``limit`` bytes. Raises :class:`AmtError` that names it."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise AmtError(f"{path}: larger than {describe_bytes(limit)}; this is not the file it is taken for")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise AmtError(f"{path}: no such file") from error
+    except OSError as error:
+        raise AmtError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise AmtError(f"{path}: not UTF-8 text ({error})") from error
 
 
 def hash_file(path: str | os.PathLike) -> str:

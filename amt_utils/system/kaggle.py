@@ -5,13 +5,12 @@ downloads are not compared with anything; a call may also fail because of the ne
 :meth:`Kaggle.call`, which prints it, repeats it after a pause, and turns the sentences into errors.
 
 The tool finds its credentials itself (``~/.kaggle`` or its environment variables). They are never read, stored or
-printed here; should the tool print one, it is blacked out.
+printed here; should the tool print one, it is blanked (:mod:`.secrets`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -20,12 +19,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import AmtError
+from .files import parse_json, read_json
+from .secrets import blank_secrets
 
-SECRET_VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "KAGGLE_API_V1_TOKEN")
+ANSWER_SECONDS = 120.0  # what a question about a state may take; uploads and downloads take what they take
 ACTIVE = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 # sentences printed with exit status 0
+_FULL_DISK = re.compile(r"Disk quota exceeded|No space left on device|Errno (?:28|122)\b", re.IGNORECASE)
 _REFUSALS = ("push error", "version creation error", "Dataset creation error", "not valid dataset sources")
 
 
@@ -69,17 +72,22 @@ class Kaggle:
         """One call, repeated while it fails; its standard output. Raises :class:`AmtError` with the tool's words."""
         words = [self.executable, *map(str, arguments)]
         if self.dry_run or not quiet:
-            self.say("$ " + shlex.join(["kaggle", *words[1:]]))
+            self.say(blank_secrets("$ " + shlex.join(["kaggle", *words[1:]])))
         if self.dry_run:
             return ""
         pause, attempts = self.pause, attempts or self.attempts
         for attempt in range(1, attempts + 1):
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-            output, complaint = _black_out(done.stdout), _black_out(done.stderr)
+            status, output, complaint = _run(words, ANSWER_SECONDS if quiet else None)
             refused = [line for line in output.splitlines() if any(text in line for text in _REFUSALS)]
-            if done.returncode == 0 and not refused:
+            if status == 0 and not refused:
                 return output
             reason = (refused or (complaint or output).strip().splitlines() or ["no output"])[-1]
+            if _FULL_DISK.search(complaint + output):
+                full = next(line for line in (complaint + output).splitlines() if _FULL_DISK.search(line))
+                raise AmtError(
+                    f"`kaggle {shlex.join(words[1:])}`: this machine's disk or its quota is full ({full.strip()}); "
+                    "free some space and run this again"
+                )
             if "quota" in reason.lower():
                 raise QuotaUsedUp(f"Kaggle: {reason}")
             if attempt < attempts:
@@ -90,16 +98,26 @@ class Kaggle:
 
     def quota(self) -> Quota:
         """GPU hours left this week."""
-        rows = json.loads(self.call("quota", "--format", "json") or "[]")
-        for row in rows:
-            if row["resource"] == "GPU":
-                return Quota(float(row["remaining"].rstrip("h")), row.get("refreshAt", ""))
+        rows = self._ask("quota", "--format", "json") or []
+        for row in rows if isinstance(rows, list) else [rows]:
+            if not isinstance(row, dict):
+                raise AmtError(f"`kaggle quota` answers {str(row)[:100]!r}; update the tool: pip install -U kaggle")
+            if row.get("resource") == "GPU":
+                found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]+)?)\s*h?", str(row.get("remaining", "")).strip())
+                if not found:
+                    raise AmtError(f"`kaggle quota` answers {str(row)[:100]!r}; update the tool: pip install -U kaggle")
+                return Quota(float(found[1]), str(row.get("refreshAt", "")))
         return Quota(float("inf"), "unknown")
+
+    def _ask(self, *arguments: str, attempts: int | None = None, quiet: bool = False) -> Any:
+        """The JSON that a call answers with; None for no answer. Raises :class:`AmtError`, also for half an answer."""
+        answer = self.call(*arguments, attempts=attempts, quiet=quiet)
+        return parse_json(answer, f"`kaggle {shlex.join(arguments)}`: its answer") if answer.strip() else None
 
     def dataset_version(self, dataset: str) -> tuple[str, int] | None:
         """``(status, version number)`` of ``owner/slug``, or None when there is no such data set."""
         try:
-            answer = self.call("datasets", "status", dataset, "--format", "json", attempts=2, quiet=True)
+            row = self._ask("datasets", "status", dataset, "--format", "json", attempts=2, quiet=True)
         except AmtError as error:
             # a data set that does not exist is "forbidden" to everybody
             if re.search(r"\b40[34]\b", str(error)):
@@ -107,8 +125,11 @@ class Kaggle:
             raise
         if self.dry_run:
             return None
-        row = json.loads(answer)
-        return row["status"], int(row.get("current_version_number") or 0)
+        row = row if isinstance(row, dict) else {"answer": row}
+        version = re.fullmatch(r"[0-9]{1,9}", str(row.get("current_version_number") or 0))
+        if not isinstance(row.get("status"), str) or not version:
+            raise AmtError(f"`kaggle datasets status {dataset}` answers {str(row)[:100]!r}; update the tool, try again")
+        return row["status"], int(version[0])
 
     def publish_dataset(self, folder: Path, message: str, *, poll: float = 15.0, patience: float = 1800.0) -> int:
         """Upload ``folder`` (with its ``dataset-metadata.json``) and wait until the new version can be mounted.
@@ -116,7 +137,7 @@ class Kaggle:
         Returns:
             The version number (0 in a dry run).
         """
-        dataset = json.loads((folder / "dataset-metadata.json").read_text())["id"]
+        dataset = read_json(folder / "dataset-metadata.json")["id"]
         before = self.dataset_version(dataset)
         # without --dir-mode zip the tool silently leaves out every subfolder
         if before is None:
@@ -141,7 +162,7 @@ class Kaggle:
 
     def push_kernel(self, folder: Path, *, accelerator: str, limit_seconds: int) -> None:
         """Start a session. A push whose answer was lost is recognised by the session it started."""
-        kernel = json.loads((folder / "kernel-metadata.json").read_text())["id"]
+        kernel = read_json(folder / "kernel-metadata.json")["id"]
         words = ("kernels", "push", "-p", str(folder), "--accelerator", accelerator, "--timeout", str(limit_seconds))
         for attempt in range(1, self.attempts + 1):
             try:
@@ -186,15 +207,19 @@ class Kaggle:
 def plain_log(text: str) -> str:
     """Kaggle's log, a JSON array of ``{stream_name, time, data}``, as the text that was printed."""
     try:
-        events = json.loads(text)
-        return "".join(event.get("data", "") for event in events)
-    except (ValueError, AttributeError, TypeError):
+        return "".join(event.get("data", "") for event in json.loads(text))
+    except (ValueError, RecursionError, AttributeError, TypeError):
         return text
 
 
-def _black_out(text: str) -> str:
-    for name in SECRET_VARIABLES:
-        secret = os.environ.get(name)
-        if secret and len(secret) > 3:
-            text = text.replace(secret, "•••")
-    return text
+def _run(words: list[str], seconds: float | None) -> tuple[int, str, str]:
+    """Exit status, output and complaint of one call, without secrets; one that does not answer counts as failed."""
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "", f"no answer in {seconds:.0f} s"
+    except (OSError, ValueError) as error:
+        return 1, "", f"{words[0]} cannot be started ({error})"
+    return done.returncode, blank_secrets(done.stdout), blank_secrets(done.stderr)

@@ -6,25 +6,25 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..config import Config
-from ..system.errors import AmtError
 
 MOMENTUM = 0.95
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+PRECISIONS: dict[str, Precision] = {"32": "32-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
 WARMUP, LOOK = 50, 50  # steps of what learns alone: until its full rate, and between two looks at how it does
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
 
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """``train.optimizer``: ``muon`` or ``adamw``; biases and norms are not decayed. Raises :class:`AmtError`."""
+    """``train.optimizer``: ``muon`` or ``adamw``; biases and norms are not decayed."""
     train = config.train
-    if train.optimizer not in ("muon", "adamw"):
-        raise AmtError(f"train.optimizer must be 'muon' or 'adamw', not {train.optimizer!r}")
-    groups = {"convolutions": [], "lstms": [], "linear": [], "vectors": []}
+    groups: dict[str, list[nn.Parameter]] = {"convolutions": [], "lstms": [], "linear": [], "vectors": []}
     for module in model.modules():
         for weight in module.parameters(recurse=False):
             kind = "vectors" if weight.ndim <= 1 else KINDS.get(type(module), "linear")
@@ -54,7 +54,7 @@ class Muon(torch.optim.AdamW):
     """
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         for group in self.param_groups:
             for weight in group["params"] if group["matrices"] else ():
                 if weight.grad is not None:
@@ -62,14 +62,15 @@ class Muon(torch.optim.AdamW):
                     weight.grad = None  # AdamW passes over what has no gradient
         return super().step(closure)
 
-    def _step_orthogonally(self, weight: Tensor, group: dict) -> None:
+    def _step_orthogonally(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
             state["step"] = torch.zeros(())  # AdamW looks for it when a state is loaded
             state["momentum"] = torch.zeros_like(weight)
         state["step"] += 1
-        state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-        update = weight.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
+        gradient = cast(Tensor, weight.grad)
+        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        update = gradient.lerp(state["momentum"], MOMENTUM)  # Nesterov's
         matrices = update.reshape(group["matrices"], weight.shape[0] // group["matrices"], -1)
         change = orthogonalise(matrices) * 0.2 * math.sqrt(max(matrices.shape[1:]))
         weight.mul_(1 - group["lr"] * group["weight_decay"])
@@ -153,23 +154,22 @@ def learn_alone(
     return least
 
 
-def choose_precision(name: str, accelerator: str = "auto") -> str:
+def choose_precision(name: str, accelerator: str = "auto") -> Precision:
     """The configuration's word for it -> Lightning Fabric's; ``auto`` takes what this machine is quick at.
 
     A CPU without 16-bit LSTMs trains in float32, with a warning where something else was asked for.
     """
-    name = {"32": "32-true"}.get(name, name)
     on_gpu = torch.cuda.is_available() and accelerator != "cpu"
     if on_gpu:
-        best = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-        return best if name == "auto" else name
+        best: Precision = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+        return best if name == "auto" else PRECISIONS[name]
     if name == "auto":  # CPUs without AVX-512 bf16 emulate it, slower than fp32
         return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() and cpu_has_lstm(torch.bfloat16) else "32-true"
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(name)
     if dtype and not cpu_has_lstm(dtype):
         warnings.warn(f"this processor has no {name} LSTMs; training in float32 instead", stacklevel=2)
         return "32-true"
-    return name
+    return PRECISIONS[name]
 
 
 def cpu_has_lstm(dtype: torch.dtype) -> bool:

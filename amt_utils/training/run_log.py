@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import os
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,11 @@ class RunLog:
     def __init__(self, folder: Path):
         self.folder = folder
         self.steps, self.epochs = folder / "steps.csv", folder / "epochs.csv"
-
-    @cached_property
-    def _board(self):
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(str(self.folder / "tensorboard"))
+        self._board: Any = None  # TensorBoard's writer, made with the first row
+        self._board_failed = False
 
     def append(self, rows: list[dict[str, Any]]) -> None:
-        """Adds steps; on a full disk the file is left as it was, and the error goes on."""
+        """Adds steps. Raises OSError on a full disk; the file is then left as it was."""
         if not rows:
             return
         size = self.steps.stat().st_size if self.steps.exists() else 0
@@ -40,13 +35,18 @@ class RunLog:
                     writer.writeheader()
                 writer.writerows(rows)
         except OSError:
-            os.truncate(self.steps, size)
+            if self.steps.exists():
+                os.truncate(self.steps, size)
             raise
         self._show("train", rows)
 
     def trim(self, step: int) -> None:
-        """Drops the steps after ``step``: they are about to be repeated."""
-        rows = [r for r in read_table(self.steps) if r["step"] and int(r["step"]) <= step]
+        """Drops the steps after ``step``, which come again; a damaged table is kept beside the new one."""
+        rows, damaged = _read_rows(self.steps)
+        if damaged:
+            os.replace(self.steps, self.steps.with_name(self.steps.name + ".damaged"))
+            print(f"{self.steps}: {damaged} damaged lines are left out; the old file is {self.steps.name}.damaged")
+        rows = [r for r in rows if int(r["step"]) <= step]
         if rows:
             _write_table(self.steps, rows)
         else:
@@ -64,19 +64,53 @@ class RunLog:
         self._show("validation", history[-1:])
 
     def _show(self, group: str, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
-            for name, value in row.items():
-                if name not in ("step", "epoch") and isinstance(value, (int, float)):
-                    self._board.add_scalar(f"{group}/{name}", value, row["step"])
-        self._board.flush()
+        """To TensorBoard's event files, which a run can do without."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            if self._board is None and not self._board_failed:
+                self._board = SummaryWriter(str(self.folder / "tensorboard"))
+            if self._board is not None:
+                for row in rows:
+                    for name, value in row.items():
+                        if name not in ("step", "epoch") and isinstance(value, (int, float)):
+                            self._board.add_scalar(f"{group}/{name}", value, row["step"])
+                self._board.flush()
+        except Exception as error:  # a full disk ends its writing thread, whose error comes up here or later
+            self._board, self._board_failed = None, True
+            print(f"{self.folder}: no more TensorBoard files in this session ({error}); steps.csv goes on")
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's ``steps.csv`` or ``epochs.csv``; none before the file is there."""
+    """The rows of a run's ``steps.csv`` or ``epochs.csv``; none before the file is there. Damaged rows are left out."""
+    rows, damaged = _read_rows(path)
+    if damaged:
+        print(f"{path}: {damaged} damaged lines are left out")
+    return rows
+
+
+def _read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
+    """The sound rows, an integer ``step`` and numbers or nothing in each, and how many others there are."""
     if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return list(csv.DictReader(f))
+        return [], 0
+    lines = path.read_bytes().decode("utf-8", errors="replace").replace("\0", "\ufffd").splitlines()
+    rows, damaged = [], 0
+    header = lines[0].split(",") if lines else []
+    for line in lines[1:]:
+        values = line.split(",")  # numbers are never quoted
+        row = dict(zip(header, values, strict=False))
+        if len(values) == len(header) == len(row) and _is_sound(row):
+            rows.append(row)
+        else:
+            damaged += 1
+    return rows, damaged + (bool(lines) and "step" not in header)
+
+
+def _is_sound(row: dict[str, str]) -> bool:
+    try:
+        return int(row["step"]) >= 0 and all(isinstance(float(value), float) for value in row.values() if value)
+    except (KeyError, ValueError):
+        return False
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:

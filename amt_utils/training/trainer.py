@@ -11,15 +11,17 @@ A run's folder holds ``config.json``, the newest two checkpoints ``step_00001200
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,14 +31,17 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from ..checkpoints.inventory import find_newest, prune
+from ..checkpoints.inventory import BEST, find_newest, prune
 from ..checkpoints.mirrors import Store
-from ..checkpoints.weights import save_weights
+from ..checkpoints.weights import load_weights, save_weights
 from ..config import Config, save_config
 from ..evaluation.validation import validate
 from ..models import build_model, count_parameters
 from ..system.errors import AmtError
+from ..system.files import clear_leftovers, parse_json
+from ..system.lock import hold_folder
 from ..system.memory import keep_memory
+from ..system.paths import repository_folder
 from .losses import compute_losses, total_loss
 from .optimizer import choose_precision, learning_rate, make_optimizer, update_average
 from .run_log import RunLog, read_table
@@ -44,6 +49,9 @@ from .windows import ResumableSampler, WindowDataset
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
 ENOUGH_SHARED_MEMORY = 2**30  # bytes; containers often have 64 MB, in which workers cannot hand over their tensors
+PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before the second attempt to write; doubled each time
+PATIENCE = 600.0  # seconds: how long an epoch's end and the last checkpoint wait for space on the disk
+OnEpoch = Callable[["Trainer", dict[str, Any]], None]
 
 
 def train(
@@ -57,8 +65,8 @@ def train(
     num_nodes: int = 1,
     accelerator: str = "auto",
     mirrors: Sequence[str | os.PathLike] = (),
-    on_epoch: Callable[[Trainer, dict[str, Any]], None] | None = None,
-    on_step: Callable[[Trainer, dict[str, Any]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnEpoch | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Trains until the epochs or the time are used up; returns the last epoch's row, ``step`` and ``finished``.
@@ -75,6 +83,10 @@ def train(
         on_epoch: called with (trainer, row) after each epoch, e.g. to draw in a notebook.
         on_step: called with (trainer, row) after each step.
         progress: show a bar.
+
+    Raises:
+        AmtError: the configuration cannot be trained, another process trains in ``folder``, or the last checkpoint
+            could not be written (the message says from which step the run can go on).
     """
     first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
     store = Store(folder, mirrors if first else ())
@@ -91,7 +103,16 @@ def train(
 class Trainer:
     """One run's state. Most callers want :func:`train`."""
 
-    def __init__(self, config: Config, folder, *, devices="auto", num_nodes=1, accelerator="auto", progress=True):
+    def __init__(
+        self,
+        config: Config,
+        folder: str | os.PathLike,
+        *,
+        devices: int | str = "auto",
+        num_nodes: int = 1,
+        accelerator: str = "auto",
+        progress: bool = True,
+    ):
         self.started = time.monotonic()
         self.config, self.folder, self.progress = config, Path(folder), progress
         several = devices not in ("auto", 1, "1") or num_nodes > 1
@@ -106,12 +127,15 @@ class Trainer:
         self.best = -1.0
         self.history: list[dict[str, Any]] = []
         self.log = RunLog(self.folder)
-        self.stop_asked = False
+        self.pending: list[dict[str, Any]] = []  # rows of steps that are not in steps.csv yet
+        self.stops_asked = 0  # signals to stop
+        self.deadline = math.inf
+        self.on_step: OnEpoch | None = None
         self.waited = 0.0  # seconds in which a step waited for its windows
 
     # -- set up ---------------------------------------------------------------------------------------------------
 
-    def prepare(self, *, resume: bool, start_from=None) -> None:
+    def prepare(self, *, resume: bool, start_from: str | os.PathLike | None = None) -> None:
         """Launches the processes, builds network, optimizer and data, and loads the state to go on from."""
         self.fabric.launch()
         train, rank = self.config.train, self.fabric.global_rank
@@ -120,21 +144,15 @@ class Trainer:
         torch.manual_seed(train.seed)
         model = build_model(self.config)
         self.parameters = count_parameters(model)
-        model.network.to(memory_format=torch.channels_last)
+        model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         optimizer = make_optimizer(model, self.config)
         # the first process decides for all: other machines need not see its folder
         state = self._find_state(resume) if rank == 0 else None
         state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
         if state:
-            model.load_state_dict(state["model"])
-            try:
-                optimizer.load_state_dict(state["optimizer"])
-            except ValueError as error:
-                raise AmtError(f"{self.folder}: its checkpoint holds another optimizer's state ({error})") from error
-            self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
-            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+            self._load_state(state, model, optimizer)
         elif start_from:
-            model.load_state_dict(_read_weights(start_from))
+            _start_from(model, start_from)
         self.model, self.optimizer = self.fabric.setup(model, optimizer)
         averages = state["ema"] if state else self._plain().state_dict()
         self.ema = {k: v.detach().clone().to(self.fabric.device) for k, v in averages.items()}
@@ -152,7 +170,6 @@ class Trainer:
             multiprocessing_context="fork" if self.config.data.workers else None,
         )
         if rank == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
             save_config(self.config, self.folder / "config.json")
             self.log.trim(self.step)
 
@@ -178,8 +195,22 @@ class Trainer:
                 f"{existing}: was trained with {theirs.train.optimizer}, now train.optimizer is "
                 f"{mine.train.optimizer}; start a new folder with --start-from {existing}"
             )
+        _check_state(state, card, existing)
         self.fabric.print(f"going on from {existing} at step {state['step']}")
         return state
+
+    def _load_state(self, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        try:
+            model.load_state_dict(state["ema"])  # fits as well as the weights, or the run would end at its validation
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise AmtError(
+                f"{self.folder}: the checkpoint of step {state['step']} does not fit this network or optimizer "
+                f"({str(error)[:300]}); remove it, or start a new folder"
+            ) from error
+        self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
 
     @property
     def windows_per_step(self) -> int:
@@ -192,32 +223,58 @@ class Trainer:
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
-    def run(self, *, resume=False, start_from=None, max_seconds=None, on_epoch=None, on_step=None) -> dict[str, Any]:
+    def run(
+        self,
+        *,
+        resume: bool = False,
+        start_from: str | os.PathLike | None = None,
+        max_seconds: float | None = None,
+        on_epoch: OnEpoch | None = None,
+        on_step: OnEpoch | None = None,
+    ) -> dict[str, Any]:
         """Trains; see :func:`train`."""
         self.on_step = on_step
-        self.prepare(resume=resume, start_from=start_from)
-        deadline = self.started + max_seconds - SAFETY_SECONDS if max_seconds else math.inf
-        earlier = _on_signals(lambda: setattr(self, "stop_asked", True))
+        with self._alone_in_folder():
+            self.prepare(resume=resume, start_from=start_from)
+            self.deadline = self.started + max_seconds - SAFETY_SECONDS if max_seconds else math.inf
+            with _on_signals(self._ask_to_stop):
+                row = self._train_epochs(on_epoch)
+        finished = self.step >= self.config.train.epochs * self.config.train.steps_per_epoch
+        return {**row, "step": self.step, "finished": finished}
+
+    @contextlib.contextmanager
+    def _alone_in_folder(self) -> Iterator[None]:
+        """Holds the folder against other runs; of a run's processes the first one does, before it starts the others."""
+        if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) != 0:
+            yield
+            return
+        with hold_folder(self.folder, doing="trains"):
+            clear_leftovers(self.folder)
+            yield
+
+    def _ask_to_stop(self) -> None:
+        self.stops_asked += 1
+
+    def _train_epochs(self, on_epoch: OnEpoch | None) -> dict[str, Any]:
+        """To the end, the deadline or a signal; returns the last epoch's row."""
         train = self.config.train
         row: dict[str, Any] = self.history[-1] if self.history else {}
         validated = row.get("step", 0)
-        try:
-            while True:
-                # also first thing after a resume, when the run was killed between an epoch's end and its validation
-                if self.step % train.steps_per_epoch == 0 and self.step != validated:
-                    row, validated = self._end_epoch(), self.step
-                    if on_epoch:
-                        on_epoch(self, row)
-                if self.step >= train.epochs * train.steps_per_epoch or not self._train_epoch(deadline):
-                    break
-            self.save()
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-        finished = self.step >= train.epochs * train.steps_per_epoch
-        return {**row, "step": self.step, "finished": finished}
+        while True:
+            # also first thing after a resume, when the run was killed between an epoch's end and its validation
+            if self.step % train.steps_per_epoch == 0 and self.step != validated:
+                row, validated = self._end_epoch(), self.step
+                if on_epoch:
+                    on_epoch(self, row)
+            if self.step >= train.epochs * train.steps_per_epoch or not self._train_epoch():
+                break
+        if not self._write_patiently(self._save_all, f"step {self.step}", last=True):
+            saved = find_newest([self.folder])[0]
+            left = f"--resume goes on from step {saved.step}" if saved else "nothing of this run is saved"
+            raise AmtError(f"{self.folder}: steps up to {self.step} could not be saved; {left}. Free some disk space")
+        return row
 
-    def _train_epoch(self, deadline: float) -> bool:
+    def _train_epoch(self) -> bool:
         """To the epoch's end (True), or to the deadline or a signal (False)."""
         train = self.config.train
         self.model.train()
@@ -231,24 +288,24 @@ class Trainer:
             mininterval=2.0,
         )
         batches = iter(self.loader)
-        log, last = [], time.monotonic()
+        last = time.monotonic()
         for _ in range(remaining):
             terms = self._step(batches)
-            log.append({"step": self.step, **terms, "seconds": round(time.monotonic() - last, 4)})
+            self.pending.append({"step": self.step, **terms, "seconds": round(time.monotonic() - last, 4)})
             last = time.monotonic()
             if self.on_step:
-                self.on_step(self, log[-1])
+                self.on_step(self, self.pending[-1])
             bar.update()
             bar.set_postfix(loss=f"{terms['loss']:.3f}")
-            stop = self._all_agree_to_stop(deadline)
+            stop = self._all_agree_to_stop()
             if self.step % train.checkpoint_every_steps == 0 or stop or self.step % train.steps_per_epoch == 0:
-                log = self._save_if_possible(log)
+                self._write(self._save_all, f"step {self.step}", "training goes on")
             if stop:
                 break
         bar.close()
         return self.step % train.steps_per_epoch == 0
 
-    def _step(self, batches) -> dict[str, float]:
+    def _step(self, batches: Iterator[dict[str, torch.Tensor]]) -> dict[str, float]:
         train, fabric = self.config.train, self.fabric
         torch.manual_seed(train.seed * 1_000_003 + self.step)  # dropout: a function of the step
         for group in self.optimizer.param_groups:
@@ -267,17 +324,20 @@ class Trainer:
         # a step with a non-finite loss or gradient is left out: one bad batch must not end a run. In fp16 the loss
         # scaler leaves it out itself, and must be asked to, or it would never lower its scale.
         norm = fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip_norm, error_if_nonfinite=False)
-        if torch.isfinite(norm) or getattr(fabric.strategy.precision, "scaler", None) is not None:
+        if norm is None or torch.isfinite(norm) or getattr(fabric.strategy.precision, "scaler", None) is not None:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         update_average(self.ema, self._plain(), self.step, train.ema_decay)
-        sums = fabric.all_reduce(sums, reduce_op="mean")
-        return {name: round(float(value), 6) for name, value in sums.items()}
+        means = cast(dict[str, torch.Tensor], fabric.all_reduce(sums, reduce_op="mean"))
+        return {name: round(float(value), 6) for name, value in means.items()}
 
-    def _all_agree_to_stop(self, deadline: float) -> bool:
-        mine = torch.tensor(float(self.stop_asked or time.monotonic() > deadline), device=self.fabric.device)
-        return bool(self.fabric.all_reduce(mine, reduce_op="sum") > 0) if self.fabric.world_size > 1 else bool(mine)
+    def _all_agree_to_stop(self) -> bool:
+        mine = bool(self.stops_asked) or time.monotonic() > self.deadline
+        if self.fabric.world_size == 1:
+            return mine
+        votes = self.fabric.all_reduce(torch.tensor(float(mine), device=self.fabric.device), reduce_op="sum")
+        return bool(cast(torch.Tensor, votes) > 0)
 
     # -- the end of an epoch --------------------------------------------------------------------------------------
 
@@ -286,7 +346,8 @@ class Trainer:
         if self.fabric.global_rank == 0:
             scores, decode = validate(self.averaged_model(), self.config)
             config = self.config.replace(decode=decode) if decode else self.config
-            recent = [float(r["loss"]) for r in read_table(self.log.steps)[-self.config.train.steps_per_epoch :]]
+            rows = [*read_table(self.log.steps), *self.pending]
+            recent = [float(r["loss"]) for r in rows[-self.config.train.steps_per_epoch :]]
             row = {
                 "epoch": self.step // self.config.train.steps_per_epoch,
                 "step": self.step,
@@ -295,11 +356,12 @@ class Trainer:
                 **scores,
             }
             self.history.append(row)
-            if row.get("note_f1", 0.0) > self.best:
-                self.best = row.get("note_f1", 0.0)
-                save_weights(self.folder / "best.safetensors", self.ema, self.card(config))
-            self.log.write_epochs(self.history)
-            self.save()
+            epoch, metric = row["epoch"], row.get("note_f1", 0.0)
+            write = self._write_patiently
+            if metric > self.best and write(lambda: self._save_best(config), f"{BEST} of epoch {epoch}"):
+                self.best = metric
+            write(lambda: self.log.write_epochs(self.history), f"the tables of epoch {epoch}")
+            write(self._save_all, f"step {self.step}")
             shown = {k: round(v, 4) for k, v in row.items() if k in ("epoch", "loss", "note_f1", "note_offset_f1")}
             self.fabric.print(" ".join(f"{k} {v}" for k, v in shown.items()))
         self.fabric.barrier()
@@ -341,22 +403,62 @@ class Trainer:
         save_checkpoint(self.folder / f"step_{self.step:08d}.pt", state, self.card())
         prune(self.folder, keep=2)
 
-    def _save_if_possible(self, log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Log and checkpoint; a full disk is named and tried again next time. Returns the rows not yet written."""
+    def _save_best(self, config: Config) -> None:
+        save_weights(self.folder / BEST, self.ema, self.card(config))
+
+    def _save_all(self) -> None:
+        """The rows of the steps since the last time, and a checkpoint."""
+        if self.fabric.global_rank == 0:
+            self.log.append(self.pending)
+        self.pending = []
+        self.save()
+
+    def _write(self, write: Callable[[], None], what: str, otherwise: str) -> bool:
+        """Whether ``write`` did what it says; when the disk would not have it, this and ``otherwise`` are said."""
         try:
-            if self.fabric.global_rank == 0:
-                self.log.append(log)
-            log = []
-            self.save()
+            write()
         except (AmtError, OSError) as error:
-            self.fabric.print(f"step {self.step} is not saved, training goes on: {error}")
-        return log
+            self.fabric.print(f"{what} is not saved, {otherwise}: {error}")
+            return False
+        return True
+
+    def _write_patiently(self, write: Callable[[], None], what: str, *, last: bool = False) -> bool:
+        """As :meth:`_write`, again and again for :data:`PATIENCE` seconds; time that is over and a signal end it.
+
+        The ``last`` write may use the seconds kept free for it, and goes on after the signal that ended the training.
+        """
+        pause, begin = PAUSE, time.monotonic()
+        limit = min(begin + PATIENCE, self.deadline + (0.9 * SAFETY_SECONDS if last else 0.0))
+        stops = self.stops_asked if last else 0
+        while not self._write(write, what, f"trying again in {pause:.0f} s"):
+            end = time.monotonic() + pause
+            while time.monotonic() < min(end, limit) and self.stops_asked <= stops:
+                time.sleep(min(0.1, pause))
+            if time.monotonic() >= limit or self.stops_asked > stops:
+                return self._write(write, what, "and that was the last attempt")
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return True
 
 
-def _read_weights(path) -> dict[str, torch.Tensor]:
-    from ..checkpoints.weights import load_weights
+def _check_state(state: dict[str, Any], card: dict[str, Any], path: Path) -> None:
+    """Raises :class:`AmtError` unless ``state`` is what :meth:`Trainer.save` writes and the card speaks of it."""
+    kinds: dict[str, Any] = {"model": dict, "ema": dict, "optimizer": dict, "step": int, "best": float, "history": str}
+    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    if wrong:
+        raise AmtError(f"{path}: no training can go on from it ({wrong[0]!r} is missing or damaged); remove it")
+    if state["step"] != card.get("step"):
+        raise AmtError(f"{path}: holds step {state['step']}, its card says {card.get('step')}; remove both")
+    history = parse_json(state["history"], f"{path}: history")
+    sound = isinstance(history, list) and all(isinstance(r, dict) and isinstance(r.get("step"), int) for r in history)
+    if not sound or state["step"] < 0:
+        raise AmtError(f"{path}: its history of epochs is damaged; remove it")
 
-    return load_weights(path)[0].state_dict()
+
+def _start_from(model: torch.nn.Module, path: str | os.PathLike) -> None:
+    try:
+        model.load_state_dict(load_weights(path)[0].state_dict())
+    except RuntimeError as error:
+        raise AmtError(f"{path}: weights of another network than the configuration describes ({error})") from error
 
 
 def shared_memory_bytes() -> int:
@@ -375,19 +477,21 @@ def _start_worker(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _on_signals(action) -> dict[int, Any]:
-    """SIGTERM and SIGINT ask for a clean stop; returns the handlers they had."""
+@contextlib.contextmanager
+def _on_signals(action: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGINT call ``action``; outside the main thread nothing changes."""
     try:
-        return {s: signal.signal(s, lambda *_: action()) for s in (signal.SIGTERM, signal.SIGINT)}
+        earlier = {s: signal.signal(s, lambda *_: action()) for s in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not in the main thread
-        return {}
+        earlier = {}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _read_commit() -> str | None:
-    import subprocess
-
-    from ..system.paths import repository_folder
-
     try:
         command = ["git", "-C", str(repository_folder()), "rev-parse", "--short", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

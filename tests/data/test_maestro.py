@@ -8,7 +8,7 @@ import pytest
 
 from amt_utils.data.maestro.catalogue import (
     NAME,
-    PIECES_PER_SPLIT,
+    SPLITS,
     Piece,
     open_maestro,
     parse_metadata,
@@ -120,7 +120,7 @@ def test_miniature_has_no_leaks(mini):
 
 
 def test_real_split_sizes_and_known_leaks(real):
-    assert collections.Counter(p.split for p in real) == PIECES_PER_SPLIT
+    assert collections.Counter(p.split for p in real) == {"train": 962, "validation": 137, "test": 177}
     assert sum(p.duration for p in real) / 3600 == pytest.approx(198.7, abs=0.05)
     leaks = find_leaks(real)
     assert sum(leak.sure for leak in leaks) == 5  # the published split is not quite free of them
@@ -132,7 +132,7 @@ def test_real_split_sizes_and_known_leaks(real):
 def test_fraction_keeps_proportions_is_deterministic_and_nested(real):
     tenth, third = select(real, fraction=0.1), select(list(reversed(real)), fraction=1 / 3)
     assert set(tenth) < set(third)
-    for split in PIECES_PER_SPLIT:
+    for split in SPLITS:
         hours = {name: sum(p.duration for p in some if p.split == split) for name, some in
                  (("all", real), ("tenth", tenth), ("third", third))}  # fmt: skip
         assert hours["tenth"] / hours["all"] == pytest.approx(0.1, abs=0.02)
@@ -143,7 +143,7 @@ def test_conditions_of_a_selection(real):
     some = select(real, splits=["test"], years=[2009, 2011], composers=["frederic chopin", "Liszt"], max_seconds=300)
     assert some and all(p.split == "test" and p.year in (2009, 2011) and p.duration <= 300 for p in some)
     assert {"Frédéric Chopin", "Franz Liszt"} <= {p.composer for p in some}
-    assert {p.split for p in select(real, fraction=1e-6)} == set(PIECES_PER_SPLIT)
+    assert {p.split for p in select(real, fraction=1e-6)} == set(SPLITS)
     with pytest.raises(AmtError, match="none of the"):
         select(real, composers=["Nobody"])
     with pytest.raises(AmtError, match="fraction"):

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from amt_utils.__main__ import build_parser
+from amt_utils.checkpoints.mirrors import FolderMirror
 from amt_utils.config import Config, load_config, save_config
 from amt_utils.system.errors import AmtError
 from amt_utils.training.search.journal import publish_journal
@@ -157,7 +158,7 @@ def test_a_mirror_of_another_study_is_refused_and_never_overwritten(tmp_path, ca
     run_search(Config(), tmp_path / "a", climb, trials=2, mirrors=[drive])
     run_search(Config(), tmp_path / "b", climb, trials=2)
     before = (drive / "study.journal").read_bytes()
-    publish_journal(tmp_path / "b" / "study.journal", [drive])
+    publish_journal(tmp_path / "b" / "study.journal", [FolderMirror(drive)])
     assert (drive / "study.journal").read_bytes() == before
     assert "not in" in capsys.readouterr().out
     with pytest.raises(AmtError, match="another study"):

@@ -8,28 +8,42 @@ Getting the files is :mod:`amt_utils.data.maestro.download`'s work.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import lzma
 import os
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...system.errors import AmtError
+from ...system.files import read_text, written_whole
+from ...system.paths import data_folder, shared_data
+from .miniature import make_miniature
+from .zip_member import check_size
 
 NAME = "maestro-v3.0.0"
 BASE_URL = "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/"
 AUDIO_ZIP_URL = BASE_URL + NAME + ".zip"
-AUDIO_ZIP_BYTES = 108_445_099_632
-AUDIO_ZIP_SHA256 = "6680fea5be2339ea15091a249fbd70e49551246ddbd5ca50f1b2352c08c95291"
 MIDI_ZIP_URL = BASE_URL + NAME + "-midi.zip"
 MIDI_ZIP_SHA256 = "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c"
 SPLITS = ("train", "validation", "test")
-PIECES_PER_SPLIT = {"train": 962, "validation": 137, "test": 177}
 _COLUMNS = ("canonical_composer", "canonical_title", "split", "year", "midi_filename", "audio_filename", "duration")
 _AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".mp3")
+_MIDI_SUFFIXES = (".midi", ".mid")
+_UNPACKED = (*_MIDI_SUFFIXES, ".csv", ".json")
+TABLE_BYTES, MIDI_BYTES = 64_000_000, 16_000_000  # a hundred times what the largest has
+_MOST_MEMBERS = 100_000
+LONGEST_PIECE = 24 * 3600.0  # seconds
+_ZIP_ERRORS = (  # what zipfile raises on damaged archives
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, NotImplementedError,
+    ValueError, IndexError, KeyError, OverflowError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class Maestro:
 
     def midi_path(self, piece: Piece) -> Path:
         """The piece's MIDI file. Raises :class:`AmtError` when there is none."""
-        return self._find(piece, (".midi", ".mid"), "MIDI")
+        return self._find(piece, _MIDI_SUFFIXES, "MIDI")
 
     def audio_path(self, piece: Piece) -> Path:
         """The piece's recording, converted or original. Raises :class:`AmtError` when there is none."""
@@ -92,8 +106,6 @@ def open_maestro(source: str | os.PathLike | None = None, *, audio: bool = False
     Returns:
         the data set; MIDI and metadata of a zip are unpacked into the data folder.
     """
-    from ...system.paths import data_folder
-
     if source == "miniature":
         return _miniature()
     if source is not None:
@@ -110,23 +122,17 @@ def open_maestro(source: str | os.PathLike | None = None, *, audio: bool = False
 
 def _open(source: Path) -> Maestro:
     if source.is_file() and source.suffix.lower() == ".zip":
-        from ...system.paths import data_folder
-
-        source = unpack_midi(source, data_folder())
+            source = unpack_midi(source, data_folder())
     root = find_root(source)
     return Maestro(root, tuple(read_metadata(root)))
 
 
 def _miniature() -> Maestro:
     from ...system.paths import data_folder
-    from .miniature import make_miniature
-
     return _open(make_miniature(data_folder() / "miniature"))
 
 
 def _shared_zip() -> list[Path]:
-    from ...system.paths import shared_data
-
     folder = shared_data()
     return [folder / f"{NAME}-midi.zip"] if folder else []
 
@@ -157,24 +163,36 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
         the root folder below ``folder``.
     """
     archive, folder = Path(archive), Path(folder)
+    with reading_zip(archive) as zipped:
+        wanted = [i for i in zipped.infolist() if PurePosixPath(i.filename).suffix.lower() in _UNPACKED]
+        roots = {PurePosixPath(i.filename).parts[0] for i in wanted if i.filename.endswith(".csv")}
+        if len(roots) != 1:
+            raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
+        if len(wanted) > _MOST_MEMBERS:
+            raise AmtError(f"{archive}: {len(wanted)} files in it; this is not MAESTRO's zip")
+        wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it says that the rest is there
+        for info in wanted:
+            _check_name(info.filename, f"{archive}: member")
+            table = info.filename.lower().endswith((".csv", ".json"))
+            check_size(f"{archive}: {info.filename}", info.file_size, TABLE_BYTES if table else MIDI_BYTES)
+            target = folder / info.filename
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise AmtError(f"{archive}: {info.filename!r} leads out of the folder; this is not MAESTRO's zip")
+            if not (target.is_file() and target.stat().st_size == info.file_size):
+                data = zipped.read(info)  # checked by its CRC before anything is written
+                with written_whole(target) as partial:
+                    partial.write_bytes(data)
+    return folder / roots.pop()
+
+
+@contextlib.contextmanager
+def reading_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip open for reading; whatever a damaged one makes of :mod:`zipfile` becomes :class:`AmtError`."""
     try:
         with zipfile.ZipFile(archive) as zipped:
-            wanted = [i for i in zipped.infolist() if not i.is_dir() and not i.filename.lower().endswith(".wav")]
-            roots = {PurePosixPath(i.filename).parts[0] for i in wanted if i.filename.endswith(".csv")}
-            if len(roots) != 1:
-                raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
-            wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it says that the rest is there
-            for info in wanted:
-                target = folder / info.filename
-                if not target.resolve().is_relative_to(folder.resolve()):
-                    raise AmtError(f"{archive}: {info.filename!r} leads out of the folder; this is not MAESTRO's zip")
-                if not (target.is_file() and target.stat().st_size == info.file_size):
-                    data = zipped.read(info)  # checked by its CRC before anything is written
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(data)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            yield zipped
+    except _ZIP_ERRORS as error:
         raise AmtError(f"{archive}: cannot be unpacked ({error}); download it again") from error
-    return folder / roots.pop()
 
 
 def read_metadata(source: str | os.PathLike) -> list[Piece]:
@@ -187,29 +205,60 @@ def read_metadata(source: str | os.PathLike) -> list[Piece]:
     path = next(iter(sorted(source.glob("maestro-v*.csv"))), None) if source.is_dir() else source
     if path is None or not path.is_file():
         raise AmtError(f"{source}: no maestro-v*.csv here; `python -m amt_utils download --midi-only` gets it")
-    return parse_metadata(path.read_text(encoding="utf-8"), where=str(path))
+    return parse_metadata(read_text(path, limit=TABLE_BYTES), where=str(path))
 
 
 def parse_metadata(text: str, *, where: str = "metadata") -> list[Piece]:
     """The text of MAESTRO's CSV -> pieces; raises as :func:`read_metadata`."""
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise AmtError(f"{where}: column {missing[0]!r} is missing; is this MAESTRO's CSV?")
-    pieces = []
-    for row in reader:
-        line = f"{where}, line {reader.line_num}"
-        if any(row[column] is None for column in _COLUMNS):
-            raise AmtError(f"{line}: cut short; download the metadata again")
-        if row["split"] not in SPLITS:
-            raise AmtError(f"{line}: split {row['split']!r} is none of {', '.join(SPLITS)}")
-        for column in ("midi_filename", "audio_filename"):
-            name = PurePosixPath(row[column])
-            if name.is_absolute() or ".." in name.parts:
-                raise AmtError(f"{line}: {column} {row[column]!r} leaves the data set's folder")
-        try:
-            year, duration = int(row["year"]), float(row["duration"])
-        except ValueError as error:
-            raise AmtError(f"{line}: year or duration is not a number ({error})") from error
-        pieces.append(Piece(*(row[c] for c in _COLUMNS[:3]), year, *(row[c] for c in _COLUMNS[4:6]), duration))
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise AmtError(f"{where}: column {missing[0]!r} is missing; is this MAESTRO's CSV?")
+        pieces = [_parse_row(row, f"{where}, line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise AmtError(f"{where}, line {reader.line_num}: not readable as CSV ({error}); download it again") from error
+    if not pieces:
+        raise AmtError(f"{where}: lists no pieces; download the metadata again")
+    stems = Counter(piece.stem for piece in pieces)
+    twice = [stem for stem, count in stems.items() if count > 1]
+    if twice:
+        raise AmtError(f"{where}: {twice[0]!r} is listed more than once; download the metadata again")
     return pieces
+
+
+def _parse_row(row: dict[str, str], line: str) -> Piece:
+    if None in row or any(row[column] is None for column in _COLUMNS):
+        raise AmtError(f"{line}: not as many fields as columns; download the metadata again")
+    if row["split"] not in SPLITS:
+        raise AmtError(f"{line}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+    for column, suffixes in (("midi_filename", _MIDI_SUFFIXES), ("audio_filename", _AUDIO_SUFFIXES)):
+        _check_name(row[column], f"{line}: {column}")
+        if not row[column].lower().endswith(suffixes):
+            raise AmtError(f"{line}: {column} {row[column]!r} ends in none of {', '.join(suffixes)}")
+    if PurePosixPath(row["midi_filename"]).with_suffix("") != PurePosixPath(row["audio_filename"]).with_suffix(""):
+        raise AmtError(f"{line}: {row['midi_filename']!r} and {row['audio_filename']!r} are not of one piece")
+    try:
+        year, duration = int(row["year"]), float(row["duration"])
+    except ValueError as error:
+        raise AmtError(f"{line}: year or duration is not a number ({error})") from error
+    if not 0 < duration <= LONGEST_PIECE or not 1900 <= year <= 2100:
+        raise AmtError(f"{line}: year {year} or duration {duration:g} s cannot be right; download the metadata again")
+    return Piece(
+        composer=row["canonical_composer"],
+        title=row["canonical_title"],
+        split=row["split"],
+        year=year,
+        midi=row["midi_filename"],
+        audio=row["audio_filename"],
+        duration=duration,
+    )
+
+
+def _check_name(name: str, where: str) -> None:
+    """Raises :class:`AmtError` for a file name that leaves its folder or that no file system takes."""
+    parts = PurePosixPath(name).parts
+    if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
+        raise AmtError(f"{where} {name!r} leaves the data set's folder")
+    if not name.isprintable() or any(len(os.fsencode(part)) > 200 for part in parts) or len(parts) > 10:
+        raise AmtError(f"{where} {name[:100]!r} is no file name")

@@ -12,12 +12,18 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tqdm.auto import tqdm
+
+from ...audio.reading import convert_audio
 from ...system.errors import AmtError
-from ...system.files import describe_bytes
+from ...system.files import clear_leftovers, describe_bytes
+from ...system.lock import hold_folder
+from ...system.paths import data_folder
 from .catalogue import AUDIO_ZIP_URL, Maestro, Piece, read_metadata
 from .sources import SCRATCH, Source, open_source
 from .splits import sampling_ranks, select
@@ -61,7 +67,7 @@ def get_maestro(
     workers: int = 4,
     dry_run: bool = False,
     say: Callable[[str], None] = print,
-    **conditions,
+    **conditions: Any,
 ) -> Maestro:
     """MAESTRO's metadata and MIDI, and the chosen recordings as FLAC, in ``folder/maestro-v3.0.0``.
 
@@ -82,10 +88,23 @@ def get_maestro(
         AmtError: nothing to fetch, not enough disk, or some pieces could not be had (the others are there, and
             another call tries only the missing ones).
     """
-    from ...system.paths import data_folder
-
     folder = Path(folder) if folder else data_folder()
-    found = open_source(str(source), folder, say)
+    with hold_folder(folder, doing="downloads", say=say):
+        clear_leftovers(folder)  # of runs that were killed; their .part files are what can be continued
+        found = open_source(str(source), folder, say)
+        return _get(found, folder, midi_only, budget, workers, dry_run, say, conditions)
+
+
+def _get(
+    found: Source,
+    folder: Path,
+    midi_only: bool,
+    budget: int | None,
+    workers: int,
+    dry_run: bool,
+    say: Callable[[str], None],
+    conditions: dict[str, Any],
+) -> Maestro:
     root = found.fetch_metadata()
     maestro = Maestro(root, tuple(read_metadata(root)))
     if midi_only:
@@ -104,7 +123,7 @@ def get_maestro(
     return maestro
 
 
-def make_plan(maestro: Maestro, source: Source, *, budget: int | None, workers: int, **conditions) -> Plan:
+def make_plan(maestro: Maestro, source: Source, *, budget: int | None, workers: int, **conditions: Any) -> Plan:
     """Which pieces, and what they cost. Raises :class:`AmtError` when not even one fits the budget."""
     pieces = select(maestro.pieces, **conditions)
     ranks = sampling_ranks(pieces)
@@ -120,7 +139,9 @@ def make_plan(maestro: Maestro, source: Source, *, budget: int | None, workers: 
     return Plan(tuple(pieces), tuple(missing), *_cost(maestro, source, missing, workers))
 
 
-def _cost(maestro: Maestro, source: Source, pieces: Sequence[Piece], workers: int, *, everything: bool = False):
+def _cost(
+    maestro: Maestro, source: Source, pieces: Sequence[Piece], workers: int, *, everything: bool = False
+) -> tuple[int, int, int]:
     """(bytes to read, bytes of FLAC, bytes of scratch); with ``everything`` finished files count at their size."""
     read = sum(source.packed_bytes(p) for p in pieces)
     flac = sum(
@@ -140,15 +161,16 @@ def _is_done(root: Path, piece: Piece) -> bool:
 def _fetch_all(
     maestro: Maestro, source: Source, plan: Plan, workers: int, budget: int | None, say: Callable[[str], None]
 ) -> None:
-    from tqdm.auto import tqdm
-
     scratch = maestro.root / SCRATCH
     scratch.mkdir(exist_ok=True)
-    for leftover in [*scratch.glob("*.wav"), *scratch.glob("*.unpacking"), *scratch.glob("*.again")]:
-        leftover.unlink()  # of a run that was killed; its .part files are what can be continued
-    stop, failures, left_out = threading.Event(), [], []
+    for leftover in [*scratch.glob("*.wav"), *scratch.glob("*.again")]:
+        leftover.unlink()  # of a run that was killed
+    stop = threading.Event()
+    failures: list[tuple[Piece, Exception]] = []
+    left_out: list[Piece] = []
     spent = sum((maestro.root / f"{p.stem}.flac").stat().st_size for p in plan.pieces if p not in set(plan.missing))
-    waiting, running = list(plan.missing), {}
+    waiting = list(plan.missing)
+    running: dict[Future[int], Piece] = {}
     bar = tqdm(total=plan.download_bytes, unit="B", unit_scale=True, desc="MAESTRO", disable=not plan.missing)
     with ThreadPoolExecutor(workers) as pool, bar:
         try:
@@ -165,7 +187,7 @@ def _fetch_all(
                     piece = running.pop(job)
                     try:
                         spent += job.result()
-                    except AmtError as error:
+                    except (AmtError, OSError) as error:
                         failures.append((piece, error))
                     bar.set_postfix(pieces=f"{len(plan.missing) - len(waiting) - len(running)}/{len(plan.missing)}")
         except BaseException:
@@ -174,18 +196,25 @@ def _fetch_all(
     if left_out:
         say(f"{len(left_out)} pieces were left out to stay within the budget")
     if failures:
-        piece, error = failures[0]
+        piece, reason = failures[0]
         raise AmtError(
-            f"{len(failures)} of {len(plan.missing)} pieces failed, start again for those; {piece.stem}: {error}"
+            f"{len(failures)} of {len(plan.missing)} pieces failed, start again for those; {piece.stem}: {reason}"
         )
     shutil.rmtree(scratch, ignore_errors=True)
+    for part in maestro.root.rglob("*.mid*.part"):  # of a MIDI file whose download was killed and came again
+        part.unlink(missing_ok=True)
     say(f"done: {len(plan.pieces) - len(left_out)} recordings in {maestro.root}")
 
 
-def _fetch_piece(maestro: Maestro, source: Source, piece: Piece, scratch: Path, stop, on_bytes) -> int:
+def _fetch_piece(
+    maestro: Maestro,
+    source: Source,
+    piece: Piece,
+    scratch: Path,
+    stop: Callable[[], bool],
+    on_bytes: Callable[[int], None],
+) -> int:
     """One recording as FLAC in its place; returns its size in bytes."""
-    from ...audio.reading import convert_audio
-
     target = maestro.root / f"{piece.stem}.flac"
     source.fetch_midi(piece)
     wav = scratch / (piece.stem.replace("/", "_") + ".wav")

@@ -13,18 +13,25 @@ import hashlib
 import json
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
+import requests
+from remotezip import RemoteZip
+from requests.adapters import HTTPAdapter
 from tqdm.auto import tqdm
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
-from ...system.errors import AmtError
-from ...system.files import written_whole
-from .zip_member import Broken, Member, unpack
+from ...system.errors import AmtError, WriteError
+from ...system.files import hash_file, read_json, written_whole
+from ...system.secrets import blank_secrets
+from .zip_member import Broken, Member, check_size, unpack
 
 RETRY_SECONDS = 0.5  # before the second attempt; doubled each time, 30 s at most
 ATTEMPTS = 8  # in a row without a single new byte
@@ -32,6 +39,10 @@ _READ = 1 << 14  # bytes taken from the network at a time: what a killed process
 _RECEIVE_BUFFER = 1 << 18  # ... and what waits in the system's hands; still 10 MB/s per connection at 25 ms
 _BLOCKS = 32  # that a damaged member is re-read in
 _TIMEOUT = (15, 60)  # seconds to connect, seconds of silence
+
+
+class PastTheEnd(Exception):
+    """The server says that its file ends before the bytes asked for."""
 
 
 class Stopped(Exception):
@@ -56,8 +67,6 @@ class Client:
     """
 
     def __init__(self, *, stop: Callable[[], bool] = lambda: False, on_bytes: Callable[[int], None] = lambda n: None):
-        import requests
-
         self.session = requests.Session()
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, _make_adapter())
@@ -71,11 +80,9 @@ class Client:
             cache: a JSON file to keep it in, so that resuming asks for nothing twice.
         """
         cache = Path(cache) if cache else None
-        if cache and cache.is_file():
-            stored = json.loads(cache.read_text(encoding="utf-8"))
-            if stored["url"] == url:
-                members = {name: Member(**fields) for name, fields in stored["members"].items()}
-                return Archive(url, stored["size"], members)
+        kept = _read_cache(cache, url) if cache and cache.is_file() else None
+        if kept:
+            return kept
         seen: list[Archive] = []
         for _ in self._attempts(url, progress=lambda: len(seen)):
             archive = self._read_directory_once(url)
@@ -84,23 +91,26 @@ class Client:
             if archive in seen:
                 break
             seen.append(archive)
+        assert archive is not None  # _attempts raises where there is none
         if cache:
-            stored = {"url": url, "size": archive.size}
+            stored = {"of": _name_of(url), "size": archive.size}
             stored["members"] = {name: asdict(member) for name, member in archive.members.items()}
             with written_whole(cache) as partial:
                 partial.write_text(json.dumps(stored), encoding="utf-8")
         return archive
 
     def _read_directory_once(self, url: str) -> Archive | None:
-        from remotezip import RemoteZip
-
         try:
             with RemoteZip(url, session=self.session, timeout=_TIMEOUT) as remote:
                 infos = sorted(remote.infolist(), key=lambda info: info.header_offset)
                 ends = [info.header_offset for info in infos[1:]] + [remote.start_dir]
                 size = remote.size()
         except Exception as error:  # whatever a garbled directory makes of remotezip and zipfile
+            # not 416: a reply that lies about the file's size makes the next request ask for what is not there
             _raise_if_final(url, _status(error))
+            return None
+        # a wrong size moves every offset, and the first member lies at the beginning
+        if not infos or infos[0].header_offset != 0 or not ends[-1] <= size:
             return None
         members = {
             info.filename: Member(info.filename, info.file_size, info.compress_size, info.CRC, info.compress_type,
@@ -110,16 +120,18 @@ class Client:
         return Archive(url, size, members)
 
     def download_member(
-        self, archive: Archive, member: Member, target: str | os.PathLike, *, keep_part: bool = False
+        self, archive: Archive, member: Member, target: str | os.PathLike, *, limit: int, keep_part: bool = False
     ) -> Path:
         """One member, unpacked and checked, as ``target``; ``target`` + ``.part`` holds what has arrived so far.
 
         Args:
+            limit: bytes that a file of its kind may sanely have, packed or not.
             keep_part: leave the ``.part``, for a caller that has not finished with the member and may be killed.
 
         Raises:
-            AmtError: the server does not give it, or gives damaged bytes again and again.
+            AmtError: it is larger than ``limit``, the server does not give it, or gives damaged bytes again and again.
         """
+        check_size(member.name, max(member.size, member.end - member.start), limit)
         target = Path(target)
         part = target.with_name(target.name + ".part")
         self.fetch(archive.url, part, start=member.start, end=member.end, total=archive.size)
@@ -139,43 +151,61 @@ class Client:
             part.unlink()
         return target
 
-    def download(self, url: str, target: str | os.PathLike, *, sha256: str | None = None) -> Path:
+    def download(self, url: str, target: str | os.PathLike, *, sha256: str, limit: int) -> Path:
         """A whole file, resumed from ``target`` + ``.part``; renamed to ``target`` once its hash agrees.
 
         Raises:
-            AmtError: it cannot be had, or its sha256 is another one.
+            AmtError: it cannot be had, is larger than ``limit`` bytes, or its sha256 is another one.
         """
         target = Path(target)
         part = target.with_name(target.name + ".part")
-        for attempt in range(3):
-            if not (attempt == 0 and sha256 and part.is_file() and _sha256(part) == sha256):  # killed before renaming
-                self.fetch(url, part, start=0, end=None, total=None)
-            if sha256 is None or _sha256(part) == sha256:
+        for attempt in range(ATTEMPTS):
+            if not (attempt == 0 and part.is_file() and hash_file(part) == sha256):  # killed before renaming
+                self.fetch(url, part, start=0, end=None, total=None, limit=limit)
+            if hash_file(part) == sha256:
                 os.replace(part, target)
                 return target
             part.unlink()
-        raise AmtError(f"{url}: its sha256 is not {sha256}, three times in a row; it is damaged or another file")
+        raise AmtError(f"{url}: its sha256 is not {sha256}, {ATTEMPTS} times in a row; it is damaged or another file")
 
-    def fetch(self, url: str, part: Path, *, start: int, end: int | None, total: int | None) -> None:
-        """Bytes ``[start, end)`` of ``url`` into ``part``, continuing what it holds; ``None``: to the file's end."""
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "ab") as file:
+    def fetch(
+        self, url: str, part: Path, *, start: int, end: int | None, total: int | None, limit: int | None = None
+    ) -> None:
+        """Bytes ``[start, end)`` of ``url`` into ``part``, continuing what it holds; ``None``: to the file's end.
+
+        Where the end is not known, whoever calls compares a hash: replies may tell a wrong one.
+        """
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            file = open(part, "ab")
+        except OSError as error:
+            raise WriteError(f"{part}: cannot be written ({error.strerror}); choose another folder") from error
+        with file:
+            told = end
             for _ in self._attempts(url, progress=file.tell):
                 have = start + file.tell()
-                if end is not None and have >= end:
+                if told is not None and have >= told:
                     break
-                with suppress(Broken):
-                    end = self._fetch_once(url, file, have, end, total)
-                if end is not None and start + file.tell() >= end:
+                try:
+                    told = self._fetch_once(url, file, have, told, total)
+                    if limit is not None:
+                        check_size(url, told - start, limit)
+                except Broken:
+                    pass
+                except PastTheEnd:
+                    if end is not None:
+                        raise AmtError(
+                            f"{url}: the file there is shorter than it was; delete what is downloaded and start again"
+                        ) from None
+                    if file.tell():  # an earlier reply told an end that lies too far
+                        break
+                if told is not None and start + file.tell() >= told:
                     break
         if end is not None and part.stat().st_size > end - start:
             os.truncate(part, end - start)
 
-    def _fetch_once(self, url: str, file, have: int, end: int | None, total: int | None) -> int | None:
+    def _fetch_once(self, url: str, file: BinaryIO, have: int, end: int | None, total: int | None) -> int:
         """One request; appends what arrives and returns the range's end, which the reply may be first to tell."""
-        import requests
-        from urllib3.exceptions import HTTPError
-
         last = "" if end is None else end - 1
         try:
             headers = {"Range": f"bytes={have}-{last}"}
@@ -187,18 +217,21 @@ class Client:
                     if self.stop():
                         raise Stopped
                     chunk = chunk[:room]
-                    file.write(chunk)
-                    file.flush()  # into the system's hands: a kill loses nothing that was written
+                    try:
+                        file.write(chunk)
+                        file.flush()  # into the system's hands: a kill loses nothing that was written
+                    except OSError as error:
+                        raise WriteError(
+                            f"{file.name}: could not be written ({error.strerror}); free some space or choose less"
+                        ) from error
                     room -= len(chunk)
                     self.on_bytes(len(chunk))
                     if not room:
                         break
         except (requests.RequestException, HTTPError, OSError) as error:
-            if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-                raise AmtError(f"{file.name}: the disk is full; free some space or choose a smaller part") from error
             if end is None:
                 raise Broken from error
-        return end
+        return cast(int, end)
 
     def _attempts(self, url: str, *, progress: Callable[[], int] = lambda: 0) -> Iterator[int]:
         """Counts up, waiting longer each time nothing new arrived; gives up after :data:`ATTEMPTS` in a row."""
@@ -213,7 +246,7 @@ class Client:
             wait = min(30.0, RETRY_SECONDS * 2 ** (idle - 1)) if idle else 0
             if idle >= 3:  # nobody should look at a still screen
                 again = f"trying again in {wait:.0f} s ({idle} of {ATTEMPTS})"
-                tqdm.write(f"{url}: no usable reply, {again}", file=sys.stderr)
+                tqdm.write(blank_secrets(f"{url}: no usable reply, {again}"), file=sys.stderr)
             time.sleep(wait)
         raise AmtError(f"{url}: no usable reply in {ATTEMPTS} attempts; check the connection and start again")
 
@@ -250,11 +283,6 @@ class Client:
 
 def _make_adapter():
     """A transport whose connections buffer little, because what is buffered is lost when the process is killed."""
-    import socket
-
-    from requests.adapters import HTTPAdapter
-    from urllib3.connection import HTTPConnection
-
     class SmallBuffers(HTTPAdapter):
         def init_poolmanager(self, *args, **kwargs):
             small = (socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -265,6 +293,8 @@ def _make_adapter():
 
 def _check_head(reply, have: int, end: int | None, total: int | None) -> int:
     """The reply's range must begin where asked and stay within what is known; returns the range's end."""
+    if reply.status_code == 416:
+        raise PastTheEnd
     if reply.status_code == 200 and have == 0 and end is None:  # a server without ranges, asked for everything
         length = reply.headers.get("Content-Length", "")
         if length.isdigit():
@@ -279,14 +309,12 @@ def _check_head(reply, have: int, end: int | None, total: int | None) -> int:
         raise Broken
     if end is None and whole is None:
         raise Broken
-    return whole if end is None else end
+    return cast(int, whole) if end is None else end
 
 
 def _raise_if_final(url: str, status: int | None) -> None:
     if status in (401, 403, 404, 410):
         raise AmtError(f"{url}: the server answers {status}; check the address")
-    if status == 416:
-        raise AmtError(f"{url}: the file there is shorter than it was; delete what is downloaded and start again")
 
 
 def _status(error: BaseException) -> int | None:
@@ -294,6 +322,20 @@ def _status(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+def _name_of(url: str) -> str:
+    """What tells one address from another in a file: an address itself may hold a password."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _read_cache(path: Path, url: str) -> Archive | None:
+    """The directory kept in ``path`` if it is of ``url`` and undamaged."""
+    try:
+        stored = read_json(path)
+        if stored["of"] != _name_of(url):
+            return None
+        members = {name: Member(**fields) for name, fields in stored["members"].items()}
+        sound = all(0 <= m.start < m.end <= stored["size"] and m.size >= 0 for m in members.values())
+        return Archive(url, stored["size"], members) if sound and members else None
+    except (AmtError, AttributeError, KeyError, TypeError):
+        return None

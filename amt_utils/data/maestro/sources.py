@@ -5,9 +5,8 @@ Each source brings metadata, MIDI and one verified recording at a time; :mod:`.d
 
 from __future__ import annotations
 
+import re
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -16,21 +15,32 @@ from ...system.errors import AmtError
 from ...system.files import written_whole
 from .catalogue import (
     AUDIO_ZIP_URL,
+    MIDI_BYTES,
     MIDI_ZIP_SHA256,
     MIDI_ZIP_URL,
     NAME,
+    TABLE_BYTES,
     Maestro,
     Piece,
     find_root,
     kaggle_inputs,
     read_metadata,
+    reading_zip,
     unpack_midi,
 )
-from .remote import Client, Stopped
-from .zip_member import Member
+from .remote import Archive, Client, Stopped
+from .zip_member import Member, check_size
 
 SCRATCH = ".scratch"  # below the data set's root: what a download needs only while it runs
 _WAV_BYTES_PER_SECOND = 176_400  # 44.1 kHz stereo, 16 bits
+
+
+_MIDI_ZIP_BYTES = 300_000_000  # 56 MB are right
+
+
+def audio_limit(piece: Piece) -> int:
+    """Bytes that a piece's recording may have: 96 kHz stereo in 24 bits, and a minute more than its row says."""
+    return round((piece.duration + 60) * 600_000)
 
 
 class Source(Protocol):
@@ -62,29 +72,36 @@ class RemoteZip:
 
     def __init__(self, url: str, folder: Path, say: Callable[[str], None]):
         self.url, self.folder, self.say = url, folder, say
-        self.archive, self.root = None, folder / NAME
+        self.root = folder / NAME
+        self._archive: Archive | None = None
 
     def fetch_metadata(self) -> Path:
-        scratch = self.root / SCRATCH
         if self.url == AUDIO_ZIP_URL:
             if not (self.root / f"{NAME}.csv").is_file():
                 self.say("fetching metadata and MIDI, 56 MB")
-                archive = Client().download(MIDI_ZIP_URL, self.folder / f"{NAME}-midi.zip", sha256=MIDI_ZIP_SHA256)
-                unpack_midi(archive, self.folder)
-                archive.unlink()
+                midi = Client().download(
+                    MIDI_ZIP_URL, self.folder / f"{NAME}-midi.zip", sha256=MIDI_ZIP_SHA256, limit=_MIDI_ZIP_BYTES
+                )
+                unpack_midi(midi, self.folder)
+                midi.unlink()
         elif not any(self.root.glob("maestro-v*.csv")):
-            client = Client()
-            self.archive = client.read_directory(self.url, cache=scratch / "directory.json")
-            tables = [n for n in self.archive.members if n.endswith((".csv", ".json")) and "maestro-v" in n]
+            archive = self.archive
+            tables = [n for n in archive.members if n.endswith((".csv", ".json")) and "maestro-v" in n]
             if not any(name.endswith(".csv") for name in tables):
                 raise AmtError(f"{self.url}: no MAESTRO in this zip (no maestro-v*.csv)")
             for name in sorted(tables, reverse=True):  # the .csv last: its presence says that the rest is there
-                client.download_member(self.archive, self.archive.members[name], self.root / Path(name).name)
+                member = archive.members[name]
+                Client().download_member(archive, member, self.root / Path(name).name, limit=TABLE_BYTES)
         return self.root
 
+    @property
+    def archive(self) -> Archive:
+        """The zip's directory, read once."""
+        if self._archive is None:
+            self._archive = Client().read_directory(self.url, cache=self.root / SCRATCH / "directory.json")
+        return self._archive
+
     def _member(self, name: str) -> Member:
-        if self.archive is None:
-            self.archive = Client().read_directory(self.url, cache=self.root / SCRATCH / "directory.json")
         for candidate in (f"{NAME}/{name}", name):
             if candidate in self.archive.members:
                 return self.archive.members[candidate]
@@ -99,11 +116,15 @@ class RemoteZip:
 
     def fetch_midi(self, piece: Piece) -> None:
         if not any((self.root / (piece.stem + suffix)).is_file() for suffix in (".midi", ".mid")):
-            Client().download_member(self.archive, self._member(piece.midi), self.root / piece.midi)
+            target = self.root / piece.midi
+            Client().download_member(self.archive, self._member(piece.midi), target, limit=MIDI_BYTES)
 
-    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
+    def fetch_audio(
+        self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
+    ) -> Path:
         client = Client(stop=stop, on_bytes=on_bytes)
-        return client.download_member(self.archive, self._member(piece.audio), target, keep_part=True)
+        member, limit = self._member(piece.audio), audio_limit(piece)
+        return client.download_member(self.archive, member, target, limit=limit, keep_part=True)
 
 
 class LocalZip:
@@ -124,20 +145,20 @@ class LocalZip:
     def fetch_midi(self, piece: Piece) -> None:
         pass  # unpacked with the metadata
 
-    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
-        try:
-            with zipfile.ZipFile(self.archive) as zipped:
-                member = next((n for n in zipped.namelist() if n.endswith("/" + piece.audio)), None)
-                if member is None:
-                    raise AmtError(f"{self.archive}: {piece.audio} is not in it; is this the zip without audio?")
-                with zipped.open(member) as packed, open(target, "wb") as out:
-                    while block := packed.read(1 << 20):  # checks the CRC when it comes to the end
-                        if stop():
-                            raise Stopped
-                        out.write(block)
-                on_bytes(zipped.getinfo(member).compress_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise AmtError(f"{self.archive}: {piece.audio} is damaged in it ({error})") from error
+    def fetch_audio(
+        self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
+    ) -> Path:
+        with reading_zip(self.archive) as zipped:
+            member = next((n for n in zipped.namelist() if n.endswith("/" + piece.audio)), None)
+            if member is None:
+                raise AmtError(f"{self.archive}: {piece.audio} is not in it; is this the zip without audio?")
+            check_size(f"{self.archive}: {piece.audio}", zipped.getinfo(member).file_size, audio_limit(piece))
+            with zipped.open(member) as packed, written_whole(target) as partial, open(partial, "wb") as out:
+                while block := packed.read(1 << 20):  # checks the CRC when it comes to the end
+                    if stop():
+                        raise Stopped
+                    out.write(block)
+            on_bytes(zipped.getinfo(member).compress_size)
         return target
 
 
@@ -168,7 +189,9 @@ class LocalFolder:
     def fetch_midi(self, piece: Piece) -> None:
         pass  # copied with the metadata
 
-    def fetch_audio(self, piece: Piece, target: Path, *, stop, on_bytes) -> Path:
+    def fetch_audio(
+        self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
+    ) -> Path:
         path = self.maestro.audio_path(piece)
         on_bytes(path.stat().st_size)
         return path
@@ -181,6 +204,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source:
+    """An address, a zip or folder at hand, or ``"kaggle"``. Raises :class:`AmtError` when it is none of them."""
     if source.startswith(("https://drive.google.com/", "http://drive.google.com/")):
         return LocalFolder(_from_drive(source, folder / "from_drive"), folder)
     if source.startswith(("http://", "https://")):
@@ -191,6 +215,8 @@ def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source
             raise AmtError("no MAESTRO among the notebook's inputs; attach a dataset that holds it (Add Input)")
         return LocalFolder(inputs[0], folder)
     path = Path(source).expanduser()
+    if not path.exists() and re.match(r"[A-Za-z][\w+.-]+:/", source):
+        raise AmtError(f"{source}: only http:// and https:// addresses are read")
     if path.is_file():
         return LocalZip(path, folder)
     if path.is_dir():

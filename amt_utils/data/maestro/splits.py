@@ -37,7 +37,8 @@ def find_leaks(pieces: Iterable[Piece]) -> list[Leak]:
         number = _catalogue_number(piece.title)
         if number:
             groups["number", _plain(piece.composer), number].append(piece)
-    leaks, explained = [], set()
+    leaks: list[Leak] = []
+    explained: set[Piece] = set()
     for (kind, *_), same in groups.items():
         splits = tuple(split for split in SPLITS if any(p.split == split for p in same))
         sure = kind == "title"

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from ...checkpoints.mirrors import FolderMirror
 from ...system.errors import AmtError
+from ...system.files import parse_json, written_whole
 
 
 class SafeJournal(JournalFileBackend):
@@ -48,31 +50,30 @@ def cut_partial_line(path: Path) -> None:
             file.truncate(end)
 
 
-def fetch_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
+def fetch_journal(path: Path, mirrors: Iterable[FolderMirror]) -> None:
     """Replace ``path`` by the longest mirrored copy that begins with it."""
     best = own = _whole_lines(path)
     for mirror in mirrors:
-        other = _whole_lines(Path(mirror) / path.name)
+        other = _whole_lines(mirror.path / path.name)
         if not (other.startswith(own) or own.startswith(other)):
-            raise AmtError(f"{Path(mirror) / path.name}: of another study; name another --mirror or --folder")
+            raise AmtError(f"{mirror.path / path.name}: of another study; name another --mirror or --folder")
         best = max(best, other, key=len)
     if best is not own:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(path, best)
+        _write(path, best)
 
 
-def publish_journal(path: Path, mirrors: Iterable[str | os.PathLike]) -> None:
+def publish_journal(path: Path, mirrors: Iterable[FolderMirror]) -> None:
     """Copy the journal's whole lines to the mirrors; a mirror that cannot be written is named and left."""
     content = _whole_lines(path)
     for mirror in mirrors:
         try:
-            Path(mirror).mkdir(parents=True, exist_ok=True)
-            if content.startswith(_whole_lines(Path(mirror) / path.name)):  # never over another machine's trials
-                _write_atomically(Path(mirror) / path.name, content)
+            copy = mirror.check() / path.name
+            if content.startswith(_whole_lines(copy)):  # never over another machine's trials
+                _write(copy, content, make_folder=False)
             else:
-                print(f"{mirror}: holds trials that are not in {path}; nothing was copied there")
-        except OSError as error:
-            print(f"{mirror}: the journal was not copied ({error}); the local one is safe")
+                print(f"{mirror.name}: holds trials that are not in {path}; nothing was copied there")
+        except (AmtError, OSError) as error:
+            print(f"{mirror.name}: the journal was not copied ({error}); the local one is safe")
 
 
 def _whole_lines(path: Path) -> bytes:
@@ -80,7 +81,16 @@ def _whole_lines(path: Path) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+def _write(path: Path, content: bytes, *, make_folder: bool = True) -> None:
+    with written_whole(path, make_folder=make_folder) as partial:
+        partial.write_bytes(content)
+
+
+def check_journal(path: Path) -> None:
+    """Raises :class:`AmtError` that names the first line which is not one of Optuna's; a cut last line is none."""
+    for number, line in enumerate(_whole_lines(path).splitlines(), start=1):
+        where = f"{path}, line {number}"
+        entry = parse_json(line, where)
+        sound = isinstance(entry, dict) and isinstance(entry.get("op_code"), int) and "worker_id" in entry
+        if not sound:
+            raise AmtError(f"{where}: no entry of a study's journal; take a mirrored copy, or start in another folder")

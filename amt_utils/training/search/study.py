@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import socket
 import time
@@ -25,11 +26,13 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ...checkpoints.mirrors import FolderMirror
 from ...config import Config, save_config
 from ...system.errors import AmtError
+from ...system.files import is_running
 from ..run_log import read_table
 from ..trainer import Trainer, train
-from .journal import SafeJournal, fetch_journal, publish_journal
+from .journal import SafeJournal, check_journal, fetch_journal, publish_journal
 
 # section.field: ("log" | "float" | "int", low, high) or ("choice", options)
 SPACE: dict[str, list] = {
@@ -48,7 +51,9 @@ LOST_AFTER = timedelta(hours=13)  # a trial begun longer ago on another machine 
 Objective = Callable[[Config, Path, Callable[[int, float], None]], float]
 
 
-def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str | os.PathLike] = ()) -> optuna.Study:
+def open_study(
+    name: str, storage: str | os.PathLike, *, mirrors: Iterable[str | os.PathLike | FolderMirror] = ()
+) -> optuna.Study:
     """A study that maximises, new or continued.
 
     Args:
@@ -59,16 +64,16 @@ def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str |
     Raises:
         AmtError: the storage cannot be opened, or a mirror holds a different study's journal.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
     text = os.fspath(storage)
     try:
-        if "://" in text:
+        backend: JournalStorage | optuna.storages.RDBStorage
+        if is_address(text):
             # workers of several machines meet here: wait for each other rather than fail
             arguments = {"connect_args": {"timeout": 60}} if text.startswith("sqlite") else {"pool_pre_ping": True}
             backend: BaseStorage = optuna.storages.RDBStorage(text, engine_kwargs=arguments)
         else:
-            fetch_journal(Path(text), mirrors)
+            fetch_journal(Path(text), as_mirrors(mirrors))
+            check_journal(Path(text))
             backend = JournalStorage(SafeJournal(text))
         return optuna.create_study(
             study_name=name,
@@ -78,10 +83,27 @@ def open_study(name: str, storage: str | os.PathLike, *, mirrors: Iterable[str |
             sampler=optuna.samplers.TPESampler(multivariate=True, constant_liar=True, n_startup_trials=8),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )
+    except AmtError:
+        raise
     except ImportError as error:
-        raise AmtError(f"--storage {_hide_password(text)}: its driver is missing ({error}); install it") from error
-    except (OSError, ValueError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise AmtError(f"--storage {_hide_password(text)}: cannot be opened ({type(error).__name__})") from error
+        raise AmtError(f"--storage {text}: its driver is missing ({error}); install it") from error
+    except Exception as error:  # SQLAlchemy's, Optuna's, or what a journal out of order makes of Optuna
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
+        raise AmtError(f"--storage {text}: cannot be opened ({reason})") from error
+
+
+def is_address(storage: str | os.PathLike) -> bool:
+    """Whether ``storage`` is a database's address, not a file. Raises :class:`AmtError` for half an address."""
+    text = os.fspath(storage)
+    # a letter and a colon are a drive of Windows
+    if re.match(r"[A-Za-z][\w+.-]+:(?!//)", text) and not Path(text).exists():
+        raise AmtError(f"--storage {text}: an address has two slashes, as in postgresql://user@host/name")
+    return "://" in text
+
+
+def as_mirrors(places: Iterable[str | os.PathLike | FolderMirror]) -> list[FolderMirror]:
+    """Folders as mirrors, each made at the start and never anew (:class:`.FolderMirror`)."""
+    return [p if isinstance(p, FolderMirror) else FolderMirror(p) for p in places]
 
 
 def apply_values(config: Config, values: dict[str, object]) -> Config:
@@ -98,16 +120,19 @@ def apply_values(config: Config, values: dict[str, object]) -> Config:
 
 def suggest(trial: Trial, space: dict[str, list]) -> dict[str, object]:
     """One value for every name in the search space."""
-    values = {}
+    values: dict[str, object] = {}
     for name, (kind, *rest) in space.items():
-        if kind == "choice":
-            values[name] = trial.suggest_categorical(name, rest[0])
-        elif kind == "int":
-            values[name] = trial.suggest_int(name, *rest)
-        elif kind in ("float", "log"):
-            values[name] = trial.suggest_float(name, *rest, log=kind == "log")
-        else:
-            raise AmtError(f"search space: {name}: {kind!r} must be 'log', 'float', 'int' or 'choice'")
+        try:
+            if kind == "choice":
+                values[name] = trial.suggest_categorical(name, rest[0])
+            elif kind == "int":
+                values[name] = trial.suggest_int(name, *rest)
+            elif kind in ("float", "log"):
+                values[name] = trial.suggest_float(name, *rest, log=kind == "log")
+            else:
+                raise AmtError(f"search space: {name}: {kind!r} must be 'log', 'float', 'int' or 'choice'")
+        except (IndexError, TypeError, ValueError, OverflowError) as error:
+            raise AmtError(f"search space: {name}: {[kind, *rest]} cannot be searched ({error})") from error
     return values
 
 
@@ -138,12 +163,8 @@ def _is_alive(trial: FrozenTrial) -> bool:
 
 def _process_mark(pid: int) -> str | None:
     """What tells a process from a later one with the same number: when it began. None when it does not run."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not is_running(pid):
         return None
-    except PermissionError:
-        pass
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:  # not Linux
@@ -159,7 +180,7 @@ def run_search(
     storage: str | os.PathLike | None = None,
     trials: int = 20,
     seconds: float | None = None,
-    mirrors: Iterable[str | os.PathLike] = (),
+    mirrors: Iterable[str | os.PathLike | FolderMirror] = (),
     name: str = "amt",
     leave_out: Iterable[str] = (),
     quiet: bool = False,
@@ -180,7 +201,7 @@ def run_search(
     Returns:
         The study.
     """
-    folder, places = Path(folder), [Path(mirror) for mirror in mirrors]
+    folder, places = Path(folder), as_mirrors(mirrors)
     folder.mkdir(parents=True, exist_ok=True)
     storage = storage or folder / "study.journal"
     fixed = set(leave_out)
@@ -188,7 +209,7 @@ def run_search(
     if quiet:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
     deadline = time.monotonic() + (math.inf if seconds is None else seconds)
-    study = open_study(name, storage, mirrors=mirrors)
+    study = open_study(name, storage, mirrors=places)
     revive_lost(study)
 
     def run_trial(trial: Trial) -> float:
@@ -218,11 +239,13 @@ def run_search(
             if other.number != best:
                 shutil.rmtree(_run_folder(folder, other), ignore_errors=True)
         write_best(study, config, folder / "best.json")
-        if "://" not in os.fspath(storage):
-            publish_journal(Path(storage), mirrors)
-        for mirror in places:
-            if (folder / "best.json").exists() and mirror.is_dir():
-                shutil.copy2(folder / "best.json", mirror / "best.json")
+        if not is_address(storage):
+            publish_journal(Path(storage), places)
+        for mirror in places if (folder / "best.json").exists() else ():
+            try:
+                mirror.send_file(folder / "best.json")
+            except (AmtError, OSError) as error:
+                print(f"{mirror.name}: best.json was not copied ({error}); the local one is safe")
         if len(finished(study)) >= trials:
             study.stop()
 
@@ -276,8 +299,3 @@ def write_best(study: optuna.Study, config: Config, path: Path) -> Config | None
     best = apply_values(config, study.best_trial.params)
     save_config(best, path)
     return best
-
-
-def _hide_password(address: str) -> str:
-    scheme, separator, rest = address.partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
