@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # cards are read without waiting for torch
     import torch
 
 DEFAULT_WEIGHTS = "base"
+_OTHER_NETWORKS = ("dynamics", "sheet_music")  # they read notes, not recordings
 VELOCITY_WEIGHTS = package_folder() / "weights" / "dynamics.safetensors"
 
 
@@ -30,7 +31,7 @@ def weights_path(name: str | os.PathLike | None = None) -> Path:
     for path in (Path(name), shipped / f"{name}.safetensors"):
         if path.is_file():
             return path
-    known = sorted(p.stem for p in shipped.glob("*.safetensors") if p != VELOCITY_WEIGHTS)
+    known = sorted(p.stem for p in shipped.glob("*.safetensors") if p.stem not in _OTHER_NETWORKS)
     raise AmtError(f"{name}: no such weights file; shipped with the package: {', '.join(known) or 'none'}")
 
 

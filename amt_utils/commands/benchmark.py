@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import platform
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..checkpoints.weights import weights_path
+from ..checkpoints.weights import load_weights, weights_path
 from ..config import Config
 from ..models import count_parameters
-from ..system.memory import keep_memory
 from ..training.speed import (
     SECONDS,
     SIZES,
@@ -21,7 +22,7 @@ from ..training.speed import (
     training_memory,
     training_rate,
 )
-from ..transcription.onnx import find_exported
+from ..transcription.onnx import find_onnx
 from ..transcription.transcriber import Transcriber
 
 
@@ -41,22 +42,21 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     audio = (0.1 * np.random.default_rng(0).standard_normal(int(SECONDS * 16_000))).astype(np.float32)
+    print(describe_processor())
     print(f"{torch.get_num_threads()} threads, {SECONDS:.0f} s of audio; seconds of work per second of audio")
     rows = feature_rows(audio)
     base = dict(rows)["librosa.cqt, 1 channel"]
-    transcriber = Transcriber(args.weights)
-    name = f"transcription, {args.weights or 'default'} ({count_parameters(transcriber.model) / 1e6:.2f} M)"
-    rows.append((name, measure(lambda: transcriber.transcribe(audio), repeats=2) / SECONDS))
-    exported = find_exported(weights_path(args.weights)) if transcriber.device.type == "cpu" else None
-    if exported:  # the quicker of the two was taken above
-        for how, network in (("ONNX Runtime", exported), ("PyTorch", transcriber.model.network)):
-            transcriber.network = network
-            if how == "PyTorch":
-                keep_memory()  # as a Transcriber without an exported network does
-            cost = measure(lambda: transcriber.transcribe(audio), repeats=2) / SECONDS
-            rows.append((f"the same by {how}", cost))
+    path = weights_path(args.weights)
+    model, config, _ = load_weights(path)
+    name = f"{path.stem} ({count_parameters(model) / 1e6:.2f} M)"
+    transcribers = {"PyTorch": Transcriber.from_model(model, config)}
+    if find_onnx(path):
+        transcribers["ONNX Runtime"] = Transcriber(path, device="cpu")
+    for how, transcriber in transcribers.items():
+        cost = measure(lambda t=transcriber: t.transcribe(audio), repeats=2) / SECONDS
+        rows.append((f"transcription, {name}, {how}", cost))
     for label, cost in rows:
-        print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
+        print(f"  {label:44s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
     for size in SIZES:
         config = Config().replace(model={"size": size})
         measured = training_memory(config)
@@ -65,3 +65,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"  training step, {size}, batch 8 x 10 s, bf16: {need / 2**30:.1f} GiB ({how})")
     print("\n".join(loading_lines({size: training_rate(Config().replace(model={"size": size})) for size in SIZES})))
     return 0
+
+
+def describe_processor() -> str:
+    """The processor's name and the widest instruction set that PyTorch uses on it."""
+    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

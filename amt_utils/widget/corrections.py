@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..music.notes import NOTE, check_notes
+from ..sheet_music.events import find_events
 from ..sheet_music.hands import assign_hands
 from ..system.errors import AmtError
 from ..transcription.candidates import Candidates, cut_at_strikes
 
 if TYPE_CHECKING:
     from ..sheet_music.score import Score
+
+MIDDLE_C, PER_SEMITONE = 60, 0.3  # where hands part without a score; log odds of the left one per semitone below
 
 
 def correct(
@@ -61,7 +64,8 @@ def find_hands(offered: np.ndarray, score: Score | None, candidates: Candidates 
         score: :class:`.Score` or ``None``; it numbers the notes over the candidates' threshold.
         candidates: of ``offered``, or ``None``.
     """
-    hands = assign_hands(offered).astype(np.uint8)
+    lower = PER_SEMITONE * (MIDDLE_C - offered["pitch"].astype(float))
+    hands = assign_hands(offered, find_events(offered), lower).astype(np.uint8)
     if score is not None:
         indices = np.arange(len(offered)) if candidates is None else candidates.chosen()
         hands[indices[score.positions["note"]]] = score.positions["staff"] == 2

@@ -1,7 +1,8 @@
-"""The exported network is the network: same numbers, same notes, and only for the weights it was made from."""
+"""The ONNX network is the network: same numbers and notes, without PyTorch, only for the weights it was made from."""
 
 import shutil
-import time
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ import soundfile
 import torch
 
 from amt_utils.__main__ import main
-from amt_utils.checkpoints.weights import weights_path
+from amt_utils.checkpoints.weights import load_weights, weights_path
 from amt_utils.system.paths import example_files
-from amt_utils.transcription import transcriber
-from amt_utils.transcription.onnx import ExportedNetwork, choose_quicker, export_network, find_exported
+from amt_utils.transcription.onnx import OnnxNetwork, find_onnx, onnx_paths
+from amt_utils.transcription.torch_network import TorchNetwork
 from amt_utils.transcription.transcriber import Transcriber
 
 pytest.importorskip("onnxruntime")
@@ -23,69 +24,79 @@ def music() -> np.ndarray:
     return soundfile.read(example_files()[0], dtype="float32")[0][: 15 * 16_000]
 
 
-def test_shipped_network_gives_the_notes_of_pytorch(music):
-    exported, eager = Transcriber("tiny", device="cpu"), Transcriber("tiny", device="cpu")
-    exported.network, eager.network = find_exported(weights_path("tiny")), eager.model.network
-    fast, exact = exported.transcribe(music), eager.transcribe(music)
-    assert len(fast.notes) == len(exact.notes) > 20
-    np.testing.assert_array_equal(fast.notes["pitch"], exact.notes["pitch"])
-    for name in ("onset", "offset"):
-        np.testing.assert_allclose(fast.notes[name], exact.notes[name], atol=1e-3)
-    assert len(fast.pedals) == len(exact.pedals)
+@pytest.fixture(scope="module")
+def eager() -> TorchNetwork:
+    return TorchNetwork(load_weights(weights_path("tiny"))[0], torch.device("cpu"))
 
 
-@pytest.mark.parametrize("frames", (1, 7, 333))
-def test_any_length(frames):
-    exported, eager = find_exported(weights_path("tiny")), Transcriber("tiny", device="cpu").model.network
-    features = torch.rand(1, 3, frames, 352)
-    with torch.inference_mode():
-        exact, fast = eager(features), exported(features)
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_shipped_networks_give_the_notes_of_pytorch(music, name):
+    model, config, _ = load_weights(weights_path(name))
+    fast = Transcriber(name, device="cpu")
+    assert isinstance(fast.network, OnnxNetwork)
+    found, exact = fast.transcribe(music), Transcriber.from_model(model, config, device="cpu").transcribe(music)
+    assert len(found.notes) == len(exact.notes) > 20
+    np.testing.assert_array_equal(found.notes["pitch"], exact.notes["pitch"])
+    for field in ("onset", "offset"):
+        np.testing.assert_allclose(found.notes[field], exact.notes[field], atol=1e-3)
+    assert len(found.pedals) == len(exact.pedals)
+
+
+@pytest.mark.parametrize("frames", [1, 7, 333])
+def test_any_length(eager, frames):
+    network = find_onnx(weights_path("tiny"))
+    assert network is not None and network.margin == eager.margin
+    samples = (frames - 1 + 2 * network.margin) * 320
+    audio = np.random.default_rng(0).standard_normal((1, samples)).astype(np.float32) * 0.1
+    fast, exact = network(audio), eager(audio)
     assert set(fast) == set(exact)
     for name in exact:
-        torch.testing.assert_close(fast[name], exact[name], atol=1e-3, rtol=1e-3)
+        assert fast[name].shape == exact[name].shape and fast[name].shape[1] == frames
+        np.testing.assert_allclose(fast[name], exact[name], atol=2e-3, rtol=2e-3)
+    cue = exact["pedal_cue"]
+    np.testing.assert_allclose(network.pedals(cue), eager.pedals(cue), atol=1e-3, rtol=1e-3)
 
 
-def test_the_quicker_network_is_taken(monkeypatch):
-    def sluggish(features):
-        time.sleep(0.05)
-        return features
-
-    def slow_at_first(features, calls=[]):  # noqa: B006 (remembers that it was called)
-        time.sleep(0 if calls else 0.2)
-        calls.append(1)
-        return features
-
-    assert choose_quicker((sluggish, slow_at_first), torch.zeros(1)) is slow_at_first
-    for wanted in (0, 1):
-        monkeypatch.setattr(transcriber, "choose_quicker", lambda networks, _, i=wanted: networks[i])
-        chosen = Transcriber("tiny", device="cpu").network
-        assert isinstance(chosen, ExportedNetwork) is (wanted == 0)
+def test_transcribing_imports_no_torch(music, tmp_path):
+    soundfile.write(tmp_path / "a.wav", music[: 3 * 16_000], 16_000)
+    script = "import sys; from amt_utils.__main__ import main; code = main(sys.argv[1:]); "
+    script += "sys.exit(code or ('torch' in sys.modules) * 7)"
+    words = ["transcribe", str(tmp_path / "a.wav"), "--weights", "tiny", "--device", "cpu", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.mid").is_file()
 
 
-def test_network_of_other_weights_is_left_alone(tmp_path):
-    for suffix in (".safetensors", ".json", ".onnx"):
-        shutil.copy(weights_path("tiny").with_suffix(suffix), tmp_path / f"mine{suffix}")
-    mine = tmp_path / "mine.safetensors"
-    assert find_exported(mine) is not None
-    mine.write_bytes(mine.read_bytes() + b" ")
-    assert find_exported(mine) is None
-    (tmp_path / "mine.onnx").write_bytes(b"not a network")
-    with pytest.warns(UserWarning, match="mine.onnx"):
-        assert find_exported(mine) is None
-    (tmp_path / "mine.onnx").unlink()
-    assert find_exported(mine) is None
+@pytest.fixture
+def mine(tmp_path):
+    """A copy of the small network and everything beside it."""
+    weights = weights_path("tiny")
+    for path in (weights, weights.with_suffix(".json"), *onnx_paths(weights)):
+        shutil.copy(path, tmp_path / path.name)
+    return tmp_path / weights.name
 
 
-def test_exporting(tmp_path, capsys):
+def test_a_file_whose_bytes_changed_is_left_alone_with_a_word(mine):
+    assert find_onnx(mine) is not None
+    for path in onnx_paths(mine):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+        with pytest.warns(UserWarning, match=path.name):
+            assert find_onnx(mine) is None
+        path.write_bytes(whole)
+    for path in onnx_paths(mine):
+        path.unlink()
+    assert find_onnx(mine) is None
+    assert isinstance(Transcriber(mine, device="cpu").network, TorchNetwork)
+
+
+def test_exporting(mine, capsys, eager):
     pytest.importorskip("onnx")
-    assert main(["export", "--weights", "tiny", "--out", str(tmp_path / "network.onnx")]) == 0
-    assert "network.onnx" in capsys.readouterr().out
-    fresh = ExportedNetwork(tmp_path / "network.onnx")
-    assert fresh.weights_hash == find_exported(weights_path("tiny")).weights_hash
-    model = Transcriber("tiny", device="cpu").model
-    for frames in (1, 130, 300):  # the graph must not hold the length it was traced with
-        features = torch.rand(1, 3, frames, 352)
-        with torch.inference_mode():
-            exact = model.network(features)
-        torch.testing.assert_close(fresh(features)["frame"], exact["frame"], atol=1e-3, rtol=1e-3)
-    assert list(tmp_path.iterdir()) == [export_network(weights_path("tiny"), tmp_path / "network.onnx")]
+    for path in onnx_paths(mine):
+        path.unlink()
+    assert main(["export", "--weights", str(mine)]) == 0
+    assert all(path.name in capsys.readouterr().out or path.is_file() for path in onnx_paths(mine))
+    network = find_onnx(mine)
+    assert network is not None
+    audio = np.random.default_rng(1).standard_normal((1, (99 + 2 * network.margin) * 320)).astype(np.float32) * 0.1
+    np.testing.assert_allclose(network(audio)["frame"], eager(audio)["frame"], atol=2e-3, rtol=2e-3)
