@@ -122,7 +122,9 @@ def _write_attributes(measure: ET.Element, page: Page, number: int) -> None:
         for staff, clefs in enumerate(page.clefs, start=1)
         if number == 0 or clefs[number] != clefs[number - 1]
     ]
-    if not changed:
+    metre = page.bars.metres[number]
+    new_metre = number > 0 and metre != page.bars.metres[number - 1]
+    if not changed and not new_metre:
         return
     attributes = _add(measure, "attributes")
     if number == 0:
@@ -130,9 +132,11 @@ def _write_attributes(measure: ET.Element, page: Page, number: int) -> None:
         key = _add(attributes, "key")
         _add(key, "fifths", page.key.fifths)
         _add(key, "mode", "minor" if page.key.minor else "major")
+    if number == 0 or new_metre:
         time = _add(attributes, "time")
-        _add(time, "beats", page.bars.metre.numerator)
-        _add(time, "beat-type", page.bars.metre.denominator)
+        _add(time, "beats", metre.numerator)
+        _add(time, "beat-type", metre.denominator)
+    if number == 0:
         _add(attributes, "staves", 2)
     for staff, name in changed:
         clef = _add(attributes, "clef", number=str(staff))
