@@ -1,7 +1,7 @@
 """Teaches :mod:`.note_network` from performances with known scores (:mod:`.asap`).
 
-One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds its
-cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
+One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds
+its cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
 from there.
 """
 
@@ -120,7 +120,7 @@ def learn_beats(
     if state is not None and state.is_file():
         saved = torch.load(state, weights_only=True)
         if saved["steps"] != steps or saved["seed"] != seed:
-            raise AmtError(f"{state}: of a run with {saved['steps']} steps, seed {saved['seed']}; remove it to begin anew")
+            raise AmtError(f"{state}: a run of {saved['steps']} steps, seed {saved['seed']}; remove it to begin anew")
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         average, done = saved["average"], saved["done"]
