@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
+from ..audio.tuning import is_out_of_tune
 from ..config import DECODE_SETTING_HELP
 from ..results.transcription import transcribe
 from ..system.errors import AmtError
@@ -30,6 +31,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
+    parser.add_argument(
+        "--tuning", type=parse_tuning, default=None, metavar="HZ", help="A4 in Hz, or auto (default: estimated, auto)"
+    )
     parser.add_argument("--score", action="store_true", help="also sheet music: .musicxml, .svg pages, .pdf")
     parser.add_argument("--roll", action="store_true", help="also an interactive piano roll with sound, one .html file")
     score = parser.add_argument_group("sheet music", "what is not given is estimated")
@@ -40,9 +44,22 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def parse_tuning(text: str) -> float | None:
+    """``"auto"`` -> ``None``, ``"427"`` -> 427.0. Raises :class:`argparse.ArgumentTypeError` beyond an octave."""
+    if text == "auto":
+        return None
+    try:
+        a4 = float(text)
+    except ValueError:
+        a4 = 0.0
+    if not 220 < a4 < 880:
+        raise argparse.ArgumentTypeError(f"{text!r} is no tuning of A4; give it in Hz, e.g. 427, or auto")
+    return a4
+
+
 def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
-    transcriber = Transcriber(args.weights, device=args.device, settings=args.set)
+    transcriber = Transcriber(args.weights, device=args.device, settings=args.set, tuning=args.tuning)
     failed: list[str] = []
     names: set[str] = set()
     files = _expand(args.audio)
@@ -79,7 +96,8 @@ def _transcribe_one(path: Path, name: str, transcriber: Transcriber, args) -> st
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
     written = heard.save(args.out, kinds, name=name)[0]
     notes, pedals = heard.performance.notes, heard.performance.pedals
+    tuning = f", tuned to A4 = {heard.tuning:.0f} Hz" if is_out_of_tune(heard.tuning) else ""
     return (
         f"{path}: {len(notes)} notes, {len(pedals)} pedal presses, {seconds:.1f} s for {length:.1f} s of audio "
-        f"({seconds / max(length, 1e-9):.3f} x real time) -> {written}"
+        f"({seconds / max(length, 1e-9):.3f} x real time){tuning} -> {written}"
     )

@@ -18,6 +18,7 @@ from ..music.midi import read_midi
 from ..music.notes import ENDS, Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
+from .kinds import Count, count_kinds, pool_kinds
 from .metrics import ONSET_TOLERANCE, average_scores, score_performance
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ class FolderScores:
         recordings: recording's name -> ``{"key": {...}, "sounding": {...}, "seconds": ...}``.
         failed: recording's name -> what went wrong; these are in no average.
         onset_tolerance: of notes, in seconds.
+        kinds: recording's name -> its notes by kind, as :mod:`amt_utils.evaluation.kinds` defines them.
     """
 
     system: str
     recordings: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     onset_tolerance: float = ONSET_TOLERANCE
+    kinds: dict[str, dict[str, Count]] = field(default_factory=dict)
 
     def average(self, ends: str) -> dict[str, dict[str, float]]:
         """Measure -> mean, median, std, quartiles over the recordings."""
@@ -88,7 +91,12 @@ class FolderScores:
         }
         seconds = {name: scores["seconds"] for name, scores in self.recordings.items()}
         how = {"system": self.system, "onset_tolerance": self.onset_tolerance}
-        return {**how, "ends": by_ends, "seconds": seconds, "failed": self.failed}
+        kinds = {name: count.to_dict() for name, count in pool_kinds(self.kinds.values()).items()}
+        by_kind = {"pooled": kinds, "recordings": {
+            recording: {name: count.to_dict() for name, count in counts.items()}
+            for recording, counts in self.kinds.items()
+        }}  # fmt: skip
+        return {**how, "ends": by_ends, "kinds": by_kind, "seconds": seconds, "failed": self.failed}
 
     def title(self, ends: str) -> str:
         """The system and what was compared; the tolerance where it is not the usual one."""
@@ -126,6 +134,7 @@ def evaluate(
             row = {"seconds": time.perf_counter() - began}
             options = {"onset_tolerance": onset_tolerance}
             row |= {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
+            scores.kinds[recording.name] = count_kinds(reference, estimate, **options)
             scores.recordings[recording.name] = row
         except AmtError as error:
             scores.failed[recording.name] = str(error)

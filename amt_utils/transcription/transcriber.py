@@ -7,6 +7,7 @@ the centres are joined, so that the joined activations equal those of one long p
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from ..audio.reading import load_audio, stream_audio
+from ..audio.tuning import estimate_tuning, rate_for_tuning
 from ..checkpoints.weights import load_weights, weights_path
 from ..config import KEY_ROLLS, Config, change_config
 from ..models.blocks import BLOCK
@@ -36,13 +38,22 @@ class Transcriber:
         weights: a shipped name, a ``.safetensors`` or ``.pt`` file; ``None`` for the default.
         device: ``"cpu"``, ``"cuda"`` or ``None`` for what is there.
         settings: changes to how it decodes, as ``["decode.onset_threshold=0.5"]``.
+        tuning: Hz of A4; ``None`` estimates it for every recording (see :mod:`amt_utils.audio.tuning`).
 
     Raises:
         AmtError: no such weights, or a setting that is none of ``decode``.
     """
 
+    tuning: float | None = None
+    _is_tuned = False
+
     def __init__(
-        self, weights: str | os.PathLike | None = None, *, device: str | None = None, settings: Iterable[str] = ()
+        self,
+        weights: str | os.PathLike | None = None,
+        *,
+        device: str | None = None,
+        settings: Iterable[str] = (),
+        tuning: float | None = None,
     ):
         path = weights_path(weights)
         model, config, card = load_weights(path)
@@ -58,7 +69,22 @@ class Transcriber:
                 self.network = choose_quicker((exported, self.network), trial)
             if self.network is self.model.network:
                 keep_memory()
-        self.card = card
+        self.card, self.tuning = card, tuning
+
+    def tuned(self, audio: str | os.PathLike | np.ndarray) -> Transcriber:
+        """This transcriber, reading files at the rate that the tuning of ``audio`` asks for.
+
+        An array stays what it is: its samples are at the model's rate already.
+        """
+        if isinstance(audio, np.ndarray) or self._is_tuned:
+            return self
+        rate, a4 = self.config.feature.sample_rate, self.tuning
+        if a4 is None:
+            a4 = estimate_tuning(stream_audio(audio, sample_rate=rate), sample_rate=rate)
+        tuned = copy.copy(self)
+        tuned.tuning, tuned._is_tuned = a4, True
+        tuned.config = self.config.replace(feature={"sample_rate": rate_for_tuning(rate, a4)})
+        return tuned
 
     @classmethod
     def from_model(cls, model: torch.nn.Module, config: Config, *, device: str | None = None) -> Transcriber:
@@ -87,6 +113,7 @@ class Transcriber:
             decode: fields of :class:`amt_utils.config.DecodeConfig` to change.
             on_progress: called with the seconds of audio that each chunk adds.
         """
+        self = self.tuned(audio)
         config = self.config.replace(decode=decode) if decode else self.config
         cues: list[np.ndarray] = []
         notes = find_notes(self._listen(audio, cues, on_progress), config)
@@ -96,6 +123,7 @@ class Transcriber:
         self, audio: str | os.PathLike | np.ndarray, *, on_progress: Callable[[float], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Probabilities, float16: :data:`.ROLLS`, each ``(T, 88)``, ``pedal`` ``(T, 3)``."""
+        self = self.tuned(audio)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in KEY_ROLLS}
         cues: list[np.ndarray] = []
         for piece in self._listen(audio, cues, on_progress):
