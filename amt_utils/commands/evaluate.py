@@ -8,8 +8,10 @@ import dataclasses
 from ..config import DECODE_SETTING_HELP
 from ..data.library import find_midi, take_inventory
 from ..evaluation.folder import MidiFolder, evaluate, recordings_table, save_scores, systems_table
+from ..evaluation.kinds import kinds_table, pool_kinds
 from ..evaluation.metrics import ONSET_TOLERANCE
 from ..evaluation.nmf import NmfTranscriber
+from ..evaluation.phone import PhoneSystem, loss_table
 from ..evaluation.pictures import save_picture
 from ..music.notes import ENDS
 from ..system.cluster import add_cluster_options, choose_shard
@@ -34,6 +36,16 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
     parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")
+    parser.add_argument(
+        "--by-kind",
+        action="store_true",
+        help="also recall, and what was invented, of octaves, repetitions, chords, registers and velocities",
+    )
+    parser.add_argument(
+        "--phone",
+        action="store_true",
+        help="also every recording as a phone would have made it (noise, microphone, automatic gain, AAC), and the loss",
+    )
     parser.add_argument(
         "--references",
         metavar="DIR",
@@ -63,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         raise AmtError(f"--limit must be at least 1, not {args.limit}")
     if not 0 < args.onset_tolerance < 1:
         raise AmtError(f"--onset-tolerance is in seconds, between 0 and 1, not {args.onset_tolerance}")
+    if args.phone and args.midi_folder:
+        raise AmtError("--phone transcribes each recording anew; it goes with a network, not with --midi-folder")
     inventory = take_inventory(args.pairs)
     for path, reason in inventory.excluded:
         print(f"left out: {path}: {reason}")
@@ -84,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
             print("\n" + recordings_table(scores, ends, markdown=args.markdown))
         if len(systems) > 1:
             print("\n" + systems_table(systems, ends, markdown=args.markdown))
+        for clean, phone in zip(systems, systems[len(systems) // 2 :], strict=False) if args.phone else ():
+            print(f"\n{clean.system}\n" + loss_table(clean, phone, ends=ends))
+    for scores in systems if args.by_kind else ():
+        print("\n" + kinds_table(scores.system, pool_kinds(scores.kinds.values()), markdown=args.markdown))
     if args.json:
         print(f"\nwrote {save_scores(args.json, systems, ends=shown)}")
     if args.picture:
@@ -100,7 +118,7 @@ def _systems(args) -> list:
     systems: list = [first]
     if args.baseline == "nmf":
         systems.append(NmfTranscriber())
-    return systems
+    return [*systems, *map(PhoneSystem, systems)] if args.phone else systems
 
 
 def _print_result(name: str, result: dict | str) -> None:

@@ -31,6 +31,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument(
+        "--tuning", type=parse_tuning, default=None, metavar="HZ", help="A4 in Hz, or auto (default: estimated, auto)"
+    )  # fmt: skip
+    parser.add_argument(
         "--skip-existing",
         action="store_true",
         help="leave out what the same network already made of the same recording with the same settings",
@@ -52,9 +55,23 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def parse_tuning(text: str) -> float | None:
+    """``"auto"`` -> ``None``, ``"427"`` -> 427.0. Raises :class:`argparse.ArgumentTypeError` beyond an octave."""
+    if text == "auto":
+        return None
+    try:
+        a4 = float(text)
+    except ValueError:
+        a4 = 0.0
+    if not 220 < a4 < 880:
+        raise argparse.ArgumentTypeError(f"{text!r} is no tuning of A4; give it in Hz, e.g. 427, or auto")
+    return a4
+
+
 def run(args: argparse.Namespace) -> int:
     """One line per file; 1 if any failed."""
-    transcriber = Transcriber(args.weights, device=args.device, settings=args.set, memory=parse_size(args.memory))
+    options = {"settings": args.set, "memory": parse_size(args.memory), "tuning": args.tuning}
+    transcriber = Transcriber(args.weights, device=args.device, **options)
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
     names = ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")
     options = {name: getattr(args, name) for name in names}

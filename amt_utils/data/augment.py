@@ -16,13 +16,14 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from ..audio.reading import AUDIO_SUFFIXES, load_audio
+from ..audio.tuning import midi_to_hz
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH
 from ..system.errors import AmtError
 from .devices import add_background, clip_peaks, control_gain, device_response, imitate_codec
 
 SAMPLE_RATE = 16_000
 ATTACK = 0.05  # seconds of a room's answer that are heard as part of the attack
-FUNDAMENTALS = 440.0 * 2 ** ((np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1) - 69) / 12)  # Hz
+FUNDAMENTALS = midi_to_hz(np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1))  # Hz
 
 
 @lru_cache(maxsize=4)

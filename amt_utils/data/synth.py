@@ -19,6 +19,7 @@ import soxr
 from scipy.signal import oaconvolve
 
 from ..audio.reading import load_audio
+from ..audio.tuning import midi_to_hz
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes
 from ..system.errors import AmtError
 
@@ -113,7 +114,7 @@ def simple_tone_piano(*, brightness: float = 1.0, inharmonicity: float = 3e-4, s
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     samples, pitches, layers = [], [], []
     for pitch in keys:
-        base = 440.0 * 2 ** ((pitch - 69) / 12)
+        base = float(midi_to_hz(pitch))
         for layer in (40, 96):
             tone = np.zeros_like(time)
             for k in range(1, 24):
@@ -236,7 +237,7 @@ def _open_strings() -> np.ndarray:
     time = np.arange(2 * SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
     answer = np.zeros_like(time)
     for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
-        base = 440.0 * 2 ** ((pitch - 69) / 12)
+        base = float(midi_to_hz(pitch))
         for partial in range(1, 7):
             frequency = base * partial * np.sqrt(1 + 3e-4 * partial**2)
             if frequency > 0.4 * SAMPLE_RATE:

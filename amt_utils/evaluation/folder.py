@@ -20,6 +20,7 @@ from ..music.notes import ENDS, Performance
 from ..system.cluster import run_each
 from ..system.errors import AmtError
 from ..system.files import written_whole
+from .kinds import Count, count_kinds, pool_kinds
 from .metrics import ONSET_TOLERANCE, average_scores, score_performance
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ class FolderScores:
         recordings: recording's name -> ``{"key": {...}, "sounding": {...}, "seconds": ...}``.
         failed: recording's name -> what went wrong; these are in no average.
         onset_tolerance: of notes, in seconds.
+        kinds: recording's name -> its notes by kind, as :mod:`amt_utils.evaluation.kinds` defines them.
     """
 
     system: str
     recordings: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     onset_tolerance: float = ONSET_TOLERANCE
+    kinds: dict[str, dict[str, Count]] = field(default_factory=dict)
 
     def average(self, ends: str) -> dict[str, dict[str, float]]:
         """Measure -> mean, median, std, quartiles over the recordings."""
@@ -90,7 +93,12 @@ class FolderScores:
         }
         seconds = {name: scores["seconds"] for name, scores in self.recordings.items()}
         how = {"system": self.system, "onset_tolerance": self.onset_tolerance}
-        return {**how, "ends": by_ends, "seconds": seconds, "failed": self.failed}
+        kinds = {name: count.to_dict() for name, count in pool_kinds(self.kinds.values()).items()}
+        by_kind = {"pooled": kinds, "recordings": {
+            recording: {name: count.to_dict() for name, count in counts.items()}
+            for recording, counts in self.kinds.items()
+        }}  # fmt: skip
+        return {**how, "ends": by_ends, "kinds": by_kind, "seconds": seconds, "failed": self.failed}
 
     def title(self, ends: str) -> str:
         """The system and what was compared; the tolerance where it is not the usual one."""
@@ -124,7 +132,10 @@ def evaluate(
     one = partial(_evaluate_one, transcriber=transcriber, shift=reference_shift, onset_tolerance=onset_tolerance)
     recordings, outcomes = list(recordings), {}
     for recording, outcome in run_each(one, recordings, cluster=cluster):
-        outcomes[recording.name] = str(outcome) if isinstance(outcome, AmtError) else outcome
+        if isinstance(outcome, AmtError):
+            outcomes[recording.name] = str(outcome)
+        else:
+            outcomes[recording.name], scores.kinds[recording.name] = outcome
         if on_result:
             on_result(recording.name, outcomes[recording.name])
     for recording in recordings:  # in their order, whichever was done first
@@ -133,14 +144,17 @@ def evaluate(
     return scores
 
 
-def _evaluate_one(recording: Recording, *, transcriber: System, shift: float, onset_tolerance: float) -> dict[str, Any]:
+def _evaluate_one(
+    recording: Recording, *, transcriber: System, shift: float, onset_tolerance: float
+) -> tuple[dict[str, Any], dict[str, Count]]:
     reference = read_midi(recording.midi)
     reference = reference.shifted(shift) if shift else reference
     began = time.perf_counter()
     estimate = transcriber.transcribe(recording.audio)
     row: dict[str, Any] = {"seconds": time.perf_counter() - began}
     options = {"onset_tolerance": onset_tolerance}
-    return row | {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
+    row |= {ends: score_performance(reference, estimate, ends=ends, **options) for ends in ENDS}
+    return row, count_kinds(reference, estimate, **options)
 
 
 def recordings_table(scores: FolderScores, ends: str, *, markdown: bool = False) -> str:

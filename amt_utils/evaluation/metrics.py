@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..audio.tuning import midi_to_hz
 from ..music.notes import ENDS, PEDAL_NAMES, Performance, check_notes, check_pedals
 from ..system.errors import AmtError
 
@@ -138,11 +139,6 @@ def _match_intervals(
         offset_min_tolerance=OFFSET_MIN_TOLERANCE,
     )
     return np.array(found, dtype=np.int64).reshape(-1, 2)
-
-
-def midi_to_hz(pitch) -> np.ndarray:
-    """MIDI pitch -> Hz, A4 = 440."""
-    return 440.0 * 2.0 ** ((np.asarray(pitch, dtype=np.float64) - 69) / 12)
 
 
 def keep_matching_velocities(reference: np.ndarray, estimate: np.ndarray, matched: np.ndarray) -> np.ndarray:

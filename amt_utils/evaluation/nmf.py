@@ -17,6 +17,7 @@ import os
 
 import numpy as np
 
+from ..audio.tuning import midi_to_hz
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes
 from ..system.errors import AmtError
 
@@ -43,7 +44,7 @@ def inharmonicity(pitch) -> np.ndarray:
 def formula_tone(pitch: int, *, seconds: float = 1.5) -> np.ndarray:
     """One struck key by formula -> ``(n,)`` float32 at 16 kHz, peak 1, the hammer at sample 0."""
     rng = np.random.default_rng(pitch)  # the partials' phases
-    f0 = 440.0 * 2.0 ** ((pitch - 69) / 12)
+    f0 = float(midi_to_hz(pitch))
     h = np.arange(1, 60)
     frequency = h * f0 * np.sqrt(1 + inharmonicity(pitch) * h**2)
     h, frequency = h[frequency < 7600], frequency[frequency < 7600]

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..audio.reading import audio_duration
+from ..audio.tuning import A4
 from ..config import FeatureConfig
 from ..music.midi import TempoMap, read_midi, write_midi
 from ..music.notes import Performance
@@ -45,6 +46,7 @@ class Transcription:
         frame_seconds: seconds per row of them.
         candidates: what else was possible (:class:`.Candidates`), where activations are kept.
         score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
+        tuning: Hz of A4, as estimated or given.
     """
 
     recording: Path
@@ -53,6 +55,7 @@ class Transcription:
     frame_seconds: float
     score_options: dict = field(default_factory=dict)
     candidates: Candidates | None = None
+    tuning: float = A4
 
     @cached_property
     def score(self):
@@ -179,7 +182,7 @@ def transcribe(
         with tqdm(total=round(audio_duration(recording)), unit="s of audio", desc=Path(recording).name) as bar:
             options = {"transcriber": transcriber, "keep_activations": keep_activations, "on_progress": bar.update}
             return transcribe(recording, **options, **score_options)
-    transcriber = transcriber or Transcriber()
+    transcriber = (transcriber or Transcriber()).tuned(recording)
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
         performance = decode_performance(activations, transcriber.config)
@@ -187,7 +190,8 @@ def transcribe(
         activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
     candidates = None if activations is None else find_candidates(activations, transcriber.config)
     frame_seconds = transcriber.config.feature.frame_seconds
-    return Transcription(Path(recording), performance, activations, frame_seconds, score_options, candidates)
+    rest = {"score_options": score_options, "candidates": candidates, "tuning": transcriber.tuning or A4}
+    return Transcription(Path(recording), performance, activations, frame_seconds, **rest)
 
 
 def load_example() -> Transcription:

@@ -33,7 +33,7 @@ from ..system.paths import package_folder, shared_data
 WHEELS = ("soundfile", "cffi", "pycparser", "soxr", "mido", "mir_eval", "decorator", "lazy_loader")
 PYTHONS = ("3.11", "3.12", "3.13")  # what GPU machines run
 MEGABYTES = 45  # in all
-EXCERPTS, EXCERPT_SECONDS = 8, 40.0  # of recordings to validate on
+EXCERPTS, EXCERPT_SECONDS = 8, 30.0  # of recordings to validate on
 BYTES_PER_NOTE = 3.8  # of compact MIDI, more than was ever measured
 START, CHECKPOINT, MIDI = "start.safetensors", "resume.pt", f"midi{COMPACT_SUFFIX}"
 SCRIPT = '''\
@@ -148,16 +148,11 @@ def _copy_package(target: Path) -> None:
     source = package_folder()
 
     def left_out(where: str, names: list[str]) -> list[str]:
-        kept = {VELOCITY_WEIGHTS.name, VELOCITY_WEIGHTS.with_suffix(".json").name}
-        inside = Path(where)
+        inside, kept = Path(where), (VELOCITY_WEIGHTS.name, VELOCITY_WEIGHTS.with_suffix(".json").name)
         if inside.name == "weights":
             return [name for name in names if name not in kept]
-        return [
-            n
-            for n in names
-            if n in ("__pycache__", "examples")
-            or (not (inside / n).is_dir() and not n.endswith((".py", ".pyi", ".json")))
-        ]
+        files = [name for name in names if not (inside / name).is_dir()]
+        return ["__pycache__", "examples", *(name for name in files if not name.endswith((".py", ".pyi", ".json")))]
 
     shutil.copytree(source, target, ignore=left_out)
 
@@ -191,7 +186,7 @@ def _pack_data(config: Config, folder: Path) -> dict[str, object]:
         rate = config.feature.sample_rate
         y = load_audio(recording.audio, sample_rate=rate, start=begin, duration=EXCERPT_SECONDS)
         stem = folder / "validation" / recording.name.replace("/", "_")
-        save_audio(stem.with_name(f"{stem.name}.ogg"), y, sample_rate=rate)
+        save_audio(stem.with_name(f"{stem.name}.flac"), y, sample_rate=rate)
         performance = recording.performance.window(begin, begin + len(y) / rate)
         write_midi(stem.with_name(f"{stem.name}.mid"), performance)
     fields["validation"] = ("validation",) if recordings else ()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from ..audio.reading import stream_audio
+from ..audio.tuning import estimate_tuning, rate_for_tuning
 from ..audio.windows import key_cut, pedal_cut, window_samples
 from ..checkpoints.checkpoint import read_card
 from ..checkpoints.weights import load_weights, weights_path
@@ -74,10 +75,14 @@ class Transcriber:
         device: ``"cpu"``, ``"cuda"`` or ``None`` for what is there.
         settings: changes to how it decodes, as ``["decode.onset_threshold=0.5"]``.
         memory: bytes that the process may take on a CPU, by ONNX: how many windows are computed side by side.
+        tuning: Hz of A4; ``None`` estimates it for every recording (see :mod:`amt_utils.audio.tuning`).
 
     Raises:
         AmtError: no such weights, or a setting that is none of ``decode``.
     """
+
+    tuning: float | None = None
+    _is_tuned = False
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Transcriber:
         device: str | None = None,
         settings: Iterable[str] = (),
         memory: int = MEMORY,
+        tuning: float | None = None,
     ):
         path, device = weights_path(weights), device or find_device()
         network: Network | None = find_onnx(path) if device == "cpu" else None
@@ -101,13 +107,30 @@ class Transcriber:
                 raise AmtError(f"{setting!r}: weights are what they are; only decode.FIELD=VALUE can be changed")
             config = change_config(config, [setting])
         self.network, self.config, self.card, self.memory = network, config, card, memory
-        self._recipe = (os.path.abspath(path), device, tuple(settings), memory)
+        self.tuning = tuning
+        self._recipe = (os.path.abspath(path), device, tuple(settings), memory, tuning)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by where its weights lie: another process opens them once and keeps the network."""
         if not hasattr(self, "_recipe"):
             raise AmtError("a network in memory cannot go to another process; save its weights and name the file")
         return _open_once, self._recipe
+
+    def tuned(self, audio: str | os.PathLike | np.ndarray) -> Transcriber:
+        """This transcriber, reading files at the rate that the tuning of ``audio`` asks for.
+
+        An array stays what it is: its samples are at the model's rate already.
+        """
+        if isinstance(audio, np.ndarray) or self._is_tuned:
+            return self
+        rate, a4 = self.config.feature.sample_rate, self.tuning
+        if a4 is None:
+            a4 = estimate_tuning(stream_audio(audio, sample_rate=rate), sample_rate=rate)
+        tuned = object.__new__(type(self))
+        tuned.__dict__.update(self.__dict__)
+        tuned.tuning, tuned._is_tuned = a4, True
+        tuned.config = self.config.replace(feature={"sample_rate": rate_for_tuning(rate, a4)})
+        return tuned
 
     @classmethod
     def from_model(cls, model: torch.nn.Module, config: Config, *, device: str | None = None) -> Transcriber:
@@ -135,6 +158,7 @@ class Transcriber:
         Raises:
             AmtError: it cannot be read, or holds no samples.
         """
+        self = self.tuned(recording)
         (result,) = self.transcribe_all([recording], on_progress=on_progress)
         if isinstance(result, AmtError):
             raise result
@@ -159,6 +183,7 @@ class Transcriber:
         self, recording: Recording, *, on_progress: Callable[[float], None] | None = None
     ) -> dict[str, np.ndarray]:
         """Probabilities, float16: :data:`.ROLLS`, each ``(T, 88)``, ``pedal`` ``(T, 3)``."""
+        self = self.tuned(recording)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in KEY_ROLLS}
         pedals = _Pedals(self.network, self.config)
         for piece in self._read(self._compute([recording]), pedals, on_progress):
@@ -273,8 +298,10 @@ class _Pedals:
 
 
 @lru_cache(maxsize=2)
-def _open_once(weights: str, device: str, settings: tuple[str, ...], memory: int) -> Transcriber:
-    return Transcriber(weights, device=device, settings=settings, memory=memory)
+def _open_once(
+    weights: str, device: str, settings: tuple[str, ...], memory: int, tuning: float | None
+) -> Transcriber:
+    return Transcriber(weights, device=device, settings=settings, memory=memory, tuning=tuning)
 
 
 def find_device() -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...audio.tuning import midi_to_hz
 from ...music.notes import LOWEST_PITCH, N_KEYS, Performance, make_notes
 from .align_search import FINE_STEP, SAMPLE_RATE, fine_spectra
 
@@ -95,7 +96,7 @@ def _rises_around_labels(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarr
 def _key_levels(audio: np.ndarray) -> np.ndarray:
     """``(88, T)`` compressed level at each key's first three partials, in steps of 5 ms."""
     n_fft = 1024
-    partials = 440.0 * 2 ** ((np.arange(N_KEYS)[:, None] + LOWEST_PITCH - 69) / 12) * np.arange(1, 4)
+    partials = midi_to_hz(np.arange(N_KEYS)[:, None] + LOWEST_PITCH) * np.arange(1, 4)
     bins = np.rint(partials * n_fft / SAMPLE_RATE).astype(int)
     inside = bins <= n_fft // 2
     parts = []
