@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..music.bulk_midi import parse_midi
+from ..music.midi import read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
 
@@ -55,7 +55,7 @@ class Aligned:
 
     @cached_property
     def performance(self) -> Performance:
-        return parse_midi(self.midi)
+        return read_midi(self.midi)
 
     @cached_property
     def annotations(self) -> Annotations:

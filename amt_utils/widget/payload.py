@@ -204,12 +204,12 @@ def pack_score(score: Score) -> bytes:
 
 
 def describe_beats(score: Score) -> dict:
-    """A :class:`~amt_utils.sheet_music.score.Score`'s beats and bars, for ``js/beats.js``."""
+    """A :class:`.Score`'s beats and bars, for ``js/beats.js``."""
     beats, metre = score.beats, score.metre
     return {
         "times": beats.times.tolist(),
         "perBar": metre.beats,
-        "downbeat": int(beats.downbeat),
+        "downbeat": int(beats.bars[0]),
         "divisions": [int(d) for d in beats.divisions],
         "numerator": metre.numerator,
         "denominator": metre.denominator,
