@@ -11,8 +11,8 @@ from ..system.errors import AmtError
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``learn-beats`` to the command line."""
     parser.description = (
-        "Trains the small network that tells beats, bars, keys, hands, names and note values from a performance's notes. "
-        "It learns from (n)ASAP, about an hour on one CPU core; compositions that are held out are not learnt from. Its "
+        "Trains the small network that tells beats, bars, keys, hands, names and note values from notes. "
+        "It learns from (n)ASAP, about an hour on one CPU core; held-out compositions are not learnt from. Its "
         "state is saved every minute, and the same command goes on from there."
     )
     parser.add_argument("folder", help="(n)ASAP, or a folder in its shape: NAME.mid, NAME_annotations.txt, NAME.match")

@@ -13,7 +13,7 @@ import numpy as np
 from .barring import find_bars
 from .events import Events
 from .evidence import Evidence
-from .metre import TICKS, Metre
+from .metre import Metre
 from .tracking import BeatModel, track_beats
 
 LONGEST_SILENCE, MOST_REST_BARS = 5.0, 64  # seconds looked at; what is beyond becomes whole bars of rest

@@ -1,7 +1,7 @@
 """Teaches :mod:`.note_network` from performances with known scores (:mod:`.asap`).
 
-One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds its
-cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
+One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds
+its cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
 from there.
 """
 
@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
-from .asap import Aligned, find_performances
+from .asap import find_performances
 from .note_features import FEATURES, describe_notes
 from .note_network import HEADS
 from .targets import IGNORED, Targets, borrow_alignment, cut_window, make_targets, vary
@@ -120,7 +120,7 @@ def learn_beats(
     if state is not None and state.is_file():
         saved = torch.load(state, weights_only=True)
         if saved["steps"] != steps or saved["seed"] != seed:
-            raise AmtError(f"{state}: of a run with {saved['steps']} steps, seed {saved['seed']}; remove it to begin anew")
+            raise AmtError(f"{state}: of a run with {saved['steps']} steps, seed {saved['seed']}; remove it first")
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         average, done = saved["average"], saved["done"]

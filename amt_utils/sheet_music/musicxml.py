@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .metre import TICKS
 from .bars import Bars
+from .metre import TICKS
 from .notation import Symbol
 from .spelling import Key
 
