@@ -1,8 +1,8 @@
 """Key signatures and note names, from what the network says of each note.
 
-Names lie on the line of fifths: a pitch class has one every twelve places, and the likeliest is taken that is not far from
-the key. Whether a signature is major or minor is told by the profiles of Albrecht and Shanahan ("The use of large corpora
-to develop a new type of key-finding algorithm", Music Perception 31, 2013).
+Names lie on the line of fifths: a pitch class has one every twelve places, and the likeliest is taken that is not far
+from the key. Whether a signature is major or minor is told by the profiles of Albrecht and Shanahan ("The use of large
+corpora to develop a new type of key-finding algorithm", Music Perception 31, 2013).
 """
 
 from __future__ import annotations

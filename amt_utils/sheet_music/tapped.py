@@ -22,8 +22,8 @@ class Tapped:
 def read_beats(path: str | os.PathLike) -> Tapped:
     """Lines of seconds and a label -> beats. ``db`` (or ``1``) begins a bar, ``b`` does not.
 
-    Audacity writes begin, end and label; ASAP's annotations are the same. A line may also be one time alone, or time and
-    label; columns are divided by tabs, commas or spaces. What follows a comma in a label is not read.
+    Audacity writes begin, end and label; ASAP's annotations are the same. A line may also be one time alone, or time
+    and label; columns are divided by tabs, commas or spaces. What follows a comma in a label is not read.
 
     Raises:
         AmtError: the file is missing, a line says no time, or there are fewer than two beats.
