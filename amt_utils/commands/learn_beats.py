@@ -11,7 +11,7 @@ from ..system.errors import AmtError
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``learn-beats`` to the command line."""
     parser.description = (
-        "Trains the small network that tells beats, bars, keys, hands, names and note values from played notes. "
+        "Trains the small network that tells beats, bars, keys, hands, names and note values from notes. "
         "It learns from (n)ASAP, about an hour on one CPU core; held-out compositions are not learnt from. Its "
         "state is saved every minute, and the same command goes on from there."
     )

@@ -31,8 +31,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="Eb", help="key: Eb, F#m, 'C minor'")
     parser.add_argument("--pickup", type=float, metavar="BEATS", help="beats before the first full bar")
     parser.add_argument(
-        "--beats", metavar="FILE", help="annotated beats of one MIDI file: seconds and b or db (downbeat), as "
-        "Audacity exports labels",
+        "--beats", metavar="FILE",
+        help="beats of the one MIDI file, tapped or annotated: seconds and b or db (downbeat), "
+        "as Audacity exports labels",
     )  # fmt: skip
     parser.add_argument("--pedal", choices=["marks", "none"], default="marks", help="pedal marks (default: marks)")
     parser.add_argument("--json", action="store_true", help="also write NAME.score.json: every note with bar and place")

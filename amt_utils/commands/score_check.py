@@ -20,13 +20,13 @@ from ..system.errors import AmtError
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds the ``score-check`` subcommand."""
     parser.description = (
-        "Counts how much of the sheet music is right: of pieces with a known score, played with human timing, or, "
+        "Counts how much of the sheet music is right: of pieces with a known score and made-up human timing, or, "
         "with --asap, of real performances of (n)ASAP (the first 75 seconds of one performance of each composition)."
     )
     parser.add_argument(
         "--level", choices=[*LEVELS, "every"], default="every", help="jitter and rubato (default: every)"
     )
-    parser.add_argument("--given", action="store_true", help="tell tempo, metre, key, pick-up; of ASAP, beats and bars")
+    parser.add_argument("--given", action="store_true", help="tell tempo, metre, key, pick-up; of ASAP, beats, bars")
     parser.add_argument("--seed", type=int, default=0, help="of the performances (default: 0)")
     parser.add_argument("--asap", metavar="FOLDER", help="a folder in (n)ASAP's shape")
     parser.add_argument(

@@ -153,7 +153,7 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
     of_pitch = {int(p): np.flatnonzero(notes["pitch"] == p) for p in np.unique(notes["pitch"])}
     rows, counted = [], []
     for found in _SNOTE.finditer(text):
-        step, alter, octave, measure, beat, offset, _length, begin, end, marks, pitch, tick = found.groups()
+        step, alter, octave, measure, beat, offset, _, begin, end, marks, pitch, tick = found.groups()
         name = ("CDEFGAB".index(step.upper()), _ALTER.get(alter, 0), int(octave))
         pitch = int(pitch) if pitch else 12 * (name[2] + 1) + (0, 2, 4, 5, 7, 9, 11)[name[0]] + name[1]
         candidates = of_pitch.get(pitch)

@@ -14,7 +14,7 @@ from .metre import Metre
 from .note_network import METRES
 
 DOWNBEAT, METRE = 0.8, 0.25  # weights of what the network says of a beat
-# what accents a bar's first beat, in the order of ACCENTS: chord size, bass, length, wait, loudness, harmony
+# what accents a bar's first beat, in the order of events.ACCENTS: size, bass, length, wait, loudness, harmony
 ACCENT = 0.4 * np.array([-0.18, 1.18, 1.51, 0.1, 1.02, 1.0])
 CHANGE, IRREGULAR = 12.0, 9.0  # nats: another time signature; a bar of another length
 OPENING = 2.0  # nats: a piece that begins on a downbeat

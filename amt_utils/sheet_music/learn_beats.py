@@ -120,7 +120,7 @@ def learn_beats(
     if state is not None and state.is_file():
         saved = torch.load(state, weights_only=True)
         if saved["steps"] != steps or saved["seed"] != seed:
-            raise AmtError(f"{state}: a run of {saved['steps']} steps, seed {saved['seed']}; remove it to begin anew")
+            raise AmtError(f"{state}: of a run with {saved['steps']} steps, seed {saved['seed']}; remove it first")
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         average, done = saved["average"], saved["done"]

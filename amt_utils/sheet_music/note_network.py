@@ -26,7 +26,8 @@ WEIGHTS = package_folder() / "weights" / "sheet_music.safetensors"
 METRES = ((2, 4), (3, 4), (4, 4), (2, 2), (3, 8), (6, 8), (9, 8), (12, 8))
 PERIODS = 0.2 * 2 ** (np.arange(33) / 8)  # seconds of a beat
 PARTS = 24  # of a beat, in which a note's place is told
-VALUES = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, 192]) / PARTS
+VALUES = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, 192])
+VALUES = VALUES / PARTS  # beats
 KEYS = np.arange(-7, 8)  # fifths
 NAMES = np.arange(-15, 20)  # places on the line of fifths, C is 0: Fbb .. B##
 HEADS = {
@@ -37,7 +38,7 @@ HEADS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """Logits of each note of a performance, in its order: ``(n,)`` or, where there are classes, ``(n, classes)``."""
+    """Logits for each note, in the performance's order: ``(n,)`` for yes or no, else ``(n, classes)``."""
 
     beat: np.ndarray
     downbeat: np.ndarray

@@ -2,8 +2,8 @@
 
 Each beat is divided into 1, 2, 3, 4, 6, 8 ... parts. For each division the beat's events are laid on its points in
 their order (a shortest path: near in time, likely by the network, no two events on one point), and of the divisions a
-Viterbi search over the beats takes those that fit best with the least complexity, keeping to twos or threes as long
-as it can.
+Viterbi search over the beats takes those that fit best with the least complexity, keeping to twos or threes as long as
+it can.
 """
 
 from __future__ import annotations

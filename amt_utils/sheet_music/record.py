@@ -15,7 +15,8 @@ def make_record(score: Score, performance: Performance) -> dict[str, Any]:
     ``beats`` and ``downbeats`` are seconds, ``metre`` and ``fifths`` the signatures that hold longest. Of each written
     note: ``onset`` (seconds, as played), ``pitch``, ``quarter`` and ``duration`` (quarter notes; from the first bar
     line on, so that a pick-up is negative), ``staff`` (1 upper), ``voice`` (of the staff), ``measure`` as printed,
-    ``place`` (quarter notes from the bar's beginning; a pick-up ends at its bar line), ``step``, ``alter``, ``octave``.
+    ``place`` (quarter notes from the bar's beginning; a pick-up ends at its bar line), ``step``, ``alter``,
+    ``octave``.
     """
     notes, bars = performance.notes, score.page.bars
     lead = bars.start(1) if bars.pickup else 0

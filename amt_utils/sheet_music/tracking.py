@@ -2,11 +2,11 @@
 
 A beat of period *p* that divides into *s* parts expects events at its *s* positions with given rates; the events
 inside it are then a Poisson process whose log likelihood is a sum over events (Gaussians around the positions) minus
-the events expected: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial Intelligence 137,
-2002). To it come the network's log odds of each event's being on a beat, and its log probability of the beat's length
-there. A semi-Markov Viterbi search over (time of a beat, period, beats in two or in three), as in Temperley's
-probabilistic polyphonic beat finder (JNMR 38, 2009), finds the best row of beats. Time and memory are linear in the
-length of the recording.
+the events expected: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial Intelligence 137, 2002).
+To it come the network's log odds of each event's being on a beat, and its log probability of the beat's length there.
+A semi-Markov Viterbi search over (time of a beat, period, beats in two or in three), as in Temperley's probabilistic
+polyphonic beat finder (JNMR 38, 2009), finds the best row of beats. Time and memory are linear in the length of the
+recording.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""The judge of real performances, the network and tapped beats."""
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from amt_utils.__main__ import main
+from amt_utils.music.midi import write_midi
+from amt_utils.music.notes import Performance, make_notes
+from amt_utils.sheet_music.asap import find_performances
+from amt_utils.sheet_music.barring import _write_bars
+from amt_utils.sheet_music.check_asap import check_record
+from amt_utils.sheet_music.metre import Metre
+from amt_utils.sheet_music.note_features import describe_notes
+from amt_utils.sheet_music.note_network import WEIGHTS, load_network, read_notes
+from amt_utils.sheet_music.tapped import read_beats
+from amt_utils.sheet_music.targets import Targets, make_targets, vary
+from amt_utils.system.errors import AmtError
+
+SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A C major scale in quarters at 120, twelve bars of 4/4, as the data set writes it."""
+    n = 48
+    onset = 0.5 + 0.5 * np.arange(n)
+    pitch = np.array([SCALE[i % 8] for i in range(n)])
+    performance = Performance(make_notes(onset, onset + 0.45, pitch, np.full(n, 64)))
+    place = tmp_path / "Nobody" / "Scale"
+    place.mkdir(parents=True)
+    write_midi(place / "A01.mid", performance)
+    lines = [f"{t}\t{t}\t{'db' if i % 4 == 0 else 'b'}{',4/4,0' if i == 0 else ''}" for i, t in enumerate(onset)]
+    (place / "A01_annotations.txt").write_text("\n".join(lines) + "\n")
+    rows = ["scoreprop(timeSignature,4/4,1:1,0,0.0000)."]
+    for i, (t, p) in enumerate(zip(onset, pitch, strict=True)):
+        step = "CDEFGAB"[SCALE.index(p) % 7]
+        rows.append(f"snote(n{i}-1,[{step},n],{p // 12 - 1},{i // 4 + 1}:{i % 4 + 1},0,1/4,{i}.0000,{i + 1}.0000,"
+                    f"[v1,staff1])-note(n{i},{p},{round(960 * t)},{round(960 * t) + 400},64,0,0).")  # fmt: skip
+    (place / "A01.match").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def perfect(own):
+    notes = own.performance.notes
+    rows = [{"onset": float(notes["onset"][r["note"]]), "pitch": int(notes["pitch"][r["note"]]),
+             "quarter": float(r["quarter"]), "duration": float(r["duration"]), "staff": int(r["staff"]), "voice": 1,
+             "measure": int(r["measure"]), "place": float(r["place"]), "step": str(r["step"]),
+             "alter": int(r["alter"]), "octave": int(r["octave"])} for r in own.alignment]  # fmt: skip
+    beats = own.annotations
+    return {"beats": beats.beats.tolist(), "downbeats": beats.beats[beats.first].tolist(), "metre": "4/4", "fifths": 0,
+            "notes": rows}  # fmt: skip
+
+
+def test_the_truth_is_right_and_faults_are_counted(folder):
+    (own,) = find_performances(folder)
+    assert len(own.alignment) == 48
+    record = perfect(own)
+    assert set(check_record(record, own).values()) == {1.0}
+    for row in record["notes"]:
+        row["duration"] *= 2
+        row["quarter"] *= 2
+    found = check_record(record, own)
+    assert (found["note value"], found["next onset"]) == (0.0, 1.0)
+    record["beats"] = record["beats"][::2]
+    found = check_record(record, own)
+    assert found["any level"] > 0.98 > 0.7 > found["beat"]
+    record["notes"] = record["notes"][: len(record["notes"]) // 2]
+    assert check_record(record, own)["spelling"] == 0.5
+
+
+def test_targets_follow_the_score_and_variation_keeps_them(folder):
+    (own,) = find_performances(folder)
+    targets = make_targets(own.performance, own.annotations, own.alignment)
+    assert targets.beat.all() and targets.downbeat[::4].all() and targets.downbeat.sum() == 12
+    for seed in range(20):
+        performance, varied = vary(own.performance, targets, np.random.default_rng(seed))
+        assert all(len(getattr(varied, f.name)) == len(performance.notes) for f in fields(Targets))
+        known = (varied.name >= 0) & (varied.beat >= 0)
+        line = varied.name[known] - 15
+        assert ((7 * line - performance.notes["pitch"][known]) % 12 == 0).all()  # the name sounds as the key struck
+
+
+def test_numpy_hears_what_torch_taught(folder):
+    torch = pytest.importorskip("torch")
+    from amt_utils.sheet_music.learn_beats import NoteNetwork
+
+    (own,) = find_performances(folder)
+    net = NoteNetwork().eval()
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in load_network(WEIGHTS).items()})
+    order, key, described = describe_notes(own.performance)
+    with torch.inference_mode():
+        logits = net(torch.from_numpy(key)[None], torch.from_numpy(described)[None])[0].numpy()
+    assert np.abs(logits[:, 0] - read_notes(own.performance).beat[order]).max() < 1e-3
+
+
+def test_learning_goes_on_where_it_stopped(folder, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from amt_utils.sheet_music import learn_beats
+
+    monkeypatch.setattr(learn_beats, "BATCH", 2)
+    monkeypatch.setattr(learn_beats, "LENGTH", 32)
+    monkeypatch.setattr(learn_beats, "SAVE_SECONDS", -1.0)
+    (own,) = find_performances(folder)
+    examples = [(own.performance, make_targets(own.performance, own.annotations, own.alignment))]
+    whole = learn_beats.learn_beats(examples, steps=4)
+    draw = learn_beats.draw_batch
+    calls = []
+
+    def broken(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return draw(*arguments, **options)
+
+    monkeypatch.setattr(learn_beats, "draw_batch", broken)
+    with pytest.raises(KeyboardInterrupt):
+        learn_beats.learn_beats(examples, steps=4, state=tmp_path / "net.state")
+    monkeypatch.setattr(learn_beats, "draw_batch", draw)
+    again = learn_beats.learn_beats(examples, steps=4, state=tmp_path / "net.state")
+    for a, b in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=0.05)  # but for dropout's chance
+
+
+@pytest.mark.parametrize("metre", ["3/8", "6/8", "4/4", "2/2", "12/8"])
+def test_bars_of_any_length_are_as_long_as_their_signature(metre):
+    rng = np.random.default_rng(0)
+    kind = Metre.parse(metre)
+    for _ in range(50):
+        bars = np.unique(np.cumsum(rng.integers(1, 9, 12)))
+        begins, metres = _write_bars(bars, np.zeros(200, int), [kind], 200)
+        assert (np.diff(begins) > 0).all()
+        assert len(metres) == len(begins)
+        wrong = [m.beats != length for m, length in zip(metres, np.diff(begins).tolist(), strict=False)]
+        assert not any(wrong)
+
+
+def test_the_command_writes_what_it_is_told(folder, tmp_path, capsys):
+    pytest.importorskip("verovio")
+    pytest.importorskip("typst")
+    midi = folder / "Nobody" / "Scale" / "A01.mid"
+    beats = tmp_path / "beats.txt"
+    beats.write_text("".join(f"{t:.3f}\t{t:.3f}\t{'db' if i % 3 == 0 else 'b'}\n"
+                             for i, t in enumerate(0.5 + 0.5 * np.arange(48))))  # fmt: skip
+    out = tmp_path / "out"
+    assert main(["score", str(midi), "--out", str(out), "--beats", str(beats), "--json", "--pedal", "none"]) == 0
+    record = json.loads((out / "A01.score.json").read_text())
+    assert record["metre"] in ("3/4", "3/8", "9/8")
+    assert len(record["downbeats"]) == 16
+    assert {p.suffix for p in out.iterdir()} == {".json", ".musicxml", ".svg", ".pdf"}
+    assert main(["score", str(tmp_path / "none.mid"), "--out", str(out)]) == 1
+    assert "none.mid" in capsys.readouterr().err
+
+
+def test_beats_that_are_none(tmp_path):
+    path = tmp_path / "beats.txt"
+    path.write_text("1.0\tb\nhello\n")
+    with pytest.raises(AmtError, match="line 2"):
+        read_beats(path)
+    path.write_text("1.0\tb\n")
+    with pytest.raises(AmtError, match="1 beats"):
+        read_beats(path)
+    path.write_text("1.0 1.0 db\n2.0 2.0 b\n3\n")
+    assert read_beats(path).first.tolist() == [True, False, False]
