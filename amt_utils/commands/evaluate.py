@@ -44,7 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phone",
         action="store_true",
-        help="also every recording as a phone would have made it (noise, microphone, automatic gain, AAC), and the loss",
+        help="also every recording as a phone would have made it (noise, microphone, gain, AAC), and what that loses",
     )
     parser.add_argument(
         "--references",
