@@ -13,8 +13,8 @@ def play(*rows) -> Performance:
 
 
 def test_what_belongs_to_a_kind():
-    rows = ((0, 48, 30), (0.01, 60, 80), (0.02, 67, 80), (1, 72, 95), (1.2, 72, 95), (1.6, 72, 50), (2, 84, 39))
-    notes = play(*rows).notes
+    low, high = ((0, 48, 30), (0.01, 60, 80), (0.02, 67, 80)), ((1, 72, 95), (1.2, 72, 95), (1.6, 72, 50), (2, 84, 39))
+    notes = play(*low, *high).notes
     assert notes["pitch"][KINDS["octave"](notes)].tolist() == [60, 67]
     assert notes["onset"][KINDS["repetition"](notes)].tolist() == [1.2]
     assert not KINDS["chord"](notes).any()

@@ -4,7 +4,8 @@ import mir_eval
 import numpy as np
 import pytest
 
-from amt_utils.evaluation.metrics import average_scores, midi_to_hz, score_performance
+from amt_utils.audio.tuning import midi_to_hz
+from amt_utils.evaluation.metrics import average_scores, score_performance
 from amt_utils.music.notes import SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 
