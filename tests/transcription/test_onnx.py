@@ -1,21 +1,25 @@
-"""The exported network is the network: same numbers, same notes, and only for the weights it was made from."""
+"""The exported network is the network: same numbers, same notes, only for its weights, and without PyTorch."""
 
+import os
 import shutil
-import time
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from amt_utils.__main__ import main
-from amt_utils.checkpoints.weights import weights_path
+from amt_utils.checkpoints.weights import VELOCITY_WEIGHTS, load_weights, weights_path
+from amt_utils.config import ROLLS
 from amt_utils.system.paths import example_files
-from amt_utils.transcription import transcriber
-from amt_utils.transcription.onnx import ExportedNetwork, choose_quicker, export_network, find_exported
+from amt_utils.transcription import velocities
+from amt_utils.transcription.onnx import OnnxNetwork, find_onnx, find_session, onnx_paths
 from amt_utils.transcription.transcriber import Transcriber
 
 pytest.importorskip("onnxruntime")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -23,69 +27,84 @@ def music() -> np.ndarray:
     return soundfile.read(example_files()[0], dtype="float32")[0][: 15 * 16_000]
 
 
-def test_shipped_network_gives_the_notes_of_pytorch(music):
-    exported, eager = Transcriber("tiny", device="cpu"), Transcriber("tiny", device="cpu")
-    exported.network, eager.network = find_exported(weights_path("tiny")), eager.model.network
-    fast, exact = exported.transcribe(music), eager.transcribe(music)
-    assert len(fast.notes) == len(exact.notes) > 20
-    np.testing.assert_array_equal(fast.notes["pitch"], exact.notes["pitch"])
-    for name in ("onset", "offset"):
-        np.testing.assert_allclose(fast.notes[name], exact.notes[name], atol=1e-3)
-    assert len(fast.pedals) == len(exact.pedals)
+@pytest.fixture
+def copied(tmp_path) -> Path:
+    """The weights ``tiny`` with everything beside them, in a folder of their own."""
+    for path in weights_path("tiny").parent.glob("tiny.*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path / "tiny.safetensors"
 
 
-@pytest.mark.parametrize("frames", (1, 7, 333))
-def test_any_length(frames):
-    exported, eager = find_exported(weights_path("tiny")), Transcriber("tiny", device="cpu").model.network
-    features = torch.rand(1, 3, frames, 352)
-    with torch.inference_mode():
-        exact, fast = eager(features), exported(features)
-    assert set(fast) == set(exact)
-    for name in exact:
-        torch.testing.assert_close(fast[name], exact[name], atol=1e-3, rtol=1e-3)
+@pytest.mark.parametrize("name", ["base", "tiny"])
+def test_shipped_networks_give_the_numbers_of_pytorch(name, music):
+    fast = Transcriber(name, device="cpu")
+    assert isinstance(fast.network, OnnxNetwork)
+    exact = Transcriber.from_model(*load_weights(weights_path(name))[:2], device="cpu")
+    a, b = fast.activations(music), exact.activations(music)
+    for roll in ROLLS:
+        assert np.abs(a[roll].astype(np.float32) - b[roll].astype(np.float32)).max() < 3e-3, roll
 
 
-def test_the_quicker_network_is_taken(monkeypatch):
-    def sluggish(features):
-        time.sleep(0.05)
-        return features
-
-    def slow_at_first(features, calls=[]):  # noqa: B006 (remembers that it was called)
-        time.sleep(0 if calls else 0.2)
-        calls.append(1)
-        return features
-
-    assert choose_quicker((sluggish, slow_at_first), torch.zeros(1)) is slow_at_first
-    for wanted in (0, 1):
-        monkeypatch.setattr(transcriber, "choose_quicker", lambda networks, _, i=wanted: networks[i])
-        chosen = Transcriber("tiny", device="cpu").network
-        assert isinstance(chosen, ExportedNetwork) is (wanted == 0)
+@pytest.mark.parametrize("seconds", (0.001, 0.14, 6.66))
+def test_any_length(seconds, music):
+    fast = Transcriber("tiny", device="cpu")
+    exact = Transcriber.from_model(*load_weights(weights_path("tiny"))[:2], device="cpu")
+    part = music[: int(seconds * 16_000)]
+    a, b = fast.activations(part), exact.activations(part)
+    assert all(a[roll].shape == b[roll].shape for roll in ROLLS)
+    assert max(np.abs(a[roll].astype(np.float32) - b[roll].astype(np.float32)).max() for roll in ROLLS) < 3e-3
 
 
-def test_network_of_other_weights_is_left_alone(tmp_path):
-    for suffix in (".safetensors", ".json", ".onnx"):
-        shutil.copy(weights_path("tiny").with_suffix(suffix), tmp_path / f"mine{suffix}")
-    mine = tmp_path / "mine.safetensors"
-    assert find_exported(mine) is not None
-    mine.write_bytes(mine.read_bytes() + b" ")
-    assert find_exported(mine) is None
-    (tmp_path / "mine.onnx").write_bytes(b"not a network")
-    with pytest.warns(UserWarning, match="mine.onnx"):
-        assert find_exported(mine) is None
-    (tmp_path / "mine.onnx").unlink()
-    assert find_exported(mine) is None
+def test_velocities_are_those_of_pytorch(monkeypatch, rng):
+    onset, pitch = np.sort(rng.uniform(0, 60, 400)), rng.integers(21, 109, 400)
+    velocity = rng.integers(20, 110, 400).astype(np.int16)
+    assert find_session(VELOCITY_WEIGHTS.with_suffix(".onnx"), VELOCITY_WEIGHTS)
+    fast = velocities.even_velocities(onset, pitch, velocity)
+    velocities._velocity_network.cache_clear()
+    monkeypatch.setattr(velocities, "find_session", lambda path, weights: None)
+    exact = velocities.even_velocities(onset, pitch, velocity)
+    velocities._velocity_network.cache_clear()
+    assert np.abs(fast - exact).max() <= 1 and (fast != velocity).any()
 
 
-def test_exporting(tmp_path, capsys):
+def test_transcribing_imports_no_torch(tmp_path):
+    code = (
+        "import sys; from amt_utils.__main__ import main\n"
+        f"status = main(['transcribe', {str(example_files()[0])!r}, '--out', {str(tmp_path)!r}, '--device', 'cpu'])\n"
+        "sys.exit(status or ('torch imported' if 'torch' in sys.modules else 0))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "waltz.mid").is_file()
+
+
+def test_files_that_do_not_match_are_left_alone(copied):
+    assert find_onnx(copied) is not None
+    network = onnx_paths(copied)[0]
+    network.write_bytes(network.read_bytes()[:-1] + b"x")  # damaged
+    with pytest.warns(UserWarning, match="tiny.onnx.*PyTorch does its work"):
+        assert find_onnx(copied) is None
+    with pytest.warns(UserWarning):
+        assert not isinstance(Transcriber(copied, device="cpu").network, OnnxNetwork)
+    network.unlink()
+    assert find_onnx(copied) is None
+
+
+def test_other_weights_are_not_mistaken(copied):
+    copied.write_bytes(copied.read_bytes() + b" ")
+    assert find_onnx(copied) is None
+
+
+def test_exporting(copied, capsys, music):
     pytest.importorskip("onnx")
-    assert main(["export", "--weights", "tiny", "--out", str(tmp_path / "network.onnx")]) == 0
-    assert "network.onnx" in capsys.readouterr().out
-    fresh = ExportedNetwork(tmp_path / "network.onnx")
-    assert fresh.weights_hash == find_exported(weights_path("tiny")).weights_hash
-    model = Transcriber("tiny", device="cpu").model
-    for frames in (1, 130, 300):  # the graph must not hold the length it was traced with
-        features = torch.rand(1, 3, frames, 352)
-        with torch.inference_mode():
-            exact = model.network(features)
-        torch.testing.assert_close(fresh(features)["frame"], exact["frame"], atol=1e-3, rtol=1e-3)
-    assert list(tmp_path.iterdir()) == [export_network(weights_path("tiny"), tmp_path / "network.onnx")]
+    before = Transcriber(copied, device="cpu").activations(music)
+    for path in onnx_paths(copied):
+        path.unlink()
+    assert main(["export", "--weights", str(copied)]) == 0
+    assert "tiny.pedals.onnx" in capsys.readouterr().out
+    network = find_onnx(copied)
+    assert network.window_bytes > 10**7 or not sys.platform.startswith("linux")
+    after = Transcriber(copied, device="cpu").activations(music)
+    assert all(np.abs(after[r].astype(np.float32) - before[r].astype(np.float32)).max() < 1e-3 for r in ROLLS)
+    assert not list(copied.parent.glob(".*partial*"))
