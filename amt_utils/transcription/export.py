@@ -39,7 +39,7 @@ print(peak() - before)
 
 
 class AudioToLogits(nn.Module):
-    """Features, without the ``margin`` on either side, and network, as one module; outputs in the order of ``names``."""
+    """Features, without the ``margin`` on either side, and network as one module; outputs in the order of ``names``."""
 
     def __init__(self, feature: nn.Module, network: nn.Module, margin: int, names: list[str]):
         super().__init__()
