@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from ..checkpoints.weights import load_weights, weights_path
 from ..config import Config
 from ..models import count_parameters
+from ..training.processes import describe_processor, process_lines
 from ..training.speed import (
     SECONDS,
     SIZES,
@@ -22,7 +22,6 @@ from ..training.speed import (
     training_memory,
     training_rate,
 )
-from ..transcription.onnx import find_onnx
 from ..transcription.transcriber import Transcriber
 
 
@@ -30,33 +29,40 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``benchmark`` to the command line."""
     parser.description = (
         "Seconds of work per second of audio, beside librosa (and nnAudio where installed), the memory "
-        "of a training step, and the windows a worker makes. Ratios of one run on one machine; best of three."
+        "of a training step, and the windows a worker makes. Ratios of one run on one machine; best of three. With "
+        "--processes, only whole processes, from start to end, beside Basic Pitch and Transkun."
     )
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
+    parser.add_argument("--processes", metavar="AUDIO", type=Path, help="compare whole processes on this recording")
+    parser.add_argument("--runs", type=int, default=5, help="of each process; medians are shown (default: 5)")
+    parser.add_argument("--basic-pitch", metavar="PYTHON", help="interpreter of an environment that has basic-pitch")
+    parser.add_argument("--transkun", metavar="PYTHON", help="interpreter of an environment that has transkun")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils benchmark``."""
+    print(describe_processor())
+    if args.processes:
+        others = {"basic-pitch": args.basic_pitch, "transkun": args.transkun}
+        for line in process_lines(args.processes, {k: v for k, v in others.items() if v}, runs=args.runs):
+            print(line, flush=True)
+        return 0
     if args.threads:
         torch.set_num_threads(args.threads)
-    audio = (0.1 * np.random.default_rng(0).standard_normal(int(SECONDS * 16_000))).astype(np.float32)
-    print(describe_processor())
+    rate = Config().feature.sample_rate
+    audio = (0.1 * np.random.default_rng(0).standard_normal(int(SECONDS * rate))).astype(np.float32)
     print(f"{torch.get_num_threads()} threads, {SECONDS:.0f} s of audio; seconds of work per second of audio")
     rows = feature_rows(audio)
     base = dict(rows)["librosa.cqt, 1 channel"]
-    path = weights_path(args.weights)
-    model, config, _ = load_weights(path)
-    name = f"{path.stem} ({count_parameters(model) / 1e6:.2f} M)"
-    transcribers = {"PyTorch": Transcriber.from_model(model, config)}
-    if find_onnx(path):
-        transcribers["ONNX Runtime"] = Transcriber(path, device="cpu")
-    for how, transcriber in transcribers.items():
-        cost = measure(lambda t=transcriber: t.transcribe(audio), repeats=2) / SECONDS
-        rows.append((f"transcription, {name}, {how}", cost))
+    model, config, _ = load_weights(weights_path(args.weights))
+    name = f"transcription, {args.weights or 'default'} ({count_parameters(model) / 1e6:.2f} M)"
+    ways = {name: Transcriber(args.weights), "the same by PyTorch": Transcriber.from_model(model, config)}
+    for label, transcriber in ways.items():
+        rows.append((label, measure(lambda t=transcriber: t.transcribe(audio), repeats=2) / SECONDS))
     for label, cost in rows:
-        print(f"  {label:44s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
+        print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
     for size in SIZES:
         config = Config().replace(model={"size": size})
         measured = training_memory(config)
@@ -65,11 +71,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"  training step, {size}, batch 8 x 10 s, bf16: {need / 2**30:.1f} GiB ({how})")
     print("\n".join(loading_lines({size: training_rate(Config().replace(model={"size": size})) for size in SIZES})))
     return 0
-
-
-def describe_processor() -> str:
-    """The processor's name and the widest instruction set that PyTorch uses on it."""
-    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

@@ -101,8 +101,8 @@ def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 1
             self.lstm = lstm
 
         def forward(self, x: torch.Tensor, *state: object) -> tuple:
-            unseen = torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t)
-            with unseen, torch.autocast("cpu", enabled=False):
+            unhooked = torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t)
+            with unhooked, torch.autocast("cpu", enabled=False):
                 output, last = self.lstm(x.float(), *state)
             recurrent.append(2 * (x.numel() + 7 * output.numel()))
             return output.to(torch.bfloat16), last

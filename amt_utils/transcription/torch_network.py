@@ -1,4 +1,4 @@
-"""A network in PyTorch, as the :class:`.Transcriber` runs it: on a GPU, or without an ONNX file beside the weights."""
+"""A network in PyTorch, as the :class:`.Transcriber` runs it: on a GPU, or where weights have no ONNX files."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def even_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, 
 
 @lru_cache(maxsize=1)
 def _velocity_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The shipped network, by ONNX where there is one: notes ``(1, n, DESCRIPTION)``, keys ``(1, n)`` -> ``(1, n)``."""
+    """The shipped network, by ONNX if possible: notes ``(1, n, DESCRIPTION)``, keys ``(1, n)`` -> ``(1, n)``."""
     session = find_session(VELOCITY_WEIGHTS.with_suffix(".onnx"), VELOCITY_WEIGHTS)
     if session:
         return lambda notes, key: session.run(None, {"notes": notes, "key": key})[0]
