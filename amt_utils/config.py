@@ -91,7 +91,7 @@ class ModelConfig:
     hdconv_harmonics: tuple[int, ...] = _within((1, 2, 3, 4, 5, 7), 1, 32)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
     register: bool = True  # a bias per bin and key: no two strings are alike
-    intervals: int = _within(0, 0, 87)  # keys on either side that a key block's channels see; 0: octaves alone
+    intervals: int = _within(0, 0, 87)  # keys either side that a key block reads chords from; 0: octaves alone
     detach_onset: bool = True
     dropout: float = _within(0.0, 0.0, 0.9)
     norm: str = _one_of("batch", "instance")
@@ -133,12 +133,12 @@ class DataConfig:
     midi_weight: float = _within(1.0, 0.0, 1e6)
     midi_split: str = _one_of("train", "validation", "test")
     pianos: tuple[str, ...] = ()
-    drill_share: float = _within(0.0, 0.0, 1.0)  # of what is rendered: exercises, see amt_utils.data.drills
+    drill_share: float = _within(0.0, 0.0, 1.0)  # of what is rendered: see amt_utils.data.drills
     impulse_responses: str | None = None
     noise: str | None = None  # a folder of what is heard beside a piano
     noise_share: float = _within(0.3, 0.0, 1.0)  # of windows that have some of it,
     noise_decibels: tuple[float, ...] = _within((5.0, 30.0), -20.0, 120.0)  # so far below the music
-    device_share: float = _within(0.0, 0.0, 1.0)  # of windows sent through a phone, see amt_utils.data.devices
+    device_share: float = _within(0.0, 0.0, 1.0)  # of windows: see amt_utils.data.devices
     validation: tuple[str, ...] = ()
     validation_limit: int | None = _within(None, 1, 1_000_000)  # recordings scored after each epoch; None scores all
     window_seconds: float = _within(10.0, 0.1, 600.0)
