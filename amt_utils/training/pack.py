@@ -58,6 +58,7 @@ def unpack_missing_wheels() -> None:
         if importlib.util.find_spec(name.replace("-", "_")) is None and tags & fitting:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(HERE / "site")
+    importlib.invalidate_caches()  # the folder was not there when Python first looked
 
 
 sys.path[:0] = [str(HERE), str(HERE / "site")]
