@@ -99,5 +99,7 @@ def total_loss(terms: dict[str, Tensor], config: LossConfig) -> Tensor:
     Onset and offset cells are rare, their mean is small: the factor 10 on the rolls brings their terms to the
     order of the velocity and pedal terms.
     """
-    rolls = [10 * getattr(config, name) * terms[name] for name in ("onset", "offset", "key_offset", "frame")]
-    return torch.stack(rolls).sum() + config.velocity * terms["velocity"] + config.pedal * terms["pedal"]
+    total = torch.zeros_like(terms["velocity"])
+    for name in ("onset", "offset", "key_offset", "frame"):
+        total = total + 10 * getattr(config, name) * terms[name]
+    return total + config.velocity * terms["velocity"] + config.pedal * terms["pedal"]
