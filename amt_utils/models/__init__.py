@@ -32,10 +32,12 @@ def build_model(config: Config) -> Transcriptor:
     """Feature module and network that ``config`` names, randomly initialised.
 
     Raises:
-        AmtError: no network has that name or size.
+        AmtError: no network has that name or size, or it cannot read the configuration's features.
     """
     if config.model.name not in MODELS:
         raise AmtError(f"model.name {config.model.name!r} is unknown; choose one of {', '.join(MODELS)}")
+    if config.feature.kind == "logmel" and config.model.name != "onsets_frames":
+        raise AmtError(f"model.name {config.model.name!r} reads bins per key: feature.kind must be 'hcqt' or 'cqt'")
     return Transcriptor(config, MODELS[config.model.name](config))
 
 

@@ -228,8 +228,10 @@ def parse_metadata(text: str, *, where: str = "metadata") -> list[Piece]:
 
 
 def _parse_row(row: dict[str, str], line: str) -> Piece:
-    if None in row or any(row[column] is None for column in _COLUMNS):
-        raise AmtError(f"{line}: not as many fields as columns; download the metadata again")
+    if any(value is None for value in row.values()):
+        raise AmtError(f"{line}: cut short; download the metadata again")
+    if None in row:  # where csv.DictReader puts what is left over
+        raise AmtError(f"{line}: more fields than columns; download the metadata again")
     if row["split"] not in SPLITS:
         raise AmtError(f"{line}: split {row['split']!r} is none of {', '.join(SPLITS)}")
     for column, suffixes in (("midi_filename", _MIDI_SUFFIXES), ("audio_filename", _AUDIO_SUFFIXES)):
