@@ -66,7 +66,8 @@ def inspect_checkpoint(path: Path) -> dict:
     card = read_card(path)
     size = path.stat().st_size
     if size != card["bytes"]:
-        raise AmtError(f"{path.name}: cut short, {size} of {card['bytes']} bytes")
+        changed = "cut short" if size < card["bytes"] else "too long"
+        raise AmtError(f"{path.name}: {changed}, {size} of {card['bytes']} bytes")
     check_hash(path, card)
     return card
 

@@ -69,8 +69,15 @@ def _is_about(filename: object, path: Path, partial: Path) -> bool:
     return named in (path, partial) or named in path.parents
 
 
-def _names_full_disk(error: BaseException) -> bool:
-    return bool(re.search(r"No space left|Disk quota|File too large|os error (?:28|122|27)\b", str(error)))
+def _names_full_disk(error: BaseException | None) -> bool:
+    """Whether a full disk is the error, in its words, or what happened before it (as in ``torch.save``)."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if re.search(r"No space left|Disk quota|File too large|os error (?:28|122|27)\b", str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_disk_full(folder: Path) -> bool:

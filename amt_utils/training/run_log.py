@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class RunLog:
     def __init__(self, folder: Path):
         self.folder = folder
         self.steps, self.epochs = folder / "steps.csv", folder / "epochs.csv"
-        self._board: Any = None  # TensorBoard's writer, made with the first row
+        self._board: Path | None = None  # TensorBoard's file
         self._board_failed = False
 
     def append(self, rows: list[dict[str, Any]]) -> None:
@@ -64,21 +65,33 @@ class RunLog:
         self._show("validation", history[-1:])
 
     def _show(self, group: str, rows: list[dict[str, Any]]) -> None:
-        """To TensorBoard's event files, which a run can do without."""
+        """To TensorBoard's event file, which a run can do without."""
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from tensorboard.compat.proto.event_pb2 import Event  # slow to import
+            from tensorboard.compat.proto.summary_pb2 import Summary
+            from tensorboard.summary.writer.record_writer import RecordWriter
 
-            if self._board is None and not self._board_failed:
-                self._board = SummaryWriter(str(self.folder / "tensorboard"))
-            if self._board is not None:
+            # torch's SummaryWriter writes in a thread; when a full disk ends that, whoever flushes waits for ever
+            begin = "" if self._board else "brain.Event:2"
+            self._board = self._board or self.folder / "tensorboard" / f"events.out.tfevents.{time.time_ns()}"
+            self._board.parent.mkdir(exist_ok=True)
+            with open(self._board, "ab") as file:
+                record = RecordWriter(file)
+                if begin:
+                    record.write(Event(wall_time=time.time(), file_version=begin).SerializeToString())
                 for row in rows:
-                    for name, value in row.items():
-                        if name not in ("step", "epoch") and isinstance(value, (int, float)):
-                            self._board.add_scalar(f"{group}/{name}", value, row["step"])
-                self._board.flush()
-        except Exception as error:  # a full disk ends its writing thread, whose error comes up here or later
-            self._board, self._board_failed = None, True
-            print(f"{self.folder}: no more TensorBoard files in this session ({error}); steps.csv goes on")
+                    values = [
+                        Summary.Value(tag=f"{group}/{name}", simple_value=value)
+                        for name, value in row.items()
+                        if name not in ("step", "epoch") and isinstance(value, (int, float))
+                    ]
+                    event = Event(wall_time=time.time(), step=row["step"], summary=Summary(value=values))
+                    record.write(event.SerializeToString())
+        except (ImportError, OSError) as error:
+            self._board = None  # half a record may stand at its end: the next one goes to a new file
+            if not self._board_failed:
+                print(f"{self.folder}: TensorBoard's file was not written ({error}); steps.csv has it all")
+            self._board_failed = True
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

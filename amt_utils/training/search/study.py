@@ -66,7 +66,6 @@ def open_study(
     """
     text = os.fspath(storage)
     try:
-        backend: JournalStorage | optuna.storages.RDBStorage
         if is_address(text):
             # workers of several machines meet here: wait for each other rather than fail
             arguments = {"connect_args": {"timeout": 60}} if text.startswith("sqlite") else {"pool_pre_ping": True}
