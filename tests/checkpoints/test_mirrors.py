@@ -227,13 +227,13 @@ def test_the_train_command_mirrors_and_finds_its_checkpoint_again(tmp_path, monk
 
     parser = build_parser()
 
-    def pretend(config, folder, *, resume, **_):
-        found, _skipped = find_newest([folder])
+    def pretend(self, *, resume, **_):
+        found, _skipped = find_newest([self.folder])
         step = (found.step if found else 0) + 10
-        pretend_checkpoint(folder, step)
+        pretend_checkpoint(self.folder, step)
         return {"step": step, "finished": True}
 
-    monkeypatch.setattr(training, "train", pretend)
+    monkeypatch.setattr(training.Trainer, "run", pretend)
     for machine in ("a", "b"):
         words = ["train", "--config", "tiny", "--out", str(tmp_path / machine), "--resume", "--mirror"]
         args = parser.parse_args([*words, str(tmp_path / "drive")])

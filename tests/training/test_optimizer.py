@@ -92,7 +92,7 @@ def test_every_weight_is_in_one_group():
 
 
 def test_an_unknown_optimizer_is_named():
-    with pytest.raises(AmtError, match="'muon' or 'adamw', not 'sgd'"):
+    with pytest.raises(AmtError, match=r"train.optimizer: expected one of muon, adamw, found 'sgd'"):
         make_optimizer(build(), MICRO.replace(train={"optimizer": "sgd"}))
 
 

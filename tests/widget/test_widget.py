@@ -199,7 +199,7 @@ def test_orders_that_cannot_be_followed(small, tmp_path):
     with pytest.raises(AmtError, match="reference"):
         roll.show_mode("comparison")
     (tmp_path / "file").write_text("")
-    with pytest.raises(AmtError, match="choose another folder"):
+    with pytest.raises(AmtError, match="choose a folder"):
         roll.to_html(tmp_path / "file" / "roll.html")
 
 
