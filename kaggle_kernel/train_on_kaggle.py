@@ -131,16 +131,10 @@ def resolve_config() -> Path:
     return path
 
 
-def count_gpus() -> int:
-    # nvidia-smi rather than torch: this process must never touch CUDA
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
-    return sum(line.startswith("GPU ") for line in listed.splitlines())
-
-
 def train(config: Path) -> int:
     """Run the training until it ends or the time is over; its exit status, or −1 if it had to be killed."""
+    from amt_utils.system.gpus import count_gpus
+
     left = JOB["hours"] * 3600 - (time.monotonic() - STARTED)
     gpus = count_gpus()
     launcher = [sys.executable]

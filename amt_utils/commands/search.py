@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from ..system.errors import AmtError
+from ..system.gpus import count_gpus
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def worker_words(args) -> list[str]:
 def run_workers(workers: int, words: list[str], folder: Path) -> list[int]:
     """Several workers on this machine, one GPU each in turn; their exit statuses. Their output goes to log files."""
     folder.mkdir(parents=True, exist_ok=True)
-    gpus = _count_gpus()
+    gpus = count_gpus()
     running = []
     for index in range(workers):
         environment = dict(os.environ)
@@ -107,10 +107,3 @@ def run_workers(workers: int, words: list[str], folder: Path) -> list[int]:
         for process in running:
             if process.poll() is None:
                 process.terminate()
-
-
-def _count_gpus() -> int:
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
-    return sum(line.startswith("GPU ") for line in listed.splitlines())
