@@ -186,9 +186,10 @@ def transcribe(
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
         performance = decode_performance(activations, transcriber.config)
+        candidates = find_candidates(activations, transcriber.config, heard=performance.notes)
     else:
-        activations, performance = None, transcriber.transcribe(recording, on_progress=on_progress)
-    candidates = None if activations is None else find_candidates(activations, transcriber.config)
+        activations = candidates = None
+        performance = transcriber.transcribe(recording, on_progress=on_progress)
     frame_seconds = transcriber.config.feature.frame_seconds
     rest = {"score_options": score_options, "candidates": candidates, "tuning": transcriber.tuning or A4}
     return Transcription(Path(recording), performance, activations, frame_seconds, **rest)

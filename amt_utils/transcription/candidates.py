@@ -17,7 +17,7 @@ import numpy as np
 from ..config import Config
 from ..music.notes import LOWEST_PITCH, check_notes
 from .decode import decode_pedals, find_notes
-from .performance import perform
+from .performance import in_seconds, perform
 
 LOWEST_THRESHOLD = 0.1  # below it there is noise
 
@@ -72,13 +72,18 @@ def cut_at_strikes(notes: np.ndarray, shortest: float) -> np.ndarray:
 
 
 def find_candidates(
-    activations: dict[str, np.ndarray], config: Config, *, lowest: float = LOWEST_THRESHOLD
+    activations: dict[str, np.ndarray],
+    config: Config,
+    *,
+    heard: np.ndarray | None = None,
+    lowest: float = LOWEST_THRESHOLD,
 ) -> Candidates:
     """Probabilities of :data:`.ROLLS` -> :class:`Candidates`.
 
     Args:
         activations: ``(T, 88)`` each, ``pedal`` ``(T, 3)``.
         config: whose ``decode.onset_threshold`` makes the transcription.
+        heard: the transcription's notes (:func:`.decode_performance`), where they are known already.
         lowest: the least probability that is kept; no more than that threshold.
     """
     threshold = config.decode.onset_threshold
@@ -87,18 +92,15 @@ def find_candidates(
     low = config.replace(decode={"onset_threshold": lowest})
     whole = find_notes([activations], low, cut_at_strikes=False)
     probability = activations["onset"][whole["strike"], whole["key"]].astype(np.float32)
-    sure = find_notes([activations], config)
-    notes, order = _in_seconds(whole, pedals, low)
-    probability, whole = probability[order], whole[order]
+    if heard is None:
+        heard = perform(find_notes([activations], config), pedals, config).notes
+    order, _, key_end, end = in_seconds(whole, low)
+    notes, probability = perform(whole, pedals, low).notes.copy(), probability[order]
     # what is over the threshold is as in the transcription, but for ends that a strike cut
-    heard = perform(sure, pedals, config).notes
     at = np.flatnonzero(probability >= np.float32(threshold))
-    seconds, shift = config.feature.frame_seconds, config.decode.time_shift
+    key_end, end = key_end[at], end[at]
     for field in ("onset", "velocity"):
         notes[field][at] = heard[field]
-    key_end, end = (
-        np.maximum(seconds * whole[name][at] + shift, config.decode.min_note_seconds) for name in ("key_end", "end")
-    )
     following = cut_at_strikes(_lasting(heard), 0.0)["offset"]
     is_cut = heard["offset"] >= following - 1e-9
     by_sound = np.abs(heard["offset"] - end) < np.abs(heard["offset"] - key_end)
@@ -106,12 +108,6 @@ def find_candidates(
         is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"]
     )
     return Candidates(check_notes(notes), probability, threshold, lowest, config.decode.min_note_seconds)
-
-
-def _in_seconds(found: np.ndarray, pedals: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Struck notes -> performed notes, and the order in which they stand then."""
-    onset = np.maximum(config.feature.frame_seconds * found["onset"] + config.decode.time_shift, 0.0)
-    return perform(found, pedals, config).notes.copy(), np.lexsort((found["key"] + LOWEST_PITCH, onset))
 
 
 def _lasting(notes: np.ndarray) -> np.ndarray:

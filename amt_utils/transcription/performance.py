@@ -22,19 +22,11 @@ def decode_performance(activations: dict[str, np.ndarray], config: Config) -> Pe
 
 def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performance:
     """:data:`STRUCK` notes, in frames -> notes in seconds, each with a key end that explains how long it sounded."""
-    seconds, decode = config.feature.frame_seconds, config.decode
-    # no note begins before the recording, and none is left without length
-    onset, key_end, end = (
-        np.maximum(seconds * found[name] + decode.time_shift, low)
-        for name, low in (("onset", 0.0), ("key_end", decode.min_note_seconds), ("end", decode.min_note_seconds))
-    )
-    order = np.lexsort((found["key"], onset))
-    pitch = found["key"] + LOWEST_PITCH
-    velocity = even_velocities(onset[order], pitch[order], found["velocity"][order], decode.velocity_smoothing)
-    notes = make_notes(onset[order], key_end[order], pitch[order], velocity)
+    order, onset, key_end, sounding = in_seconds(found, config)
+    pitch, velocity = found["key"][order] + LOWEST_PITCH, found["velocity"][order]
+    notes = make_notes(onset, key_end, pitch, even_velocities(onset, pitch, velocity, config.decode.velocity_smoothing))
     if not len(notes):  # pedals of what never sounded are noise
         return Performance(notes)
-    sounding = end[order]
     by_key = extend_to_sounding(notes, pedals)["offset"]
     held_to_the_end = notes.copy()
     held_to_the_end["offset"] = sounding
@@ -42,3 +34,15 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
     worse = np.abs(by_key - sounding) > np.abs(by_sound - sounding) + 0.05
     notes["offset"] = np.where(worse, sounding, notes["offset"])
     return Performance(notes, pedals)
+
+
+def in_seconds(found: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """:data:`STRUCK` notes -> the order that a performance has them in; onsets, key ends and ends so sorted."""
+    seconds, decode = config.feature.frame_seconds, config.decode
+    # no note begins before the recording, and none is left without length
+    onset, key_end, end = (
+        np.maximum(seconds * found[name] + decode.time_shift, low)
+        for name, low in (("onset", 0.0), ("key_end", decode.min_note_seconds), ("end", decode.min_note_seconds))
+    )
+    order = np.lexsort((found["key"], onset))
+    return order, onset[order], key_end[order], end[order]

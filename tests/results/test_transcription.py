@@ -31,7 +31,7 @@ def recording(played, tmp_path):
 @pytest.fixture(autouse=True)
 def perfect(monkeypatch, played):
     monkeypatch.setattr("amt_utils.transcription.performance.decode_performance", lambda activations, config: played)
-    monkeypatch.setattr("amt_utils.transcription.candidates.find_candidates", lambda activations, config: None)
+    monkeypatch.setattr("amt_utils.transcription.candidates.find_candidates", lambda *_, **options: None)
     monkeypatch.setattr(PerfectEar, "played", played)
 
 
