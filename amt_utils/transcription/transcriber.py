@@ -43,6 +43,8 @@ GPU_FILES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # drivers of CUDA on Linux
 
 Recording = str | os.PathLike | np.ndarray
 Piece = dict[str, np.ndarray]  # probabilities of consecutive frames by name, and `pedal_cue`
+# the number of a recording, its configuration, and its next piece or what is wrong with it
+Computed = tuple[int, Config, Piece | AmtError]
 
 
 class Network(Protocol):
@@ -62,6 +64,7 @@ class Job(NamedTuple):
     """A window to compute, and which of its frames to keep; or why the recording ``number`` has no more."""
 
     number: int
+    config: Config  # of this recording: its tuning tells the rate it is read at
     samples: np.ndarray | None
     kept: slice
     error: AmtError | None = None
@@ -108,7 +111,7 @@ class Transcriber:
             config = change_config(config, [setting])
         self.network, self.config, self.card, self.memory = network, config, card, memory
         self.tuning = tuning
-        self._recipe = (os.path.abspath(path), device, tuple(settings), memory, tuning)
+        self._recipe = (os.path.abspath(path), device, settings, memory, tuning)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by where its weights lie: another process opens them once and keeps the network."""
@@ -158,7 +161,6 @@ class Transcriber:
         Raises:
             AmtError: it cannot be read, or holds no samples.
         """
-        self = self.tuned(recording)
         (result,) = self.transcribe_all([recording], on_progress=on_progress)
         if isinstance(result, AmtError):
             raise result
@@ -171,11 +173,11 @@ class Transcriber:
 
         While one is decoded, windows of the next are computed.
         """
-        for _, pieces in itertools.groupby(self._compute(recordings), key=itemgetter(0)):
-            pedals = _Pedals(self.network, self.config)
+        for (_, config), pieces in itertools.groupby(self._compute(recordings), key=itemgetter(0, 1)):
+            pedals = _Pedals(self.network, config)
             try:
-                notes = find_notes(self._read(pieces, pedals, on_progress), self.config)
-                yield perform(notes, decode_pedals(pedals.finish(), self.config), self.config)
+                notes = find_notes(self._read(pieces, pedals, on_progress), config)
+                yield perform(notes, decode_pedals(pedals.finish(), config), config)
             except AmtError as error:
                 yield error
 
@@ -191,18 +193,18 @@ class Transcriber:
                 parts[name].append(piece[name])
         return {name: np.concatenate(parts.pop(name)) for name in KEY_ROLLS} | {"pedal": pedals.finish()}
 
-    def _read(self, pieces: Iterable[tuple[int, Piece | AmtError]], pedals: _Pedals, on_progress) -> Iterator[Piece]:
+    def _read(self, pieces: Iterable[Computed], pedals: _Pedals, on_progress) -> Iterator[Piece]:
         """The pieces of one recording; what the pedals are read from goes to ``pedals``."""
-        for _, piece in pieces:
+        for _, config, piece in pieces:
             if isinstance(piece, AmtError):
                 raise piece
             pedals.add(piece.pop("pedal_cue"))
             yield piece
             if on_progress:
-                on_progress(len(piece["onset"]) * self.config.feature.frame_seconds)
+                on_progress(len(piece["onset"]) * config.feature.frame_seconds)
 
-    def _compute(self, recordings: Iterable[Recording]) -> Iterator[tuple[int, Piece | AmtError]]:
-        """(number of the recording, its next piece or what is wrong with it), in order, computed some way ahead."""
+    def _compute(self, recordings: Iterable[Recording]) -> Iterator[Computed]:
+        """The pieces of all recordings, in order, computed some way ahead."""
         jobs = self._jobs(recordings)
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: deque = deque()
@@ -213,7 +215,7 @@ class Transcriber:
             while waiting:
                 yield from waiting.popleft().result()
 
-    def _forward(self, jobs: list[Job]) -> list[tuple[int, Piece | AmtError]]:
+    def _forward(self, jobs: list[Job]) -> list[Computed]:
         results: dict[int, Piece | AmtError] = {i: job.error for i, job in enumerate(jobs) if job.error}
         sizes = {i: len(job.samples) for i, job in enumerate(jobs) if job.samples is not None}
         for size in set(sizes.values()):  # a recording's last window may be shorter
@@ -223,27 +225,29 @@ class Transcriber:
                 piece = {name: values[row, jobs[i].kept] for name, values in logits.items()}
                 rolls = {name: _sigmoid(piece[name]) for name in KEY_ROLLS}
                 results[i] = {name: value.astype(np.float16) for name, value in {**piece, **rolls}.items()}
-        return [(job.number, results[i]) for i, job in enumerate(jobs)]
+        return [(job.number, job.config, results[i]) for i, job in enumerate(jobs)]
 
     def _jobs(self, recordings: Iterable[Recording]) -> Iterator[Job]:
-        feature = self.config.feature
         for number, recording in enumerate(recordings):
+            config = self.config
             try:
+                tuned = self.tuned(recording)
+                config, feature = tuned.config, tuned.config.feature
                 windows = window_samples(
-                    self._blocks(recording),
+                    tuned._blocks(recording),
                     key_cut(feature),
                     hop_length=feature.hop_length,
                     margin=self.network.margin,
                 )
                 job = None
                 for samples, kept in windows:
-                    job = Job(number, samples, kept)
+                    job = Job(number, config, samples, kept)
                     yield job
                 if job is None:
                     name = "audio" if isinstance(recording, np.ndarray) else recording
                     raise AmtError(f"{name}: holds no samples")
             except AmtError as error:
-                yield Job(number, None, slice(0), error)
+                yield Job(number, config, None, slice(0), error)
 
     def _blocks(self, recording: Recording) -> Iterator[np.ndarray]:
         gain = self._gain(self._samples(recording))
