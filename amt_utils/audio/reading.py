@@ -164,8 +164,6 @@ def _join(blocks: Iterable[np.ndarray]) -> np.ndarray:
 
 def convert_audio(source: str | os.PathLike, target: str | os.PathLike, *, sample_rate: int = SAMPLE_RATE) -> int:
     """Any recording -> mono FLAC, block by block, written whole or not at all; returns the number of samples."""
-    import soundfile
-
     n = 0
     with (
         written_whole(target) as partial,

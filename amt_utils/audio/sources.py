@@ -192,7 +192,7 @@ def open_source(path: Path) -> Source:
     if n_frames >= _UNKNOWN:
         for file in files:
             file.close()
-        return Source(path, [_Unseekable(_name(path))], None)
+        return Source(path, [_Unseekable(soundfile_name(path))], None)
     if not n_frames and path.stat().st_size > HEADER_SLACK:  # a header that was never finished
         file.close()
         return _open_with_ffmpeg(path)
@@ -208,11 +208,11 @@ class _Unseekable(soundfile.SoundFile):
 
 
 def _open(file: Path | Section) -> soundfile.SoundFile:
-    return soundfile.SoundFile(_name(file) if isinstance(file, Path) else file)
+    return soundfile.SoundFile(soundfile_name(file) if isinstance(file, Path) else file)
 
 
-def _name(path: Path) -> str | bytes:
-    """As bytes where the system's names are bytes: soundfile cannot encode those that are no UTF-8."""
+def soundfile_name(path: Path) -> str | bytes:
+    """A path for soundfile: as bytes where the system's names are, since it cannot encode those that are no UTF-8."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 

@@ -77,14 +77,18 @@ Skipped = list[tuple[Path, str]]
 
 def find_all(folders: Iterable[str | os.PathLike]) -> tuple[list[Checkpoint], Skipped]:
     """Every valid checkpoint at any depth below ``folders``, newest first, and what was skipped with the reason."""
-    found, skipped = [], []
-    for folder in folders:
-        for path in sorted(Path(folder).rglob("*" + SUFFIX)):
-            try:
-                found.append(Checkpoint(path, inspect_checkpoint(path)))
-            except (AmtError, OSError) as error:
-                skipped.append((path, str(error)))
+    found, skipped = _inspect_all(path for folder in folders for path in sorted(Path(folder).rglob("*" + SUFFIX)))
     return sorted(found, key=lambda c: c.step, reverse=True), skipped
+
+
+def _inspect_all(paths: Iterable[Path]) -> tuple[list[Checkpoint], Skipped]:
+    found, skipped = [], []
+    for path in paths:
+        try:
+            found.append(Checkpoint(path, inspect_checkpoint(path)))
+        except (AmtError, OSError) as error:
+            skipped.append((path, str(error)))
+    return found, skipped
 
 
 def find_newest(folders: Iterable[str | os.PathLike]) -> tuple[Checkpoint | None, Skipped]:
@@ -95,12 +99,7 @@ def find_newest(folders: Iterable[str | os.PathLike]) -> tuple[Checkpoint | None
 
 def find_best(folder: str | os.PathLike) -> Checkpoint | None:
     """The best weights in or below ``folder``, by note F1, if they are whole."""
-    found = []
-    for path in sorted(Path(folder).rglob(BEST)):
-        try:
-            found.append(Checkpoint(path, inspect_checkpoint(path)))
-        except (AmtError, OSError):
-            continue
+    found, _ = _inspect_all(sorted(Path(folder).rglob(BEST)))
     return max(found, key=lambda c: _note_f1(c.card), default=None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..checkpoints.weights import load_weights, save_weights, weights_to_write
+from ..checkpoints.weights import load_weights, save_weights, weights_path, weights_to_write
 from ..config import change_config
 from ..models import build_model, count_parameters
 from ..system.errors import AmtError
@@ -38,8 +38,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils grow``."""
-    from ..checkpoints.weights import weights_path
-
     path, out = weights_path(args.weights), weights_to_write(args.out)
     model, small, card = load_weights(path)
     large = small.replace(model={"size": args.size})

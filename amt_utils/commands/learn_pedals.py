@@ -6,7 +6,7 @@ import argparse
 
 import torch
 
-from ..checkpoints.weights import load_weights, save_weights, weights_to_write
+from ..checkpoints.weights import load_weights, save_weights, weights_path, weights_to_write
 from ..config import load_config
 from ..data.library import load_performances
 from ..models.residual import ResidualHPPNet
@@ -32,8 +32,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils learn-pedals``."""
-    from ..checkpoints.weights import weights_path
-
     out, source = weights_to_write(args.out), weights_path(args.weights)
     model, config, card = load_weights(source)
     if not isinstance(model.network, ResidualHPPNet):

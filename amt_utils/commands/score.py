@@ -8,14 +8,12 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..music.midi import read_midi
+from ..music.midi import MIDI_SUFFIXES, read_midi
 from ..sheet_music.record import make_record
 from ..sheet_music.score import make_score
 from ..sheet_music.tapped import read_beats
 from ..system.errors import AmtError
 from ..system.files import written_whole
-
-ENDINGS = (".mid", ".midi")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +71,7 @@ def find_files(given: list[str]) -> list[tuple[Path, str]]:
     for text in given:
         path = Path(text)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in MIDI_SUFFIXES and p.is_file())
             if not inside:
                 raise AmtError(f"{path}: no MIDI files (.mid, .midi) in this folder")
             found += [(p, str(p.relative_to(path).with_suffix(""))) for p in inside]

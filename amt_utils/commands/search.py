@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from ..system.errors import AmtError
+from ..system.files import read_json
 from ..system.gpus import count_gpus
 
 
@@ -68,10 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def read_space(path: str | os.PathLike) -> dict[str, list]:
     """A search space from JSON. Raises :class:`AmtError` when it is none."""
-    try:
-        space = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise AmtError(f"{path}: cannot read the search space ({error})") from error
+    space = read_json(path)
     if not isinstance(space, dict) or not all(isinstance(v, list) and len(v) >= 2 for v in space.values()):
         raise AmtError(f'{path}: expected an object such as {{"train.learning_rate": ["log", 1e-4, 1e-2]}}')
     return space

@@ -26,12 +26,12 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..audio.ffmpeg import probe_seconds
 from ..audio.reading import audio_duration
-from ..audio.sources import check_is_file
+from ..audio.sources import check_is_file, soundfile_name
 from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
-from ..system.files import hash_file, written_whole
+from ..system.files import hash_file, read_json, written_whole
 from .inputs import Input, find_inputs
-from .transcription import SUFFIXES, transcribe
+from .transcription import SUFFIXES, check_kinds, transcribe
 
 if TYPE_CHECKING:
     from ..transcription.transcriber import Transcriber
@@ -97,9 +97,7 @@ def transcribe_batch(
     from ..transcription.transcriber import Transcriber
 
     kinds, folder = tuple(kinds), Path(out)
-    for kind in kinds:
-        if kind not in SUFFIXES:
-            raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(SUFFIXES)}")
+    check_kinds(kinds)
     _check_folder(folder)
     inputs = find_inputs(arguments)
     for path in inputs.skipped:
@@ -243,10 +241,10 @@ def _read_record(target: Path) -> dict[str, Any] | None:
     """What is known of the results of this name; ``None`` where nothing is, or nothing that can be read."""
     known = {"source": str, "source_sha256": str, "files": list, "kinds": list, "notes": int, "pedals": int}
     try:
-        record: dict[str, Any] = json.loads(_record_path(target).read_text(encoding="ascii"))
+        record: dict[str, Any] = read_json(_record_path(target))
         whole = all(isinstance(record[key], kind) for key, kind in known.items())
         return {**record, "seconds": float(record["seconds"])} if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (AmtError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -277,7 +275,7 @@ def _check_folder(folder: Path) -> None:
 def _guess_seconds(path: Path) -> float:
     """How long a recording is, by its header or its size: for the bar alone."""
     with contextlib.suppress(soundfile.SoundFileError, OSError, UnicodeError, RuntimeError):
-        seconds = soundfile.info(os.fsencode(path) if os.name == "posix" else path).duration
+        seconds = soundfile.info(soundfile_name(path)).duration
         if seconds < 1e6:
             return seconds
     with contextlib.suppress(OSError):

@@ -148,11 +148,16 @@ class Transcription:
             "html": lambda path: self.roll().to_html(path),
         }
         kinds = list(kinds)
-        for kind in kinds:
-            if kind not in writers:
-                raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(writers)}")
+        check_kinds(kinds)
         Path(folder).mkdir(parents=True, exist_ok=True)
         return [Path(writers[kind](target + SUFFIXES[kind])) for kind in kinds]
+
+
+def check_kinds(kinds: Iterable[str]) -> None:
+    """Raises :class:`AmtError` for a kind of file that is none of :data:`SUFFIXES`."""
+    for kind in kinds:
+        if kind not in SUFFIXES:
+            raise AmtError(f"{kind!r}: unknown kind of file; known: {', '.join(SUFFIXES)}")
 
 
 def transcribe(
