@@ -45,6 +45,8 @@ class CQT(nn.Module):
     A full-scale sine at a centre frequency has magnitude 1; bins above 0.97 × Nyquist are zero.
     """
 
+    half_band: Tensor
+
     def __init__(
         self,
         frequencies: np.ndarray,
@@ -172,12 +174,12 @@ class HCQT(nn.Module):
         harmonics = config.harmonics if config.kind == "hcqt" else (1.0,)
         octaves = np.log2(np.array(harmonics) / min(harmonics))
         if np.allclose(octaves, np.rint(octaves)):
-            self.shifts = [round(o) * config.bins_per_octave for o in octaves]
+            self.shifts: list[int] | None = [round(o) * config.bins_per_octave for o in octaves]
             groups = [(min(harmonics), self.n_bins + max(self.shifts))]
         else:
             self.shifts = None
             groups = [(h, self.n_bins) for h in harmonics]
-        self.transforms = nn.ModuleList(
+        transforms = [
             CQT(
                 bin_frequencies(n, bins_per_octave=config.bins_per_octave, harmonic=h),
                 bins_per_octave=config.bins_per_octave,
@@ -186,12 +188,9 @@ class HCQT(nn.Module):
                 gamma=config.gamma,
             )
             for h, n in groups
-        )
-
-    @property
-    def context_samples(self) -> int:
-        """Samples on either side of a frame's centre that can change it."""
-        return max(t.context_samples for t in self.transforms)
+        ]
+        self.transforms = nn.ModuleList(transforms)
+        self.context_samples = max(t.context_samples for t in transforms)  # beside a frame's centre that can change it
 
     def forward(self, audio: Tensor) -> Tensor:
         """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1]; ``C`` as in the class."""
@@ -208,6 +207,9 @@ class HCQT(nn.Module):
 
 class LogMel(nn.Module):
     """Log-mel spectrogram ``(B, 1, T, n_mels)``, 30 Hz to Nyquist, HTK scale (Hawthorne 2018)."""
+
+    mel: Tensor
+    window: Tensor
 
     def __init__(self, config: FeatureConfig | None = None, *, n_fft: int = 2048):
         super().__init__()
@@ -238,6 +240,6 @@ class LogMel(nn.Module):
             return compress(spectrum.abs().transpose(1, 2) @ self.mel).unsqueeze(1)
 
 
-def make_feature(config: FeatureConfig) -> nn.Module:
+def make_feature(config: FeatureConfig) -> HCQT | LogMel:
     """The feature module that ``config.kind`` names: ``(B, n)`` audio -> ``(B, C, T, bins)``."""
     return LogMel(config) if config.kind == "logmel" else HCQT(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config import Config
 from ..system.errors import AmtError
@@ -15,6 +15,9 @@ from .checkpoint import check_hash, describe_file, load_checkpoint, read_card
 if TYPE_CHECKING:  # cards are read without waiting for torch
     import torch
 
+    from ..models import Transcriptor
+
+Model = TypeVar("Model", bound="torch.nn.Module")
 DEFAULT_WEIGHTS = "base"
 _OTHER_NETWORKS = ("dynamics", "sheet_music")  # they read notes, not recordings
 VELOCITY_WEIGHTS = package_folder() / "weights" / "dynamics.safetensors"
@@ -63,7 +66,7 @@ def save_weights(path: str | os.PathLike, weights: dict[str, torch.Tensor], card
     return path
 
 
-def load_weights(path: str | os.PathLike) -> tuple[torch.nn.Module, Config, dict[str, Any]]:
+def load_weights(path: str | os.PathLike) -> tuple[Transcriptor, Config, dict[str, Any]]:
     """Shipped weights, or a checkpoint's EMA weights -> (model in eval mode, configuration, card).
 
     Raises:
@@ -96,7 +99,7 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict
         raise AmtError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def fill_model(model: torch.nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike) -> torch.nn.Module:
+def fill_model(model: Model, weights: dict[str, torch.Tensor], path: str | os.PathLike) -> Model:
     """The model with ``weights``, read from ``path``, in it. Raises :class:`AmtError` where they do not fit."""
     try:
         problems = model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()},

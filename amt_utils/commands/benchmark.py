@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     name = f"transcription, {args.weights or 'default'} ({count_parameters(model) / 1e6:.2f} M)"
     ways = {name: Transcriber(args.weights), "the same by PyTorch": Transcriber.from_model(model, config)}
     for label, transcriber in ways.items():
-        rows.append((label, measure(lambda t=transcriber: t.transcribe(audio), repeats=2) / SECONDS))
+        rows.append((label, measure(partial(transcriber.transcribe, audio), repeats=2) / SECONDS))
     for label, cost in rows:
         print(f"  {label:36s} {cost:8.4f}   {1 / cost:7.0f} x real time   {cost / base:6.2f} x librosa.cqt")
     for size in SIZES:

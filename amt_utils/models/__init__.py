@@ -12,7 +12,7 @@ from torch import nn
 
 from ..config import Config
 from ..system.errors import AmtError
-from .blocks import Transcriptor
+from .blocks import KeyNetwork, Transcriptor
 from .hppnet import make_hppnet
 from .onsets_frames import OnsetsFrames
 from .residual import ResidualHPPNet
@@ -20,7 +20,7 @@ from .unet import UNet
 
 __all__ = ["MODELS", "Transcriptor", "build_model", "count_parameters"]
 
-MODELS: dict[str, Callable[[Config], nn.Module]] = {
+MODELS: dict[str, Callable[[Config], KeyNetwork]] = {
     "residual_hcqt_hppnet": ResidualHPPNet,
     "hppnet": make_hppnet,
     "onsets_frames": OnsetsFrames,

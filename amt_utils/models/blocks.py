@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,15 @@ ONSET_PRIOR = 0.01  # probability the onset and offset heads start from: 99.9 % 
 SILENT_LOGIT = -12.0  # probability 6e-6
 
 
+class KeyNetwork(nn.Module):
+    """A network: features ``(B, C, T, bins)`` -> logits of :data:`.KEY_ROLLS` ``(B, T, 88)`` and ``pedal_cue``.
+
+    ``pedal_head`` turns ``pedal_cue`` ``(B, T, C)`` into the pedals' logits ``(B, T, 3)``.
+    """
+
+    pedal_head: nn.Module
+
+
 class Transcriptor(nn.Module):
     """Audio ``(B, n)`` -> features -> network -> logits: :data:`.KEY_ROLLS` ``(B, T, 88)`` and ``pedal`` ``(B, T, 3)``.
 
@@ -27,7 +37,7 @@ class Transcriptor(nn.Module):
     ``pedal_cue`` ``(B, T, C)``, which its ``pedal_head`` turns into the pedals' logits.
     """
 
-    def __init__(self, config: Config, network: nn.Module):
+    def __init__(self, config: Config, network: KeyNetwork):
         super().__init__()
         self.config = config
         self.feature = make_feature(config.feature)
@@ -115,10 +125,13 @@ class HDConv(nn.Module):
 
         All branches share their centre: it is computed once, and of the others only the outer two taps.
         """
-        first, *others = self.branches
-        centre = sum(branch.weight[..., 1:2] for branch in others)
-        weight = first.weight + F.pad(centre, (1, 1)) if others else first.weight
-        bias = sum(branch.bias for branch in self.branches if branch.bias is not None)
+        branches = [cast(nn.Conv2d, branch) for branch in self.branches]
+        first, *others = branches
+        weight = first.weight
+        if others:
+            centre = functools.reduce(torch.add, (branch.weight[..., 1:2] for branch in others))
+            weight = weight + F.pad(centre, (1, 1))
+        bias = functools.reduce(torch.add, (branch.bias for branch in branches if branch.bias is not None))
         return [
             (weight, bias, first.dilation[1]),
             *((branch.weight[..., ::2], None, 2 * branch.dilation[1]) for branch in others),
@@ -145,6 +158,8 @@ class Intervals(nn.Module):
     as well as everything between. It begins at zero. Done as a product with one matrix per channel, which CPUs do
     several times faster than so long a convolution.
     """
+
+    interval: Tensor
 
     def __init__(self, channels: int, reach: int):
         super().__init__()

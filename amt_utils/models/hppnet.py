@@ -28,6 +28,7 @@ from .blocks import (
     ConvNorm,
     FrequencyGroupedLSTM,
     HDConv,
+    KeyNetwork,
     NoPedals,
     PedalHead,
     make_head,
@@ -42,7 +43,7 @@ PUBLISHED_HEADS = ("onset", "offset", "frame", "velocity")
 HARMONICS = tuple(range(2, 10))
 
 
-def make_hppnet(config: Config) -> nn.Module:
+def make_hppnet(config: Config) -> KeyNetwork:
     """The network of ``model.size``. Raises :class:`AmtError` for an unknown size."""
     size = config.model.size
     if size in PUBLISHED:
@@ -52,7 +53,7 @@ def make_hppnet(config: Config) -> nn.Module:
     raise AmtError(f"hppnet: model.size {size!r} is unknown; choose one of {', '.join((*SIZES, *PUBLISHED))}")
 
 
-class HPPNet(nn.Module):
+class HPPNet(KeyNetwork):
     """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
@@ -99,7 +100,7 @@ def _conv(c_in: int, c_out: int, kernel: tuple[int, int], norm: str, dilation=(1
     return [ConvNorm(c_in, c_out, kernel, dilation=dilation, norm=norm), nn.ReLU()]
 
 
-class PublishedHPPNet(nn.Module):
+class PublishedHPPNet(KeyNetwork):
     """The paper's network: ``published`` with one trunk for all heads, ``published-sp`` with two."""
 
     def __init__(self, config: Config):
@@ -156,7 +157,7 @@ def _published_conv(
 ) -> list[nn.Module]:
     """Convolution that keeps ``(T, F)``, ReLU, max over ``pool`` bins, instance norm without parameters."""
     steps = (1, dilation)
-    padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, steps, strict=True))
+    padding = (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2
     pooling = [nn.MaxPool2d((1, pool))] if pool > 1 else []
     return [
         nn.Conv2d(c_in, c_out, kernel, padding=padding, dilation=steps), nn.ReLU(), *pooling, nn.InstanceNorm2d(c_out)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from ..config import KEY_ROLLS, Config
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
-from .blocks import ONSET_PRIOR, NoPedals, PedalHead, set_prior, silent_logits
+from .blocks import ONSET_PRIOR, KeyNetwork, NoPedals, PedalHead, set_prior, silent_logits
 
 SIZES = {"tiny": 8, "base": 48, "published": 48}  # channels of the first convolutions; 48 is the MAESTRO paper's
 
 
-class OnsetsFrames(nn.Module):
+class OnsetsFrames(KeyNetwork):
     """Features ``(B, C, T, bins)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
@@ -37,11 +37,12 @@ class OnsetsFrames(nn.Module):
         self.lstms = nn.ModuleDict(
             {name: nn.LSTM(out, hidden, bidirectional=True) for name in names if name not in without_lstm}
         )
-        self.heads = nn.ModuleDict({name: nn.Linear(out, N_KEYS) for name in names})
+        heads = {name: nn.Linear(out, N_KEYS) for name in names}
+        self.heads = nn.ModuleDict(heads)
         self.frame_lstm = nn.LSTM(3 * N_KEYS, hidden, bidirectional=True)
         self.frame_head = nn.Linear(2 * hidden, N_KEYS)
         for name in {"onset", "offset", "key_offset"} & set(names):
-            set_prior(self.heads[name], ONSET_PRIOR)
+            set_prior(heads[name], ONSET_PRIOR)
         self.pedal_head = NoPedals() if published else PedalHead(out, hidden)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -56,8 +57,8 @@ class OnsetsFrames(nn.Module):
         return {**logits, "pedal_cue": hidden["frame"]}
 
 
-def _over_time(lstm: nn.LSTM, x: Tensor) -> Tensor:
-    """``(B, T, C)`` -> ``(B, T, 2 * hidden)``."""
+def _over_time(lstm: nn.Module, x: Tensor) -> Tensor:
+    """``(B, T, C)`` -> ``(B, T, 2 * hidden)`` by an ``nn.LSTM`` that takes time first."""
     return lstm(x.transpose(0, 1))[0].transpose(0, 1)
 
 

@@ -12,6 +12,8 @@ per bin or key.
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,6 +27,7 @@ from .blocks import (
     FrequencyGroupedLSTM,
     HDConv,
     Intervals,
+    KeyNetwork,
     PedalCue,
     PedalHead,
     Register,
@@ -57,7 +60,22 @@ def channel_widths(model: ModelConfig) -> dict[str, int]:
     return dict(zip(("stem", "trunk", "key", "blocks", "hidden"), chosen, strict=True))
 
 
-class ResidualHPPNet(nn.Module):
+class LayerOptions(TypedDict):
+    """Options that :class:`HarmonicBlock` and :class:`KeyBlocks` share."""
+
+    norm: str
+    residual: bool
+    register: bool
+
+
+class KeyOptions(LayerOptions):
+    """Options of :class:`KeyBlocks`."""
+
+    dropout: float
+    intervals: int
+
+
+class ResidualHPPNet(KeyNetwork):
     """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):
@@ -66,8 +84,8 @@ class ResidualHPPNet(nn.Module):
         stem, trunk, key, blocks, hidden = channel_widths(model).values()
         self.detach_onset = model.detach_onset
         self.bins_per_key = config.feature.bins_per_key
-        options = {"norm": model.norm, "residual": model.residual, "register": model.register}
-        by_key = {**options, "dropout": model.dropout, "intervals": model.intervals}
+        options = LayerOptions(norm=model.norm, residual=model.residual, register=model.register)
+        by_key = KeyOptions(**options, dropout=model.dropout, intervals=model.intervals)
         self.onset_stem = ResidualStem(config.feature.n_channels, stem, norm=model.norm, residual=model.residual)
         self.onset_harmonics = HarmonicBlock(stem, trunk, config, **options)
         # the strongest of a key's bins is pooled; which of them it is tells a partial from a fundamental
@@ -95,7 +113,7 @@ class ResidualHPPNet(nn.Module):
         self.pedal_cue = PedalCue(len(PEDAL_ROLLS) * N_KEYS, 2 * key + 2 * PEDAL_STATES + floors, PEDAL_CUES)
         self.pedal_head = PedalHead(PEDAL_CUES, PEDAL_HIDDEN, deep=True)
 
-    def onset_parameters(self):
+    def onset_parameters(self) -> list[nn.Parameter]:
         """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
         return [p for name, p in self.named_parameters() if name.startswith("onset_")]
 

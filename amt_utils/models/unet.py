@@ -16,6 +16,7 @@ from .blocks import (
     ONSET_PRIOR,
     ConvNorm,
     FrequencyGroupedLSTM,
+    KeyNetwork,
     PedalHead,
     make_head,
     pool_keyboard,
@@ -25,7 +26,7 @@ from .blocks import (
 SIZES = {"tiny": (8, 3, 32), "base": (24, 4, 64)}  # channels of the first level, levels, LSTM hidden
 
 
-class UNet(nn.Module):
+class UNet(KeyNetwork):
     """Features ``(B, C, T, 352)`` -> the logits of :data:`amt_utils.config.KEY_ROLLS`, and ``pedal_cue``."""
 
     def __init__(self, config: Config):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..audio.windows import key_cut
 from ..checkpoints.checkpoint import read_card
 from ..checkpoints.weights import VELOCITY_WEIGHTS, load_weights
-from ..models.blocks import HDConv, sum_convolutions
+from ..models.blocks import HDConv, KeyNetwork, sum_convolutions
 from ..models.velocities import DESCRIPTION
 from ..system.errors import AmtError
 from ..system.files import hash_file, written_whole
@@ -41,7 +41,7 @@ print(peak() - before)
 class AudioToLogits(nn.Module):
     """Features, without the ``margin`` on either side, and network as one module; outputs in the order of ``names``."""
 
-    def __init__(self, feature: nn.Module, network: nn.Module, margin: int, names: list[str]):
+    def __init__(self, feature: nn.Module, network: KeyNetwork, margin: int, names: list[str]):
         super().__init__()
         self.feature, self.network, self.margin, self.names = feature, network, margin, names
 
@@ -55,7 +55,7 @@ class Taps(nn.Module):
 
     def __init__(self, conv: HDConv):
         super().__init__()
-        self.dilations = []
+        self.dilations: list[int] = []
         for i, (weight, bias, dilation) in enumerate(conv.taps()):
             self.register_buffer(f"weight_{i}", weight.detach().contiguous())
             self.register_buffer(f"bias_{i}", None if bias is None else bias.detach())

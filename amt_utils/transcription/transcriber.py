@@ -33,7 +33,7 @@ from .onnx import find_onnx
 from .performance import perform
 
 if TYPE_CHECKING:  # transcribing by ONNX needs no torch
-    import torch
+    from ..models import Transcriptor
 
 USUAL_LEVELS = (-34.0, -14.0)  # dB; how loud the loud moments are of most of what networks are trained on
 MOST_GAIN = 30.0  # dB; more would turn the noise of an empty recording into music
@@ -136,7 +136,7 @@ class Transcriber:
         return tuned
 
     @classmethod
-    def from_model(cls, model: torch.nn.Module, config: Config, *, device: str | None = None) -> Transcriber:
+    def from_model(cls, model: Transcriptor, config: Config, *, device: str | None = None) -> Transcriber:
         """Around a PyTorch network that is already in memory (validation during training)."""
         self = cls.__new__(cls)
         self.network, self.config, self.memory = _torch_network(model, device or find_device()), config, MEMORY
@@ -217,10 +217,10 @@ class Transcriber:
 
     def _forward(self, jobs: list[Job]) -> list[Computed]:
         results: dict[int, Piece | AmtError] = {i: job.error for i, job in enumerate(jobs) if job.error}
-        sizes = {i: len(job.samples) for i, job in enumerate(jobs) if job.samples is not None}
-        for size in set(sizes.values()):  # a recording's last window may be shorter
-            chosen = [i for i in sizes if sizes[i] == size]
-            logits = self.network(np.stack([jobs[i].samples for i in chosen]))
+        windows = {i: job.samples for i, job in enumerate(jobs) if job.samples is not None}
+        for size in set(map(len, windows.values())):  # a recording's last window may be shorter
+            chosen = [i for i in windows if len(windows[i]) == size]
+            logits = self.network(np.stack([windows[i] for i in chosen]))
             for row, i in enumerate(chosen):
                 piece = {name: values[row, jobs[i].kept] for name, values in logits.items()}
                 rolls = {name: _sigmoid(piece[name]) for name in KEY_ROLLS}
@@ -317,7 +317,7 @@ def find_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _torch_network(model: torch.nn.Module, device: str) -> Network:
+def _torch_network(model: Transcriptor, device: str) -> Network:
     import torch
 
     from .torch_network import TorchNetwork
