@@ -106,7 +106,8 @@ def find_performances(folder: str | os.PathLike) -> list[Aligned]:
 
 def read_annotations(path: str | os.PathLike) -> Annotations:
     """``seconds <tab> seconds <tab> label[,metre[,fifths]]``. Raises :class:`AmtError`."""
-    times, first, metres, keys = [], [], [], []
+    times: list[float] = []
+    first, metres, keys = [], [], []
     metre, fifths = (0, 0), 0
     try:
         for line in Path(path).read_text(encoding="utf-8").split("\n"):
@@ -167,7 +168,7 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
         staff = next((int(m[5:]) for m in marks if re.fullmatch(r"staff\d", m)), 0)
         voice = next((int(m[1:]) for m in marks if re.fullmatch(r"v\d+", m)), 0)
         begin, end = float(begin), float(end)
-        unit = float(units[max(np.searchsorted(starts, begin + 1e-6, side="right") - 1, 0)])
+        unit = float(units[max(int(np.searchsorted(starts, begin + 1e-6, side="right")) - 1, 0)])
         counted.append((int(beat) - 1, unit, 4 * _fraction(offset)))
         grace = end - begin < 1e-6
         rows.append((nearest, begin, (end - begin) * unit, int(measure), 0.0, staff, voice, step.upper(), name[1],

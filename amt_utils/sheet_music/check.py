@@ -16,16 +16,27 @@ of those that were not written; the table gives means over pieces.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TypedDict
 
 import numpy as np
 
 from .known_pieces import Piece, known_pieces, perform
-from .metre import TICKS
+from .metre import TICKS, Metre
 from .score import Score, make_score
+from .spelling import Key
 
 MEASURES = ("rhythm", "onset", "bar", "length", "hand", "spelling", "metre", "key")
 _FACTORS = (1, 2, 1 / 2, 3 / 2, 2 / 3, 3, 1 / 3)
 LEVELS = {"steady": (0.0, 0.0), "careful": (0.010, 0.03), "human": (0.018, 0.07), "free": (0.028, 0.12)}
+
+
+class Given(TypedDict, total=False):
+    """Options of :func:`.make_score` that need not be estimated."""
+
+    tempo: float
+    metre: Metre
+    key: Key
+    pickup: float
 
 
 def check_score(score: Score, piece: Piece, order: np.ndarray) -> dict[str, float]:
@@ -77,11 +88,11 @@ def check_level(level: str, *, given: bool = False, seed: int = 0, pieces: list[
     table = defaultdict(list)
     for number, piece in enumerate(pieces or known_pieces()):
         performance, order = perform(piece, jitter=jitter, rubato=rubato, seed=1000 * seed + number)
-        told = {}
+        options = Given()
         if given:
             pickup = float(piece.pickup) / piece.metre.quarters_per_beat
-            told = {"tempo": piece.tempo, "metre": piece.metre, "key": piece.key, "pickup": pickup}
-        shares = check_score(make_score(performance, **told), piece, order)
+            options = Given(tempo=piece.tempo, metre=piece.metre, key=piece.key, pickup=pickup)
+        shares = check_score(make_score(performance, **options), piece, order)
         table[piece.kind].append(shares)
         table["all"].append(shares)
     return {kind: {m: float(np.mean([row[m] for row in rows])) for m in MEASURES} for kind, rows in table.items()}

@@ -41,7 +41,7 @@ def to_pdf(pages: Sequence[str]) -> bytes:
         for number, page in enumerate(pages):
             name = f"{number}.svg"
             Path(folder, name).write_text(page, encoding="utf-8")
-            width, height = (float(x) for x in ET.fromstring(page).get("viewBox").split()[2:])
+            width, height = (float(x) for x in ET.fromstring(page).get("viewBox", "").split()[2:])
             size = f"width: 210mm, height: {210 * height / width:.2f}mm, margin: 0mm"
             lines.append(f'#page({size})[#image("{name}", width: 100%)]')
         source = Path(folder, "score.typ")
@@ -73,17 +73,19 @@ def _flatten(text: ET.Element, glyphs: Path) -> list[ET.Element]:
     runs: list[tuple[str, dict[str, str]]] = []
 
     def walk(element: ET.Element, style: dict[str, str]) -> None:
-        style = style | {name: element.get(name) for name in _INHERITED if element.get(name)}
-        if (element.text or "").strip() and not element.tag.endswith("title"):
-            runs.append((element.text, style))
+        style = style | {name: value for name in _INHERITED if (value := element.get(name))}
+        string = element.text or ""
+        if string.strip() and not element.tag.endswith("title"):
+            runs.append((string, style))
         for child in element:
             walk(child, style)
 
     walk(text, {})
     elements: list[ET.Element] = []
-    current, shift = None, 0.0
+    current: tuple[dict[str, str], ET.Element] | None = None
+    shift = 0.0
     for string, style in runs:
-        place = {name: style[name] for name in ("x", "y", "text-anchor") if name in style}
+        place: dict[str, str] = {name: style[name] for name in ("x", "y", "text-anchor") if name in style}
         if style.get("font-family") == _FONT:
             scale = float(style.get("font-size", "720px").removesuffix("px")) / 1000 * 0.7
             for sign in string:

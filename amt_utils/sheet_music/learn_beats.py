@@ -7,6 +7,7 @@ from there.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -124,7 +125,7 @@ def learn_beats(
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         average, done = saved["average"], saved["done"]
-    last, seen = time.monotonic(), {}
+    last, seen = time.monotonic(), dict[str, float]()
     with tqdm(range(done, steps), initial=done, total=steps, desc="beats", unit="step", mininterval=10) as progress:
         for step in progress:
             rng = np.random.default_rng((seed, step))  # a run that was broken off sees what an unbroken one sees
@@ -133,7 +134,7 @@ def learn_beats(
                 group["lr"] = float(RATE * rate)
             keys, features, wanted = draw_batch(examples, rng)
             terms = losses(net(keys, features), wanted)
-            loss = sum(WEIGHT[name] * term for name, term in terms.items())
+            loss = functools.reduce(torch.add, (WEIGHT[name] * term for name, term in terms.items()))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)

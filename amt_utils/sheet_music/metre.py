@@ -19,7 +19,7 @@ class Metre:
     @classmethod
     def parse(cls, text: str | tuple[int, int] | Metre) -> Metre:
         """``"6/8"``, ``(6, 8)`` or a :class:`Metre` -> :class:`Metre`; raises :class:`AmtError` otherwise."""
-        if isinstance(text, cls):
+        if isinstance(text, Metre):
             return text
         parts = text.split("/") if isinstance(text, str) else tuple(text)
         try:

@@ -208,11 +208,9 @@ def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
 
 def _positions(placed: list, bars: Bars) -> np.ndarray:
     rows = np.zeros(len(placed), POSITION)
-    for row, (chord, note, staff) in zip(rows, placed, strict=True):
+    for i, (chord, note, staff) in enumerate(placed):
         measure, beat = _measure_and_beat(bars, chord.tick)
-        values = (note, measure, beat, chord.tick, chord.length, staff, chord.voice, note_id(note, 0))
-        for name, value in zip(POSITION.names, values, strict=True):
-            row[name] = value
+        rows[i] = (note, measure, beat, chord.tick, chord.length, staff, chord.voice, note_id(note, 0))
     return rows[np.lexsort((rows["note"], rows["tick"]))]
 
 
@@ -239,7 +237,8 @@ def _tempo_map(score: Score) -> TempoMap:
     times = np.concatenate([before, score.to_seconds(page)])
     ticks = np.concatenate([np.arange(lead) * opening.beat_ticks, np.array(page) + shift])
     times[0] = 0.0
-    tempos, clock = [], 0.0
+    tempos: list[tuple[int, int]] = []
+    clock = 0.0
     for i, until in enumerate(times[1:]):
         quarters = (ticks[i + 1] - ticks[i]) / TICKS
         tempo = int(np.clip(round((until - clock) / quarters * 1e6), 1, 0xFFFFFF))

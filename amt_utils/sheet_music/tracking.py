@@ -117,12 +117,12 @@ def track_beats(
         came[t] = np.where(fresh, -1, source)
     last = int((time[-1] - origin) / STEP)
     tail = best[last:]
-    t, state = (int(i) for i in np.unravel_index(int(np.argmax(tail)), tail.shape))
-    t += last
-    row = [t]
+    end, state = (int(i) for i in np.unravel_index(int(np.argmax(tail)), tail.shape))
+    end += last
+    row = [end]
     while state >= 0:
-        t, state = t - int(lasting[state]), int(came[t, state])
-        row.append(t)
+        end, state = end - int(lasting[state]), int(came[end, state])
+        row.append(end)
     return _snap(origin + STEP * np.array(row[::-1], float), evidence)
 
 

@@ -92,7 +92,7 @@ def separate_voices(
                 if key not in options or total < options[key][0]:
                     options[key] = (total, a, b, last, (history, group, cut, now))
         beam = sorted(options.values(), key=lambda state: state[0])[:BEAM]
-    chords = []
+    chords: list[Chord] = []
     history = beam[0][4]
     while history is not None:
         history, group, cut, now = history
