@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 A4 = 440.0  # Hz
 LISTEN_SECONDS = 60.0  # of audio, from the first sound on
@@ -25,12 +26,12 @@ CLEAR = 1.6  # times the mean density of votes that the mode must have
 LEFT_ALONE = 12.0  # cents: networks are trained on pianos out of tune by as much
 
 
-def hz_to_midi(hz: np.ndarray) -> np.ndarray:
+def hz_to_midi(hz: npt.ArrayLike) -> np.ndarray:
     """Frequency -> MIDI pitch, with fractions, A4 = 440 Hz."""
     return 69.0 + 12.0 * np.log2(np.asarray(hz, dtype=np.float64) / A4)
 
 
-def midi_to_hz(pitch: np.ndarray) -> np.ndarray:
+def midi_to_hz(pitch: npt.ArrayLike) -> np.ndarray:
     """MIDI pitch -> Hz, A4 = 440."""
     return A4 * 2.0 ** ((np.asarray(pitch, dtype=np.float64) - 69) / 12)
 

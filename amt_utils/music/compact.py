@@ -45,7 +45,7 @@ def save_compact(path: str | os.PathLike, performances: Sequence[Performance]) -
         "kinds": _joined([p["kind"] for p in pedals], np.uint8),
     }
     stored = io.BytesIO()
-    np.savez(stored, **columns)
+    np.savez(stored, **columns)  # type: ignore[arg-type]  # numpy's stub takes any name for its allow_pickle
     with written_whole(path) as partial:
         partial.write_bytes(lzma.compress(stored.getvalue(), preset=9))
     return path
