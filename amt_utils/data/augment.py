@@ -103,7 +103,7 @@ def filter_randomly(
     """
     room = None
     if len(rooms) and rng.random() < 0.6:
-        room = rooms[rng.integers(len(rooms))]
+        room = rooms[int(rng.integers(len(rooms)))]
         room = room[: int(rng.uniform(0.2, 2.5) * SAMPLE_RATE)]
         tail = np.arange(len(room)) / SAMPLE_RATE
         room = room * np.exp(-tail * rng.uniform(0, 4))  # the same room, more or less absorbing

@@ -6,6 +6,7 @@ Every function takes and returns float32 audio of one length at 16 kHz, and a ge
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,14 +41,18 @@ def _level(y: np.ndarray) -> np.ndarray:
 
 
 def add_background(
-    y: np.ndarray, noises: list[np.ndarray], rng: np.random.Generator, *, decibels: tuple[float, float] = (5.0, 30.0)
+    y: np.ndarray,
+    noises: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    *,
+    decibels: tuple[float, float] = (5.0, 30.0),
 ) -> np.ndarray:
     """One or two recorded noises or people talking, as many ``decibels`` below the music (RMS over the window)."""
     n = len(y)
     noise = np.zeros(n, np.float32)
     if rng.random() < 0.7:
         for _ in range(rng.integers(1, 3)):
-            noise += rng.uniform(0.2, 1.0) * _level(_cut(noises[rng.integers(len(noises))], n, rng))
+            noise += rng.uniform(0.2, 1.0) * _level(_cut(noises[int(rng.integers(len(noises)))], n, rng))
     else:
         noise += babble(n, noises, rng)
     signal = np.sqrt(np.mean(y**2)) + 1e-7
@@ -60,7 +65,7 @@ def _cut(noise: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.resize(np.roll(noise, -begin), n)
 
 
-def babble(n: int, noises: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def babble(n: int, noises: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """``n`` samples of one to five people talking: gliding pitches through formants, and recorded noise for consonants.
 
     A voice has partials as a piano has, but they glide.
@@ -75,7 +80,7 @@ def babble(n: int, noises: list[np.ndarray], rng: np.random.Generator) -> np.nda
         phase = np.cumsum(np.interp(np.arange(n), when, np.clip(pitch, 70, 400))) / SAMPLE_RATE
         voiced = np.diff(np.floor(phase), prepend=0.0)  # a pulse for every period
         loud = np.interp(np.arange(n), when, rng.uniform(0, 1, len(when)) ** 2 * np.resize([0.1, 1.0], len(when)))
-        breath = 0.3 * np.roll(loud, rng.integers(n)) * _cut(noises[rng.integers(len(noises))], n, rng)
+        breath = 0.3 * np.roll(loud, rng.integers(n)) * _cut(noises[int(rng.integers(len(noises)))], n, rng)
         formants = np.zeros_like(frequencies)
         for low, high in VOICE_FORMANTS:
             centre = rng.uniform(low, high)

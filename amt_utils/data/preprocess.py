@@ -152,8 +152,9 @@ def preprocess(
         partial.write_text(json.dumps({"version": _VERSION, **settings, "items": _rows(items)}, indent=1))
     rate = config.feature.sample_rate
     if cluster:
-        made_with = {"folder": folder, "config": config, "features": features, "dtype": dtype, "trim": trim}
-        work = functools.partial(_process_anywhere, **made_with)
+        work = functools.partial(
+            _process_anywhere, folder=folder, config=config, features=features, dtype=dtype, trim=trim
+        )
         done = run_each(work, choose_shard(missing, shard), cluster=cluster)
         failed = [str(error) for _, error in tqdm(done, "preprocess", len(missing), unit="recording") if error]
         if failed:

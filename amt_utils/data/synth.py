@@ -205,8 +205,9 @@ def render(
             damped, release = struck_again * SAMPLE_RATE, RESTRIKE_FADE / 3
         _add_note(mix, sample, round(begin) - piano.onset, gain, damped * ratio + piano.onset, release)
     if touch.resonance_decibels is not None:
-        pressed = performance.pedals[performance.pedals["kind"] == SUSTAIN]
-        _add_resonance(mix, (pressed["onset"] - start) * ratio, (pressed["offset"] - start) * ratio, touch)
+        sustain = performance.pedals[performance.pedals["kind"] == SUSTAIN]
+        pressed, released = ((sustain[name] - start) * ratio for name in ("onset", "offset"))
+        _add_resonance(mix, pressed, released, decibels=touch.resonance_decibels, release=touch.release_seconds)
     if ratio != 1.0:
         mix = soxr.resample(mix, SAMPLE_RATE * ratio, SAMPLE_RATE, quality="MQ").astype(np.float32)
     return np.pad(mix, (0, max(0, n_out - len(mix))))[:n_out]
@@ -247,7 +248,9 @@ def _open_strings() -> np.ndarray:
     return answer / np.sqrt(np.sum(answer**2))
 
 
-def _add_resonance(mix: np.ndarray, pressed: np.ndarray, released: np.ndarray, touch: Touch) -> None:
+def _add_resonance(
+    mix: np.ndarray, pressed: np.ndarray, released: np.ndarray, *, decibels: float, release: float
+) -> None:
     """Adds the open strings' answer to ``mix`` between ``pressed`` and ``released`` (seconds on its time axis)."""
     dampers_up = np.zeros(len(mix), np.float32)
     for begin, end in zip(pressed * SAMPLE_RATE, released * SAMPLE_RATE, strict=True):
@@ -255,10 +258,10 @@ def _add_resonance(mix: np.ndarray, pressed: np.ndarray, released: np.ndarray, t
     if not dampers_up.any():
         return
     # dampers take as long to come down on the strings as on a single one
-    fade = np.exp(-np.arange(int(4 * touch.release_seconds * SAMPLE_RATE)) / (touch.release_seconds * SAMPLE_RATE))
+    fade = np.exp(-np.arange(int(4 * release * SAMPLE_RATE)) / (release * SAMPLE_RATE))
     dampers_up = oaconvolve(dampers_up, (fade / fade.sum()).astype(np.float32))[: len(mix)]
     halo = oaconvolve(mix * dampers_up, _open_strings())[: len(mix)]
-    mix += 10 ** (touch.resonance_decibels / 20) * halo * dampers_up
+    mix += 10 ** (decibels / 20) * halo * dampers_up
 
 
 def _next_strike(notes: np.ndarray) -> np.ndarray:

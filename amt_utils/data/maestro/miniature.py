@@ -13,9 +13,11 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,12 +56,16 @@ _MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
 _CHORDS = (0, 5, 3, 4, 0)  # I vi IV V I, as scale degrees
 
 
+_Note = tuple[float, float, int, int]  # beat, beats, pitch, velocity
+_Press = tuple[float, float, int]  # beat, beats, kind of pedal
+
+
 @dataclass(frozen=True)
 class _Played:
-    """Notes and pedals on the beat grid: (beat, beats, pitch, velocity) and (beat, beats, kind)."""
+    """Notes and pedals on the beat grid."""
 
-    notes: list[tuple[float, float, int, float]]
-    pedals: list[tuple[float, float, int]]
+    notes: list[_Note]
+    pedals: list[_Press]
 
 
 def make_miniature(folder: str | os.PathLike, *, sample_rate: int = 44_100, stereo: bool = True) -> Path:
@@ -83,7 +89,10 @@ def make_miniature(folder: str | os.PathLike, *, sample_rate: int = 44_100, ster
         partial = Path(making) / NAME
         partial.mkdir()
         piano = simple_tone_piano()
-        rows = [_make_performance(partial, *item, piano, sample_rate, stereo) for item in _performances()]
+        rows = [
+            _make_performance(partial, row, performance, piano, sample_rate, stereo)
+            for row, performance in _performances()
+        ]
         _write_metadata(partial, rows)
         (partial / _DONE).touch()
         if root.is_dir() and not (root / _DONE).is_file():
@@ -98,7 +107,7 @@ def make_miniature(folder: str | os.PathLike, *, sample_rate: int = 44_100, ster
     return root
 
 
-def _performances():
+def _performances() -> Iterator[tuple[dict[str, Any], Performance]]:
     for number, (composer, title, form, tonic, tempo, split, years) in enumerate(_WORKS, start=1):
         for take, year in enumerate(years):
             stem = f"{year}/MIDI-Miniature_{number:02d}_R{take + 1}_{year}_wav"
@@ -178,7 +187,7 @@ def _without_overlaps(notes: np.ndarray) -> np.ndarray:
                 kept[b], notes["onset"][b] = False, notes["onset"][a]
             notes["offset"][a] = min(notes["offset"][a], max(notes["onset"][b] - 0.02, notes["onset"][a] + 0.03))
     notes = notes[kept]
-    return make_notes(*(notes[name] for name in notes.dtype.names))
+    return make_notes(notes["onset"], notes["offset"], notes["pitch"], notes["velocity"])
 
 
 def _scale(tonic: int, degree: int) -> int:
@@ -196,7 +205,7 @@ def _melody(rng: np.random.Generator, n: int, *, around: int) -> list[int]:
 
 
 def _prelude(tonic: int, rng: np.random.Generator) -> _Played:
-    notes = []
+    notes: list[_Note] = []
     for bar, chord in enumerate(_CHORDS):
         voices = [chord - 7, chord - 3, chord, chord + 2, chord + 4]
         for half in (0, 2):
@@ -209,7 +218,7 @@ def _prelude(tonic: int, rng: np.random.Generator) -> _Played:
 
 def _invention(tonic: int, rng: np.random.Generator) -> _Played:
     subject = [0, 1, 2, 3, 1, 2, 0, 4, 7, 6, 7, 4]
-    notes = []
+    notes: list[_Note] = []
     for bar, chord in enumerate(_CHORDS[:-1]):
         for shift, octave, velocity in ((0, 0, 70), (2, -14, 64)):  # the left hand answers half a bar later
             notes += [
@@ -220,7 +229,7 @@ def _invention(tonic: int, rng: np.random.Generator) -> _Played:
 
 
 def _sonatina(tonic: int, rng: np.random.Generator) -> _Played:
-    notes = []
+    notes: list[_Note] = []
     for bar, chord in enumerate(_CHORDS):
         for i in range(8):  # Alberti bass
             notes.append((4 * bar + i / 2, 0.5, _scale(tonic - 12, chord + (0, 4, 2, 4)[i % 4]), 50))
@@ -231,7 +240,8 @@ def _sonatina(tonic: int, rng: np.random.Generator) -> _Played:
 
 
 def _waltz(tonic: int, rng: np.random.Generator) -> _Played:
-    notes, pedals = [], []
+    notes: list[_Note] = []
+    pedals: list[_Press] = []
     for bar, chord in enumerate(_CHORDS * 2):
         notes.append((3 * bar, 0.9, _scale(tonic - 24, chord), 62))
         for beat in (1, 2):
@@ -244,7 +254,8 @@ def _waltz(tonic: int, rng: np.random.Generator) -> _Played:
 
 
 def _nocturne(tonic: int, rng: np.random.Generator) -> _Played:
-    notes, pedals = [], []
+    notes: list[_Note] = []
+    pedals: list[_Press] = []
     for bar, chord in enumerate(_CHORDS[:-1]):
         for i, d in enumerate((0, 4, 9, 11, 9, 4)):
             notes.append((3 * bar + i / 2, 0.5, _scale(tonic - 24, chord + d), 40))
@@ -256,7 +267,8 @@ def _nocturne(tonic: int, rng: np.random.Generator) -> _Played:
 
 
 def _etude(tonic: int, rng: np.random.Generator) -> _Played:
-    notes, pedals = [], []
+    notes: list[_Note] = []
+    pedals: list[_Press] = []
     for bar, chord in enumerate(_CHORDS):
         notes += [(4 * bar, 3.8, _scale(tonic - 24, chord), 96), (4 * bar, 3.8, _scale(tonic - 36, chord), 92)]
         for i in range(16):
@@ -267,7 +279,8 @@ def _etude(tonic: int, rng: np.random.Generator) -> _Played:
 
 
 def _slow_dance(tonic: int, rng: np.random.Generator) -> _Played:
-    notes, pedals = [], [(0, 12, SOFT)]
+    notes: list[_Note] = []
+    pedals: list[_Press] = [(0, 12, SOFT)]
     for bar, chord in enumerate((0, 3, 0, 3, 5)):
         notes.append((3 * bar, 3, _scale(tonic - 24, chord), 38))
         notes += [(3 * bar + 1, 2, _scale(tonic - 12, chord + d), 34) for d in (2, 4, 6)]
