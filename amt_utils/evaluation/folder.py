@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ..data.library import Recording, find_midi
 from ..music.midi import read_midi
@@ -22,9 +22,6 @@ from ..system.errors import AmtError
 from ..system.files import written_whole
 from .kinds import Count, count_kinds, pool_kinds
 from .metrics import ONSET_TOLERANCE, average_scores, score_performance
-
-if TYPE_CHECKING:
-    pass
 
 # column heading -> measure
 COLUMNS = {
@@ -127,20 +124,24 @@ def evaluate(
         cluster: do recordings side by side, as :func:`.run_each` takes it.
         on_result: called after each recording with its name and its scores, or the error message.
     """
-    name = name or getattr(transcriber, "name", type(transcriber).__name__)
-    scores = FolderScores(name, onset_tolerance=onset_tolerance)
+    system = name or str(getattr(transcriber, "name", type(transcriber).__name__))
+    scores = FolderScores(system, onset_tolerance=onset_tolerance)
     one = partial(_evaluate_one, transcriber=transcriber, shift=reference_shift, onset_tolerance=onset_tolerance)
-    recordings, outcomes = list(recordings), {}
-    for recording, outcome in run_each(one, recordings, cluster=cluster):
-        if isinstance(outcome, AmtError):
-            outcomes[recording.name] = str(outcome)
+    recordings = list(recordings)
+    outcomes: dict[str, dict[str, Any] | str] = {}
+    for recording, result in run_each(one, recordings, cluster=cluster):
+        if isinstance(result, AmtError):
+            outcomes[recording.name] = str(result)
         else:
-            outcomes[recording.name], scores.kinds[recording.name] = outcome
+            outcomes[recording.name], scores.kinds[recording.name] = result
         if on_result:
             on_result(recording.name, outcomes[recording.name])
     for recording in recordings:  # in their order, whichever was done first
         outcome = outcomes[recording.name]
-        (scores.failed if isinstance(outcome, str) else scores.recordings)[recording.name] = outcome
+        if isinstance(outcome, str):
+            scores.failed[recording.name] = outcome
+        else:
+            scores.recordings[recording.name] = outcome
     return scores
 
 

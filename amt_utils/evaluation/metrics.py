@@ -113,7 +113,8 @@ def match_notes(
     pairs = [np.zeros((0, 2), np.int64)]
     for pitch in np.intersect1d(reference["pitch"], estimate["pitch"]):
         ours, theirs = np.flatnonzero(reference["pitch"] == pitch), np.flatnonzero(estimate["pitch"] == pitch)
-        found = _match_intervals(reference[ours], estimate[theirs], midi_to_hz(pitch), offset_ratio, onset_tolerance)
+        hz = float(midi_to_hz(pitch))
+        found = _match_intervals(reference[ours], estimate[theirs], hz, offset_ratio, onset_tolerance)
         pairs.append(np.stack([ours[found[:, 0]], theirs[found[:, 1]]], axis=1))
     return np.concatenate(pairs)
 

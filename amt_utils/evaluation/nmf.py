@@ -159,7 +159,7 @@ def pick_notes(activations: np.ndarray) -> Performance:
             top = line[t : t + RISE_FRAMES].max()
             low = np.flatnonzero(line[t + 2 : following] < max(END_SHARE * top, 0.3 * threshold))
             end = t + 2 + low[0] if len(low) else following
-            rows.append((_middle_of_rise(line, t), end, key + LOWEST_PITCH, 20 / POWER * np.log10(top / loud)))
+            rows.append((_middle_of_rise(line, int(t)), end, key + LOWEST_PITCH, 20 / POWER * np.log10(top / loud)))
     onset, end, pitch, level_db = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     seconds = HOP_LENGTH / SAMPLE_RATE
     onset = np.maximum(onset * seconds + ONSET_LAG, 0.0)

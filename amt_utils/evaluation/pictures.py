@@ -29,8 +29,10 @@ def plot_scores(scores: FolderScores, *, ends: str = "sounding", ax: Axes | None
         values = np.array([100 * scores.recordings[n][ends][f"{measure}_f1"] for n in names])
         mean = values.mean() if len(values) else np.nan
         label = f"{measure.replace('_', '+')}, mean {mean:.1f}"
-        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
-        ax.barh(np.arange(len(names)) + (1 - i) * 0.27, values, height=0.25, label=label, **style)
+        ax.barh(
+            np.arange(len(names)) + (1 - i) * 0.27, values, height=0.25, label=label,
+            color=colour, hatch=hatch, edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
         ax.axvline(mean, color=colour, linestyle=("-", "--", ":")[i], linewidth=1)
     ax.set_yticks(np.arange(len(names)), [shorten(n) for n in names])
     ax.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="F1 in %", title=scores.title(ends))

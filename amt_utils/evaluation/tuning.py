@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import torch
 
 from ..audio.reading import load_audio
 from ..config import Config
 from ..data.library import find_recordings
+from ..models import Transcriptor
 from ..music.notes import Performance
 from ..transcription.performance import decode_performance
 from ..transcription.transcriber import Transcriber
@@ -28,10 +28,12 @@ ENDING_GRID = {  # in the order in which they are tuned
 }
 SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
 
+Activations = tuple[str, dict[str, np.ndarray], Performance]  # name, activations, reference
+
 
 def validation_activations(
-    model: torch.nn.Module, config: Config, *, excerpt_seconds: float | None = None
-) -> list[tuple[str, dict[str, np.ndarray], Performance]]:
+    model: Transcriptor, config: Config, *, excerpt_seconds: float | None = None
+) -> list[Activations]:
     """(name, activations, reference) of every recording in ``data.validation``, or of its middle excerpt."""
     transcriber = Transcriber.from_model(model, config)
     recordings = [r for folder in config.data.validation for r in find_recordings(folder, split="validation")]
@@ -51,7 +53,7 @@ def validation_activations(
     return results
 
 
-def tune_onset(held: list, config: Config) -> dict[str, float]:
+def tune_onset(held: list[Activations], config: Config) -> dict[str, float]:
     """Step one: the onset threshold, and the time between key and sound, with the best mean note F1.
 
     On a real piano the hammer falls milliseconds after the key, and the sound has a way to go to the microphone;
@@ -71,7 +73,7 @@ def tune_onset(held: list, config: Config) -> dict[str, float]:
     return best
 
 
-def tune_endings(held: list, config: Config) -> dict[str, float]:
+def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
     """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
 
     A tenth of the F1 of frames and of the sustain pedal's presses is added: over a wide range of pedal thresholds the
@@ -92,11 +94,12 @@ def tune_endings(held: list, config: Config) -> dict[str, float]:
         return float(np.mean(scores))
 
     for name, grid in ENDING_GRID.items():
-        best[name] = max(grid, key=lambda value, name=name: ending_score({**best, name: value}))
+        scores = [ending_score({**best, name: value}) for value in grid]
+        best[name] = grid[int(np.argmax(scores))]
     return best
 
 
-def tune_velocity(held: list, config: Config) -> dict[str, float]:
+def tune_velocity(held: list[Activations], config: Config) -> dict[str, float]:
     """Step three: how far velocities follow what all notes together tell, with the best mean note+velocity F1."""
 
     def velocity_f1(amount: float) -> float:
@@ -107,7 +110,7 @@ def tune_velocity(held: list, config: Config) -> dict[str, float]:
     return {"velocity_smoothing": max(SMOOTHING_GRID, key=velocity_f1)}
 
 
-def tune(model: torch.nn.Module, config: Config) -> tuple[Config, dict[str, float]]:
+def tune(model: Transcriptor, config: Config) -> tuple[Config, dict[str, float]]:
     """All steps on whole validation recordings -> configuration with the thresholds, and the mean scores."""
     held = validation_activations(model, dataclasses.replace(config, data=dataclasses.replace(
         config.data, validation_limit=None)))  # fmt: skip

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-
 from ..config import Config
+from ..models import Transcriptor
 from ..transcription.performance import decode_performance
 from .metrics import average_scores, score_performance
 from .tuning import tune_onset, validation_activations
 
 
-def validate(model: torch.nn.Module, config: Config) -> tuple[dict[str, float], dict[str, float]]:
+def validate(model: Transcriptor, config: Config) -> tuple[dict[str, float], dict[str, float]]:
     """Mean scores (``sounding`` ends) with the onset threshold tuned, and the tuned decode fields.
 
     Without validation recordings both are empty.

@@ -17,6 +17,7 @@ from ...audio.reading import load_audio
 from ...config import Config
 from ...data.library import Recording
 from ...evaluation.metrics import score_notes
+from ...evaluation.tuning import Activations
 from ...music.notes import Performance
 from ...system.errors import AmtError
 from ...transcription.performance import decode_performance
@@ -31,7 +32,7 @@ LOWEST, HIGHEST = 0.05, 0.95
 
 
 def search_thresholds(
-    held: list, config: Config, folder: str | os.PathLike, *, trials: int = 30
+    held: list[Activations], config: Config, folder: str | os.PathLike, *, trials: int = 30
 ) -> tuple[dict[str, float], dict[str, optuna.Study]]:
     """The best thresholds, and the study of each step.
 
@@ -92,7 +93,7 @@ def tune_thresholds(
     return search_thresholds(held, transcriber.config, folder, trials=trials)
 
 
-def score_thresholds(held: list, config: Config, *, with_ends: bool) -> float:
+def score_thresholds(held: list[Activations], config: Config, *, with_ends: bool) -> float:
     """Mean note F1, or note+offset F1 with ``sounding`` ends, of the recordings decoded as ``config`` says."""
     scores = []
     for _, activations, reference in held:
