@@ -24,7 +24,7 @@ from ..config import Config, DataConfig
 from ..data.library import Recording
 from ..evaluation.metrics import average_scores, score_performance
 from ..evaluation.tuning import tune_endings, tune_onset, validation_activations
-from ..models.blocks import Register
+from ..models.blocks import Register, Transcriptor
 from ..music.midi import write_midi
 from ..system.errors import AmtError
 from ..transcription.performance import decode_performance
@@ -77,7 +77,9 @@ class OwnParts(nn.Module):
         self.values = nn.ParameterDict(chosen)
 
 
-def adapt(model: nn.Module, config: Config, recordings: list[Recording], folder: Path, *, minutes: float) -> Adaptation:
+def adapt(
+    model: Transcriptor, config: Config, recordings: list[Recording], folder: Path, *, minutes: float
+) -> Adaptation:
     """Fits ``model`` to ``recordings``; where that does not help, it ends as it was.
 
     Args:
@@ -123,7 +125,7 @@ def cut_recordings(recordings: list[Recording], folder: Path, *, sample_rate: in
     return done
 
 
-def _fit(model: nn.Module, config: Config, learning: str, kept_back: str, minutes: float) -> int:
+def _fit(model: Transcriptor, config: Config, learning: str, kept_back: str, minutes: float) -> int:
     """Trains the parts for about ``minutes``; returns the number of steps."""
     own = OwnParts(model.network)
     model.requires_grad_(False)
@@ -169,13 +171,13 @@ def _batches(config: Config, folder: str, *, augment: bool) -> DataLoader:
     return DataLoader(WindowDataset(dataclasses.replace(config, data=data)), batch_size=BATCH)
 
 
-def _tune(model: nn.Module, config: Config, folder: str) -> Config:
+def _tune(model: Transcriptor, config: Config, folder: str) -> Config:
     held = validation_activations(model, config.replace(data={"validation": (folder,), "validation_limit": None}))
     config = config.replace(decode=tune_onset(held, config))
     return config.replace(decode=tune_endings(held, config))
 
 
-def _measure(model: nn.Module, config: Config, folder: str) -> dict[str, float]:
+def _measure(model: Transcriptor, config: Config, folder: str) -> dict[str, float]:
     held = validation_activations(model, config.replace(data={"validation": (folder,), "validation_limit": None}))
     metrics = [score_performance(reference, decode_performance(rolls, config)) for _, rolls, reference in held]
     return {name: value["mean"] for name, value in average_scores(metrics).items()}

@@ -8,9 +8,8 @@ network itself hears of windows a minute long, where the sound tells the rest. T
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from ..config import Config
+from ..models import Transcriptor
 from ..models.residual import PEDAL_ROLLS, ResidualHPPNet
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
 from ..system.errors import AmtError
@@ -82,17 +82,17 @@ def _draw_window(performance: Performance, config: Config, rng: np.random.Genera
     rolls = make(Performance(notes, near.pedals), n_frames, config, start=RINGING)
     together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
     if rng.random() < 0.7:  # some keys are heard less clearly than others
-        together = together * rng.uniform(0.75, 1.0, together.shape[1]).astype(np.float32)
+        together = together * rng.uniform(0.75, 1.0, size=together.shape[1:]).astype(np.float32)
     return together, rolls["pedal"]
 
 
-def learn_from_sound(model: nn.Module, config: Config, *, windows: int, steps: int, seed: int = 1) -> float:
+def learn_from_sound(model: Transcriptor, config: Config, *, windows: int, steps: int, seed: int = 1) -> float:
     """``steps`` batches of half-minutes out of ``windows`` minutes that the network has listened to once.
 
     One minute in twelve is kept to judge by, and what judged best is what stays; returns its loss there.
     """
     minutes = list(tqdm(_listen(model, config, windows, seed), total=windows, desc="listening", unit="window"))
-    return learn_from_minutes(Pedals(model.network), minutes, config, steps=steps, seed=seed)
+    return learn_from_minutes(Pedals(cast(ResidualHPPNet, model.network)), minutes, config, steps=steps, seed=seed)
 
 
 def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *, steps: int, seed: int = 1) -> float:
@@ -121,14 +121,14 @@ def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *,
     return learn_alone(pedals, lambda: _loss(pedals, *draw()), steps=steps, name="from sound", judge=judge, **how)
 
 
-def _listen(model: nn.Module, config: Config, windows: int, seed: int) -> Iterator[Minute]:
+def _listen(model: Transcriptor, config: Config, windows: int, seed: int) -> Iterator[Minute]:
     """Notes, sound and pedals of training windows, ``(T, …)`` each, float16."""
     config = config.replace(data={"window_seconds": SOUND_SECONDS}, train={"seed": seed})
-    dataset = WindowDataset(config)
-    for item in itertools.islice(dataset, windows):
+    dataset, network = WindowDataset(config), cast(ResidualHPPNet, model.network)
+    for item in map(dataset.__getitem__, range(windows)):
         with torch.inference_mode():
-            _, rolls, sound = model.network.hear(model.feature(item["audio"][None]))
-        yield tuple(x.half().clone() for x in (rolls[0], sound[0], item["pedal"]))
+            _, rolls, sound = network.hear(model.feature(item["audio"][None]))
+        yield rolls[0].half().clone(), sound[0].half().clone(), item["pedal"].half().clone()
 
 
 def _loss(pedals: Pedals, rolls: Tensor, sound: Tensor | None, played: Tensor) -> Tensor:

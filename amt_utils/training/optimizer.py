@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ MOMENTUM = 0.95
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, Precision] = {"32": "32-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
 WARMUP, LOOK = 50, 50  # steps of what learns alone: until its full rate, and between two looks at how it does
+Part = TypeVar("Part", bound=nn.Module)
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
 
@@ -114,7 +115,7 @@ def update_average(average: dict[str, Tensor], model: nn.Module, step: int, deca
 
 
 def learn_alone(
-    part: nn.Module,
+    part: Part,
     draw_loss: Callable[[], Tensor],
     *,
     steps: int,
@@ -123,7 +124,7 @@ def learn_alone(
     weight_decay: float,
     ema_decay: float,
     name: str,
-    judge: Callable[[nn.Module], float] | None = None,
+    judge: Callable[[Part], float] | None = None,
 ) -> float:
     """Teaches a small network, or a part of one, in this process: AdamW, a warm-up, a cosine, averaged weights.
 

@@ -7,13 +7,13 @@ banks, rooms, noise, excerpts to validate on, the weights or the checkpoint to g
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import describe_bytes
 from ..system.paths import package_folder, shared_data
+
+if TYPE_CHECKING:
+    import torch
 
 WHEELS = ("soundfile", "cffi", "pycparser", "soxr", "mido", "mir_eval", "decorator", "lazy_loader")
 PYTHONS = ("3.11", "3.12", "3.13")  # what GPU machines run
@@ -114,7 +117,11 @@ def make_pack(
     checkpoint = find_newest([start_from])[0] if start_from and Path(start_from).is_dir() else None
     if start_from and Path(start_from).is_dir() and not checkpoint:
         raise AmtError(f"{start_from}: holds no whole checkpoint to go on from")
-    weights, card = (None, checkpoint.card) if checkpoint else read_weights(weights_path(start_from))
+    weights: dict[str, torch.Tensor] = {}
+    if checkpoint:
+        card = checkpoint.card
+    else:
+        weights, card = read_weights(weights_path(start_from))
     config = config or Config.from_dict(card["config"], where=f"{start_from or 'the default weights'}: config")
     if not config.data.midi:
         raise AmtError("data.midi is empty: a pack renders all its audio, so name MIDI (maestro, or a folder)")
@@ -129,7 +136,7 @@ def make_pack(
     else:
         save_weights(folder / START, weights, card)
     data = _pack_data(config, folder)
-    save_config(dataclasses.replace(config, data=dataclasses.replace(config.data, **data)), folder / "config.json")
+    save_config(config.replace(data=data), folder / "config.json")
 
     left = int(megabytes * 1e6) - _size(folder)
     found = [p for source in config.data.midi for p in load_performances(_locate(source), split=config.data.midi_split)]
@@ -171,10 +178,10 @@ def _download_wheels(folder: Path, pythons: Sequence[str]) -> None:
             raise AmtError(f"pip could not download the wheels for Python {version}: {reason}")
 
 
-def _pack_data(config: Config, folder: Path) -> dict[str, object]:
+def _pack_data(config: Config, folder: Path) -> dict[str, Any]:
     """Copies banks, rooms and noise, cuts excerpts to validate on; returns the fields of ``data`` that name them."""
     data = config.data
-    fields: dict[str, object] = {"recordings": (), "midi": (MIDI,), "midi_split": "train"}
+    fields: dict[str, Any] = {"recordings": (), "midi": (MIDI,), "midi_split": "train"}
     fields["pianos"] = tuple(_copy_folder(_locate(name), folder, f"pianos/{Path(name).name}") for name in data.pianos)
     for field in ("impulse_responses", "noise"):
         if getattr(data, field, None):

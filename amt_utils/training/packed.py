@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import platform
 import shutil
@@ -147,7 +146,7 @@ def measure_steps(config: Config, batch: int, *, steps: int = 4) -> float:
     """Windows per second of whole training steps on the GPU: features, forward, backward, optimizer."""
     trainer = Trainer(config.replace(train={"batch_size": batch}), "unused", devices=1, progress=False)
     model = build_model(config)
-    model.network.to(memory_format=torch.channels_last)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     network, optimizer = trainer.fabric.setup(model, make_optimizer(model, config))
     item = WindowDataset(config.replace(data={"pianos": ()}))[0]  # on a piano by formula: quick to load
     one = {name: value.to(trainer.fabric.device)[None].expand(batch, *value.shape) for name, value in item.items()}
@@ -193,7 +192,7 @@ def _plan(config: Config, settings: list[str], earlier: int, seconds: float, ste
         plan["checkpoint_every_steps"] = max(1, round(60 * steps_per_second))
     plan["epochs"] = 10**6  # the time decides
     print(f"planned: {steps} steps from step {earlier} on", flush=True)
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, **plan))
+    return config.replace(train=plan)
 
 
 class Reporter:

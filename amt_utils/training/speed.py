@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import nn
 
 from ..audio.features import HCQT, LogMel, bin_frequencies
 from ..config import Config, FeatureConfig
-from ..models import build_model
+from ..models import Transcriptor, build_model
 from .throughput import measure_loading
 
 SECONDS = 60.0
@@ -124,17 +125,17 @@ def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 1
     return int((sum(kept.values()) + sum(recurrent)) / share * batch + 4 * weights)
 
 
-def _training_step(config: Config, batch: int, seconds: float, device: str) -> torch.nn.Module:
+def _training_step(config: Config, batch: int, seconds: float, device: str) -> Transcriptor:
     model = build_model(config).to(device)
     _forward_backward(model, batch, seconds)
     return model
 
 
-def _forward_backward(model: torch.nn.Module, batch: int, seconds: float) -> None:
+def _forward_backward(model: Transcriptor, batch: int, seconds: float) -> None:
     device = next(model.parameters()).device
     audio = torch.randn(batch, int(seconds * model.config.feature.sample_rate), device=device) * 0.1
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        loss = sum(v.float().square().mean() for v in model(audio).values())
+        loss = functools.reduce(torch.add, (v.float().square().mean() for v in model(audio).values()))
     loss.backward()
 
 

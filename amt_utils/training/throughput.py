@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,10 +87,11 @@ def measure_loading(*, seconds: float = 10.0, n: int = 24) -> dict[str, float]:
     from .windows import WindowDataset
 
     example = (str(package_folder() / "examples"),)
-    found = sorted((shared_data() / "pianos").glob("*/piano.json")) if shared_data() else []
+    shared = shared_data()
+    found = sorted((shared / "pianos").glob("*/piano.json")) if shared else []
     pianos = (str(found[0].parent),) if found else ()
     on = f"on {found[0].parent.name}" if found else "on a piano by formula"
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "from recordings": {"recordings": example, "augment": False},
         "from recordings, augmented": {"recordings": example},
         f"rendered {on}": {"midi": example, "pianos": pianos, "augment": False},

@@ -36,7 +36,7 @@ from ..checkpoints.mirrors import Store
 from ..checkpoints.weights import load_weights, save_weights
 from ..config import Config, save_config
 from ..evaluation.validation import validate
-from ..models import build_model, count_parameters
+from ..models import Transcriptor, build_model, count_parameters
 from ..system.errors import AmtError
 from ..system.files import clear_leftovers, parse_json
 from ..system.lock import hold_folder
@@ -367,7 +367,7 @@ class Trainer:
         self.fabric.barrier()
         return self.history[-1] if self.history else {}
 
-    def averaged_model(self) -> torch.nn.Module:
+    def averaged_model(self) -> Transcriptor:
         """A copy of the network with the EMA weights, in eval mode."""
         model = build_model(self.config).to(self.fabric.device)
         model.load_state_dict(self.ema)

@@ -56,7 +56,7 @@ class WindowDataset(Dataset):
             rooms=load_impulse_responses(data.impulse_responses) if data.impulse_responses else (),
             noises=load_noises(data.noise) if data.noise else (),
             noise_share=data.noise_share,
-            noise_decibels=data.noise_decibels,
+            noise_decibels=(data.noise_decibels[0], data.noise_decibels[1]),
             device_share=data.device_share,
         )
 
