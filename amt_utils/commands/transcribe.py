@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     options = {"settings": args.set, "memory": parse_size(args.memory), "tuning": args.tuning}
     transcriber = Transcriber(args.weights, device=args.device, **options)
     kinds = ["midi", *(["musicxml", "svg", "pdf"] if args.score else []), *(["html"] if args.roll else [])]
-    names = ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")
-    options = {name: getattr(args, name) for name in names}
+    fields = ("tempo", "metre", "key", "pickup", "tempo_map", "skip_existing", "cluster", "shard")
+    options = {name: getattr(args, name) for name in fields}
     results = transcribe_batch(args.audio, args.out, kinds=kinds, transcriber=transcriber, on_result=_say, **options)
     failed = [result for result in results if result.error]
     if failed:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import soundfile
 from tqdm.auto import tqdm
@@ -34,6 +34,7 @@ from .inputs import Input, find_inputs
 from .transcription import SUFFIXES, check_kinds, transcribe
 
 if TYPE_CHECKING:
+    from ..transcription.torch_network import TorchNetwork
     from ..transcription.transcriber import Transcriber
 
 RECORD = ".transcription.json"
@@ -253,7 +254,8 @@ def _hash_network(transcriber: Transcriber) -> str:
     if known:  # of the weights file
         return str(known)
     sha = hashlib.sha256()
-    for name, tensor in transcriber.network.model.state_dict().items():
+    network = cast("TorchNetwork", transcriber.network)  # only a network in memory has no file
+    for name, tensor in network.model.state_dict().items():
         sha.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return sha.hexdigest()
 

@@ -185,19 +185,31 @@ def transcribe(
 
     if progress and on_progress is None:
         with tqdm(total=round(audio_duration(recording)), unit="s of audio", desc=Path(recording).name) as bar:
-            options = {"transcriber": transcriber, "keep_activations": keep_activations, "on_progress": bar.update}
-            return transcribe(recording, **options, **score_options)
+            return transcribe(
+                recording,
+                transcriber=transcriber,
+                keep_activations=keep_activations,
+                on_progress=bar.update,
+                **score_options,
+            )
     transcriber = (transcriber or Transcriber()).tuned(recording)
+    activations: dict[str, np.ndarray] | None = None
+    candidates: Candidates | None = None
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
         performance = decode_performance(activations, transcriber.config)
         candidates = find_candidates(activations, transcriber.config, heard=performance.notes)
     else:
-        activations = candidates = None
         performance = transcriber.transcribe(recording, on_progress=on_progress)
-    frame_seconds = transcriber.config.feature.frame_seconds
-    rest = {"score_options": score_options, "candidates": candidates, "tuning": transcriber.tuning or A4}
-    return Transcription(Path(recording), performance, activations, frame_seconds, **rest)
+    return Transcription(
+        Path(recording),
+        performance,
+        activations,
+        transcriber.config.feature.frame_seconds,
+        score_options=score_options,
+        candidates=candidates,
+        tuning=transcriber.tuning or A4,
+    )
 
 
 def load_example() -> Transcription:

@@ -12,7 +12,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -66,7 +66,8 @@ class Sound:
         from ..audio.reading import audio_duration
 
         if isinstance(source, (str, os.PathLike)):
-            self.path, self.samples = Path(source), None
+            self.path: Path | None = Path(source)
+            self.samples = np.zeros(0, np.float32)  # read from the file
             self.duration = float(audio_duration(self.path))
             self.rate = LISTENING_RATE if _native_rate(self.path) >= LISTENING_RATE else SPECTRUM_RATE
             return
@@ -99,7 +100,8 @@ class Sound:
 
         Where libsndfile is too old for MP3 (before 1.1), ``small`` is Ogg Vorbis, which Safari plays from 18.4 on.
         """
-        kind, options = "FLAC", {"subtype": "PCM_16"}
+        kind: str = "FLAC"
+        options: dict[str, Any] = {"subtype": "PCM_16"}
         if small and "MP3" in soundfile.available_formats():
             kind, options = "MP3", {"bitrate_mode": "VARIABLE", "compression_level": _MP3_LEVEL}
         elif small:
@@ -133,9 +135,9 @@ class Sound:
                 parts.append(values[first:end].half().numpy())
                 keep = max(0, end - margin)
                 held, start = held[keep * hop :], start + keep
-        values = np.concatenate(parts).astype(np.float32)
-        loudest = np.quantile(values.max(axis=1), 0.995)
-        return np.clip((values - loudest + 0.5) / 0.5, 0, 1), hop / SPECTRUM_RATE
+        levels = np.concatenate(parts).astype(np.float32)
+        loudest = np.quantile(levels.max(axis=1), 0.995)
+        return np.clip((levels - loudest + 0.5) / 0.5, 0, 1), hop / SPECTRUM_RATE
 
 
 def _mark_last(items: Iterator) -> Iterator[tuple[bool, np.ndarray]]:
