@@ -3,7 +3,7 @@
 The three harmonics 0.5, 1 and 2 are octaves, so the HCQT's channels are one CQT over two octaves more, read at
 shifts of one octave (the harmonic stacking of Bittner et al., "A lightweight instrument-agnostic model", ICASSP
 2022). The CQT itself is the recursive scheme of Schörkhuber & Klapuri, "Constant-Q transform toolbox for music
-processing" (SMC 2010): octave by octave, the same few hundred samples of kernel, half the sample rate each time.
+processing" (SMC 2010): octave by octave, with the same short kernels at half the sample rate each time.
 
 A constant-Q filter at 27.5 Hz with 48 bins per octave is 2.5 s long. Every bin's bandwidth is therefore widened by
 ``gamma`` Hz (variable Q, as ``librosa.vqt``), which limits the longest filter to ``1 / gamma`` seconds.
@@ -52,9 +52,9 @@ class CQT(nn.Module):
         frequencies: np.ndarray,
         *,
         bins_per_octave: int = 48,
-        sample_rate: int = 16_000,
-        hop_length: int = 320,
-        gamma: float = 2.0,
+        sample_rate: int = FeatureConfig.sample_rate,
+        hop_length: int = FeatureConfig.hop_length,
+        gamma: float = FeatureConfig.gamma,
     ):
         super().__init__()
         self.hop_length = hop_length
@@ -102,7 +102,7 @@ class CQT(nn.Module):
             hop = self.hop_length >> halved
             kernel = getattr(self, f"kernel_{i}")  # (L, 2 * bins), real then imaginary
             half = kernel.shape[0] // 2
-            if torch.onnx.is_in_onnx_export():  # the same sums as a convolution, whose length need not be known
+            if torch.onnx.is_in_onnx_export():  # the same sums as a convolution, which takes any length
                 padded = F.pad(signal.unsqueeze(1), (half, half + 1))
                 both = F.conv1d(padded, kernel.T.unsqueeze(1), stride=hop)[..., :n_frames].transpose(1, 2)
             else:
@@ -157,11 +157,11 @@ def compress(magnitude: Tensor) -> Tensor:
 
 
 class HCQT(nn.Module):
-    """Harmonic CQT: channel ``c``, bin ``k`` looks at ``harmonics[c]`` times the frequency of bin ``k``.
+    """Harmonic CQT: channel ``c`` of bin ``k`` is the magnitude at ``harmonics[c]`` times the bin's frequency.
 
     Harmonics that are octaves of each other share one transform over more bins; with other harmonics every
-    channel has its own. With ``subframes`` a frame is heard at that many moments, the first at its centre: the channels
-    of the first moment come first, then those of the next.
+    channel has its own. With ``subframes`` > 1 each frame is computed at that many instants, the first at its centre;
+    the channels of the first instant come first, then those of the next.
     """
 
     def __init__(self, config: FeatureConfig | None = None):
@@ -190,19 +190,19 @@ class HCQT(nn.Module):
             for h, n in groups
         ]
         self.transforms = nn.ModuleList(transforms)
-        self.context_samples = max(t.context_samples for t in transforms)  # beside a frame's centre that can change it
+        self.context_samples = max(t.context_samples for t in transforms)  # on either side of a frame's centre
 
     def forward(self, audio: Tensor) -> Tensor:
         """``(B, n)`` audio -> ``(B, C, n // hop + 1, bins)`` log magnitudes in about [0, 1]; ``C`` as in the class."""
         with torch.autocast(audio.device.type, enabled=False):
             hop, parts = self.config.hop_length, self.config.subframes
             n_frames = audio.shape[-1] // hop + 1
-            missing = (n_frames * parts - 1) * (hop // parts) - audio.shape[-1]  # of the last frame's later moments
+            missing = (n_frames * parts - 1) * (hop // parts) - audio.shape[-1]  # of the last frame's later subframes
             audio = F.pad(audio, (0, max(0, missing)))
-            heard = [compress(t(audio))[:, : n_frames * parts] for t in self.transforms]  # (B, parts * T, K)
+            levels = [compress(t(audio))[:, : n_frames * parts] for t in self.transforms]  # (B, parts * T, K)
             if self.shifts is not None:
-                heard = [heard[0][..., s : s + self.n_bins] for s in self.shifts]
-            return torch.stack([h[:, part::parts] for part in range(parts) for h in heard], dim=1)
+                levels = [levels[0][..., s : s + self.n_bins] for s in self.shifts]
+            return torch.stack([h[:, part::parts] for part in range(parts) for h in levels], dim=1)
 
 
 class LogMel(nn.Module):
@@ -217,7 +217,7 @@ class LogMel(nn.Module):
 
         config = config or FeatureConfig(kind="logmel")
         if config.subframes != 1:
-            raise AmtError(f"feature.subframes {config.subframes}: a log-mel frame is heard at one moment, so 1")
+            raise AmtError(f"feature.subframes {config.subframes}: log-mel features have one subframe; set it to 1")
         self.config, self.n_fft = config, n_fft
         mel = librosa.filters.mel(
             sr=config.sample_rate, n_fft=n_fft, n_mels=config.n_mels, fmin=30.0, fmax=config.sample_rate / 2, htk=True

@@ -1,4 +1,4 @@
-"""Recordings in and out: any audio file -> float32 mono at 16 kHz, whole, in part or block by block.
+"""Recordings in and out: any audio file -> float32 mono, by default at 16 kHz, whole, in part or block by block.
 
 wav, flac, ogg and mp3 are read by libsndfile, anything else by the ``ffmpeg`` program where it is installed.
 Channels are averaged, the rate is changed by soxr (``HQ``). A file read in blocks, whatever their size, gives
@@ -17,11 +17,12 @@ import numpy as np
 import soundfile
 import soxr
 
+from ..config import FeatureConfig
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from .sources import check_is_file, check_samples, open_source
 
-SAMPLE_RATE = 16000
+SAMPLE_RATE = FeatureConfig().sample_rate  # Hz, the configuration's default
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"),  # libsndfile's
     *(".oga", ".opus", ".caf", ".w64", ".rf64", ".wave", ".bwf"),
@@ -87,10 +88,10 @@ def audio_duration(path: str | os.PathLike) -> float:
 def save_audio(path: str | os.PathLike, y: np.ndarray, *, sample_rate: int = SAMPLE_RATE) -> Path:
     """Writes ``(n,)`` or ``(n, channels)`` samples as 16-bit ``.wav`` or ``.flac``, or as ``.ogg``.
 
-    The file appears whole or not at all; parent folders are made; samples beyond [-1, 1] are clipped.
+    The file is written atomically; parent folders are created; samples beyond [-1, 1] are clipped.
 
     Raises:
-        AmtError: another suffix, no samples, NaN or infinite samples, or the disk would not take it.
+        AmtError: another suffix, no samples, NaN or infinite samples, or the file cannot be written.
     """
     path, y = Path(path), np.asarray(y)
     if path.suffix.lower() not in _WRITABLE:
@@ -163,7 +164,7 @@ def _join(blocks: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def convert_audio(source: str | os.PathLike, target: str | os.PathLike, *, sample_rate: int = SAMPLE_RATE) -> int:
-    """Any recording -> mono FLAC, block by block, written whole or not at all; returns the number of samples."""
+    """Any recording -> mono FLAC, block by block, written atomically; returns the number of samples."""
     n = 0
     with (
         written_whole(target) as partial,

@@ -1,4 +1,4 @@
-"""``python -m amt_utils render``: MIDI to audio on a sampled piano, as pairs that train and evaluate take."""
+"""``python -m amt_utils render``: MIDI to audio on a sampled piano, as pairs for train and evaluate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ..audio.reading import save_audio
 from ..data.augment import filter_randomly, load_impulse_responses
 from ..data.library import load_performances
-from ..data.synth import SAMPLE_RATE, Piano, load_piano, render, simple_tone_piano
+from ..data.synth import Piano, load_piano, render, simple_tone_piano
 from ..music.midi import write_midi
 from ..music.notes import Performance
 from ..system.cluster import add_cluster_options, choose_shard, run_each
@@ -39,7 +39,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders; 1 where a piece could not be."""
+    """Renders; returns 1 where a piece failed."""
     performances = [p for p in load_performances(args.midi, split=args.split) if len(p.notes)]
     if not performances:
         raise AmtError(f"{args.midi}: no piece of the split {args.split!r} has notes")
@@ -71,7 +71,7 @@ def open_rooms(folder: str | None) -> list[np.ndarray]:
 def render_piece(
     piece: tuple[int, Performance], *, out: Path, piano: str | None, rooms: str | None, seconds: float | None
 ) -> None:
-    """Writes ``out/<number>.flac`` and ``.mid``; what is random depends on the number alone."""
+    """Writes ``out/<number>.flac`` and ``.mid``; the randomness depends on the number alone."""
     number, performance = piece
     rng = np.random.default_rng(number)
     end = float(performance.notes["offset"].max())
@@ -79,9 +79,10 @@ def render_piece(
         begin = (end - seconds) / 2
         performance = performance.window(begin, begin + seconds)
     performance = performance.shifted(LEAD)
-    audio = render(performance, open_piano(piano), rng=rng)
+    bank = open_piano(piano)
+    audio = render(performance, bank, rng=rng)
     if rooms:
         audio, _ = filter_randomly(audio, rng, rooms=open_rooms(rooms))
     audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
-    save_audio(out / f"{number:04d}.flac", audio, sample_rate=SAMPLE_RATE)
+    save_audio(out / f"{number:04d}.flac", audio, sample_rate=bank.sample_rate)
     write_midi(out / f"{number:04d}.mid", performance)

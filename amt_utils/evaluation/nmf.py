@@ -17,11 +17,12 @@ import os
 
 import numpy as np
 
+from ..audio.reading import SAMPLE_RATE, load_audio
 from ..audio.tuning import midi_to_hz
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes
 from ..system.errors import AmtError
 
-HOP_LENGTH, SAMPLE_RATE = 320, 16_000
+HOP_LENGTH = 320
 N_BINS = 352
 POWER = 0.5  # magnitudes are compressed by this exponent, templates likewise
 ITERATIONS = 15  # more of them sharpen the activations and lose soft notes
@@ -95,8 +96,6 @@ class NmfTranscriber:
 
     def transcribe(self, path: str | os.PathLike) -> Performance:
         """A recording -> notes without pedals. Raises :class:`AmtError` as :func:`.load_audio`."""
-        from ..audio.reading import load_audio
-
         return self.transcribe_audio(load_audio(path, sample_rate=SAMPLE_RATE))
 
     def transcribe_audio(self, audio: np.ndarray) -> Performance:

@@ -19,14 +19,13 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.signal import lfilter
 
-from ..audio.reading import load_audio, save_audio
+from ..audio.reading import SAMPLE_RATE, load_audio, save_audio
 from ..data.devices import load_noises
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.paths import shared_data
 from .folder import FolderScores, System
 
-SAMPLE_RATE = 16_000
 NOISE_DECIBELS = (15.0, 25.0)  # below the music
 BAND = (200.0, 7000.0)  # Hz
 RESONANCES, RESONANCE_DECIBELS = 3, 6.0

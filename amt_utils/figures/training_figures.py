@@ -57,7 +57,7 @@ class LiveView:
         display(figure)
         display(Audio(self.audio, rate=self.rate))
         if len(estimate.notes):
-            played = render(estimate, simple_tone_piano(), duration=self.seconds)
+            played = render(estimate, simple_tone_piano(sample_rate=self.rate), duration=self.seconds)
             display(Audio(played, rate=self.rate))
         else:
             print("no note is over the threshold yet")

@@ -35,7 +35,7 @@ def feature_rows(audio: np.ndarray) -> list[tuple[str, float]]:
     """(name, seconds of work per second of audio) of our features and of known ones."""
     import librosa
 
-    batch, rate = torch.from_numpy(audio)[None], 16_000
+    batch, rate = torch.from_numpy(audio)[None], FeatureConfig().sample_rate
     seconds = len(audio) / rate
     lowest = bin_frequencies(1)[0]
     hcqt, cqt, mel = HCQT(), HCQT(FeatureConfig(kind="cqt")), LogMel()

@@ -38,7 +38,7 @@ def measure_throughput(processed: Processed, raw: Maestro | None = None, *, seco
     chosen = [processed.recordings[i] for i in rng.integers(0, len(processed.recordings), n)]
     places = [(r, int(rng.integers(0, max(1, r.samples - size)))) for r in chosen]
     ways: dict[str, tuple[Callable, int]] = {
-        "FLAC 16 kHz, window by offset": (lambda r, first: read_audio(r.audio, first, size), n),
+        f"FLAC {rate / 1000:g} kHz, window by offset": (lambda r, first: read_audio(r.audio, first, size), n),
     }
     if processed.features != "none":
         windows = Windows(processed, split=None, seconds=seconds, read="features")

@@ -51,13 +51,15 @@ class WindowDataset(Dataset):
         self.recording_share = weights[0] / sum(weights)
         self.recording_odds = _odds([p.seconds for p in self.recordings])
         self.score_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.scores])
-        self.pianos = [load_piano(folder) for folder in data.pianos] or [simple_tone_piano()]
+        rate = config.feature.sample_rate
+        self.pianos = [load_piano(p, sample_rate=rate) for p in data.pianos] or [simple_tone_piano(sample_rate=rate)]
         self.around = Surroundings(
-            rooms=load_impulse_responses(data.impulse_responses) if data.impulse_responses else (),
-            noises=load_noises(data.noise) if data.noise else (),
+            rooms=load_impulse_responses(data.impulse_responses, sample_rate=rate) if data.impulse_responses else (),
+            noises=load_noises(data.noise, sample_rate=rate) if data.noise else (),
             noise_share=data.noise_share,
             noise_decibels=(data.noise_decibels[0], data.noise_decibels[1]),
             device_share=data.device_share,
+            sample_rate=rate,
         )
 
     def __len__(self) -> int:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
+from ..audio.reading import SAMPLE_RATE, audio_duration, stream_audio
 from ..music.notes import N_KEYS, Performance
 from ..system.errors import AmtError
 
 if TYPE_CHECKING:
     from ..sheet_music.score import Score
 
-SPECTRUM_RATE = 16_000  # Hz, the audio the spectrum is computed from
+SPECTRUM_RATE = SAMPLE_RATE  # Hz, the audio the spectrum is computed from
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 LISTENING_RATE = 32_000  # Hz: above what a piano needs, and an MP3 rate
 _BLOCK_SECONDS = 60.0
@@ -62,9 +63,7 @@ class Sound:
         AmtError: no samples, not one channel, or a file that cannot be read.
     """
 
-    def __init__(self, source: np.ndarray | str | os.PathLike, *, sample_rate: int = 16_000):
-        from ..audio.reading import audio_duration
-
+    def __init__(self, source: np.ndarray | str | os.PathLike, *, sample_rate: int = SAMPLE_RATE):
         if isinstance(source, (str, os.PathLike)):
             self.path: Path | None = Path(source)
             self.samples = np.zeros(0, np.float32)  # read from the file
@@ -81,8 +80,6 @@ class Sound:
 
     def blocks(self, rate: int) -> Iterator[np.ndarray]:
         """The recording at ``rate`` Hz in blocks of a minute."""
-        from ..audio.reading import stream_audio
-
         if self.path is not None:
             yield from stream_audio(self.path, sample_rate=rate, block_seconds=_BLOCK_SECONDS)
             return

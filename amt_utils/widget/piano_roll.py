@@ -18,6 +18,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from ..audio.reading import SAMPLE_RATE
 from ..music.notes import Performance, check_notes, check_pedals
 from ..system.errors import AmtError
 from ..system.files import written_whole
@@ -100,7 +101,7 @@ class PianoRoll(anywidget.AnyWidget):
         performance: Performance,
         audio: np.ndarray | str | os.PathLike | None = None,
         *,
-        sample_rate: int = 16_000,
+        sample_rate: int = SAMPLE_RATE,
         reference: Performance | None = None,
         activations: np.ndarray | dict[str, np.ndarray] | None = None,
         frame_seconds: float = 0.02,

@@ -1,19 +1,24 @@
 """Windows depend on seed and index alone, and their labels fit their sound."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from amt_utils.audio.features import HCQT
+from amt_utils.audio.reading import save_audio
 from amt_utils.config import KEY_ROLLS, Config, FeatureConfig
 from amt_utils.data.library import load_performances
 from amt_utils.data.maestro.miniature import make_miniature
 from amt_utils.data.synth import DECIBELS_PER_VELOCITY
+from amt_utils.models import build_model
 from amt_utils.music.notes import make_notes
 from amt_utils.system.errors import AmtError
-from amt_utils.training.losses import compute_losses
+from amt_utils.training.losses import compute_losses, total_loss
 from amt_utils.training.variations import vary_octaves
 from amt_utils.training.windows import ResumableSampler, WindowDataset
+from amt_utils.transcription.transcriber import Transcriber
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,45 @@ def test_labels_fit_the_sound(miniature, share):
     assert len(rises) > 30
     assert np.mean(np.array(rises) > 0.02) > 0.7
     assert np.mean(rises) > np.mean(elsewhere) + 0.1
+
+
+def test_another_sample_rate_renders_augments_trains_and_transcribes(miniature, tmp_path):
+    """At 22,050 Hz every part of a window's making has that rate: keys land in their bins, and a step learns."""
+    rate = 22_050
+    noise = next(p.parent for p in miniature.rglob("*.wav"))
+    room = np.random.default_rng(0).standard_normal(rate // 4) * np.exp(-np.arange(rate // 4) / 2000)
+    room[0] = 6.0  # the direct sound
+    save_audio(tmp_path / "rooms" / "room.wav", 0.5 * room / np.abs(room).max(), sample_rate=rate)
+    config = configure(
+        miniature, impulse_responses=str(tmp_path / "rooms"), noise=str(noise), noise_share=0.3, device_share=0.5
+    ).replace(feature={"sample_rate": rate, "hop_length": 441}, model={"size": "micro"})
+    dataset = WindowDataset(config)
+    assert dataset.around.rooms[0].size == rate // 4 and dataset.pianos[0].sample_rate == rate
+    feature, rises = HCQT(dataclasses.replace(config.feature, harmonics=(1.0,))), []
+    items = [dataset[index] for index in range(12)]
+    for item in items:
+        assert item["audio"].shape == (2 * rate,) and item["onset"].shape == (101, 88)
+        keys = feature(item["audio"][None])[0, 0].reshape(101, 88, 4).amax(-1)
+        struck = [(t, key) for t, key in (item["onset"] > 0.7).nonzero().tolist() if 12 <= t <= 95]
+        rises += [float(keys[t + 3, key] - keys[t - 4, key]) for t, key in struck]
+    assert len(rises) > 30 and np.mean(np.array(rises) > 0.02) > 0.6
+
+    model = build_model(config)
+    batch = {name: torch.stack([item[name] for item in items[:2]]) for name in items[0]}
+    optimizer, losses = torch.optim.AdamW(model.parameters(), 3e-3), []
+    for _ in range(3):
+        loss = total_loss(compute_losses(model(batch["audio"]), batch, config.loss), config.loss)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < losses[0]
+    config = config.replace(decode={"onset_threshold": 0.05, "frame_threshold": 0.05})
+    transcriber = Transcriber.from_model(model.eval(), config)
+    transcriber.tuning = 440.0
+    assert len(transcriber.activations(items[0]["audio"].numpy())["onset"]) == 101
+    path = save_audio(tmp_path / "five.wav", np.tile(items[0]["audio"].numpy(), 2), sample_rate=44_100)
+    assert len(transcriber.activations(path)["onset"]) == 2 * rate * 2 * rate // 44_100 // 441 + 1
 
 
 def test_velocity_tells_how_loud_a_note_sounds(miniature):

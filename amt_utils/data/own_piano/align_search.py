@@ -1,4 +1,4 @@
-"""How :mod:`.align` finds a performance in a recording: features, a line, a warping, lags in windows.
+"""The search behind :mod:`.align`: features, a line, a warping, lags in windows.
 
 A *map* is a pair of rising ``(k,)`` arrays, MIDI seconds and recording seconds: the knots of a piecewise linear
 function. ``COARSE`` features are chroma in steps of 20 ms, the ``FINE`` one is onset strength in steps of 5 ms.
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...audio.reading import SAMPLE_RATE
 from ...music.notes import Performance
 
-SAMPLE_RATE = 16_000
 COARSE_HOP, FINE_HOP = 320, 80  # samples
 COARSE_STEP, FINE_STEP = COARSE_HOP / SAMPLE_RATE, FINE_HOP / SAMPLE_RATE
 FINE_BLOCK = 60 * SAMPLE_RATE  # samples, a multiple of the hop
 MAX_DRIFT = 0.02  # of a line
-LATENCY = -0.0065  # seconds: the fine onset strength peaks this much before the hammer of a tone by formula
+LATENCY = -0.0065  # seconds: the fine onset strength peaks this much before the hammer of a synthetic tone
 LONG_ENOUGH_FOR_DRIFT = 10.0  # seconds between measurements below which only the offset is fitted
 MAX_WARP_FRAMES = 4000  # squared, this is the memory of the time warping
 
@@ -25,7 +25,7 @@ Map = tuple[np.ndarray, np.ndarray]
 
 
 def follow_map(knots: Map, seconds) -> np.ndarray:
-    """MIDI seconds -> recording seconds; beyond the outer knots it goes on with the map's mean slope."""
+    """MIDI seconds -> recording seconds; beyond the outer knots with the map's mean slope."""
     x, y = knots
     t = np.asarray(seconds, dtype=np.float64)
     slope = (y[-1] - y[0]) / (x[-1] - x[0])
@@ -47,7 +47,7 @@ def onset_strength(audio: np.ndarray) -> np.ndarray:
 
 
 def fine_spectra(audio: np.ndarray, n_fft: int) -> Iterator[np.ndarray]:
-    """Consecutive pieces ``(n_fft // 2 + 1, t)`` of the magnitude spectrogram in steps of 5 ms: memory stays small."""
+    """Consecutive pieces ``(n_fft // 2 + 1, t)`` of the magnitude spectrogram in steps of 5 ms, block by block."""
     import librosa
 
     padded = np.pad(audio, n_fft // 2)
@@ -80,7 +80,7 @@ def audio_chroma(audio: np.ndarray) -> np.ndarray:
 
 
 def midi_chroma(performance: Performance) -> np.ndarray:
-    """Notes -> ``(12, T)``, the same picture as :func:`audio_chroma`: struck at the velocity, then decaying."""
+    """Notes -> ``(12, T)``, comparable to :func:`audio_chroma`: the velocity at the onset, then a decay."""
     notes, step = performance.with_ends("sounding"), COARSE_STEP
     chroma = np.zeros((12, int(np.ceil(notes["offset"].max() / step)) + 1))
     for onset, offset, pitch, velocity in notes:
@@ -90,7 +90,7 @@ def midi_chroma(performance: Performance) -> np.ndarray:
 
 
 def chroma_rise(chroma: np.ndarray) -> np.ndarray:
-    """Rise over 40 ms, each frame's mean over the pitch classes taken away: a click in all of them says little."""
+    """Rise over 40 ms, minus each frame's mean over the pitch classes, which suppresses clicks."""
     rise = np.maximum(chroma[:, 2:] - chroma[:, :-2], 0)
     rise = np.pad(rise - rise.mean(axis=0), ((0, 0), (1, 1)))
     return rise / (np.linalg.norm(rise) + 1e-9)
@@ -128,7 +128,7 @@ def find_line(sound: np.ndarray, score: np.ndarray) -> Map:
             off = np.abs(audio - audio[i] - slope * (midi - midi[i]))
             votes = np.zeros(n_stretches)  # each stretch has one vote, and a nearer hit counts for more
             np.maximum.at(votes, stretch.astype(int), strength * np.maximum(0, 1 - off / 0.15))
-            # of two lines with as many votes the less drifting is the likelier
+            # of two lines with as many votes the one with less drift is taken
             if votes.sum() - abs(slope - 1) > best_votes:
                 best_votes, best = votes.sum() - abs(slope - 1), (midi[i], audio[i], slope)
     x, y, slope = best
@@ -144,7 +144,7 @@ def find_warp(sound: np.ndarray, score: np.ndarray) -> Map:
     pool = max(pool, 2)
     features = []
     for chroma in (sound, score):
-        onset_weight = 0.6 * np.sqrt(chroma.shape[1])  # attacks say more than what rings on
+        onset_weight = 0.6 * np.sqrt(chroma.shape[1])  # attacks count more than decays
         both = np.concatenate([chroma / (chroma.max() + 1e-9), np.maximum(chroma_rise(chroma), 0) * onset_weight])
         n = both.shape[1] // pool
         pooled = both[:, : n * pool].reshape(len(both), n, pool).mean(axis=2)
