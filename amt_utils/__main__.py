@@ -15,24 +15,24 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
     "transcribe": "recordings to MIDI, and sheet music and piano roll if wanted",
     "demo": "transcribe the embedded recording and score the result",
     "evaluate": "transcribe a folder of recordings and score them against their MIDI",
-    "train": "train a network; stops in time and goes on where it stopped",
-    "pack": "all that training needs in one folder, for a machine without a network",
-    "ablation": "train networks side by side, the same steps each, and show what each part is worth",
+    "train": "train a network; stops at a time limit and resumes where it stopped",
+    "pack": "everything training needs in one folder, for a machine without internet access",
+    "ablation": "train variants of a network for the same number of steps and compare them",
     "tune": "fit the decoding thresholds to validation recordings and write weights to ship",
-    "export": "write a network as ONNX beside its weights, for quicker transcription without a GPU",
-    "grow": "a larger network that begins with what a smaller one has learnt",
-    "learn-dynamics": "teach the network that evens out velocities, from MIDI alone",
-    "learn-beats": "teach the network that sheet music follows, from performances with known scores",
-    "learn-pedals": "teach a network's pedals alone: from MIDI, then from what it hears",
-    "adapt": "fit weights to your own piano from minutes of your recordings",
-    "page": "write an HTML file that transcribes in the browser, without a network",
-    "search": "look for good training settings with Optuna",
+    "export": "write a network as ONNX beside its weights, for faster transcription without a GPU",
+    "grow": "initialise a larger network from a smaller trained one",
+    "learn-dynamics": "train the velocity correction network, from MIDI alone",
+    "learn-beats": "train the beat and notation network, from performances with known scores",
+    "learn-pedals": "train a network's pedal head alone: from MIDI, then from audio",
+    "adapt": "fine-tune weights to your own piano from minutes of your recordings",
+    "page": "write an HTML file that transcribes in the browser, offline",
+    "search": "search training hyper-parameters with Optuna",
     "download": "get MAESTRO, all of it or a part, as 16 kHz FLAC and MIDI",
     "tidy": "rename .midi to .mid (dry run first), check audio and MIDI pairs",
     "preprocess": "recordings and MIDI to 16 kHz FLAC, labels and features",
     "eda": "statistics and figures of MAESTRO or of any folder in its shape",
     "recordings": "make a data set of your own recordings and their MIDI",
-    "align": "bring a recording's MIDI onto the recording's clock",
+    "align": "align a recording's MIDI in time with the recording",
     "sheet": "test notes to play on your own piano, as MIDI and score",
     "score": "performances as MIDI to sheet music: MusicXML, SVG, PDF",
     "score-check": "how much of the sheet music is right, on pieces with a known score",
@@ -45,7 +45,7 @@ COMMANDS = {  # name: what it does, in one line; the module is commands/<name>.p
 def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """The parser with every subcommand's name, and the arguments of the ``chosen`` ones.
 
-    A subcommand's module is imported only when it is chosen, so that ``--help`` waits for no library.
+    A subcommand's module is imported only when it is chosen, so that ``--help`` imports no heavy library.
     """
     parser = argparse.ArgumentParser(
         prog="python -m amt_utils",
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; user errors become one line on standard error and exit code 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are not valid UTF-8
     try:
         args = build_parser(arguments[:1]).parse_args(arguments)
         return args.run(args)

@@ -19,11 +19,11 @@ from .system.paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
 KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # logits of each key, (T, 88)
-_RETIRED = {"chunk_seconds"}  # fields that older weights and checkpoints have, and that mean nothing now
+_RETIRED = {"chunk_seconds"}  # fields of older weights and checkpoints that are ignored now
 ROLLS = (*KEY_ROLLS, "pedal")  # and of the three pedals, (T, 3)
-DECODE_SETTING_HELP = "how notes are read off, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
+DECODE_SETTING_HELP = "how notes are decoded, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
-CONFIG_BYTES = 1_000_000  # no configuration file comes near
+CONFIG_BYTES = 1_000_000  # more than any configuration file has
 _LONGEST_BATCH = 20_000.0  # seconds of audio in one batch
 
 
@@ -33,18 +33,18 @@ def _within(default: Any, low: float, high: float) -> Any:
 
 
 def _one_of(default: str, *others: str) -> Any:
-    """A field that knows its words."""
+    """A field that takes one of several words."""
     return field(default=default, metadata={"words": (default, *others)})
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What the network is given. 48 bins per octave are four per key, each key's four centred on it."""
+    """The network's input. 48 bins per octave are four per key, centred on it."""
 
     kind: str = _one_of("hcqt", "cqt", "logmel")  # cqt: one channel
     sample_rate: int = _within(16_000, 8_000, 48_000)
     hop_length: int = _within(320, 16, 4_096)
-    subframes: int = _within(1, 1, 8)  # moments within a frame, hop_length / subframes apart: channels of their own
+    subframes: int = _within(1, 1, 8)  # instants within a frame, hop_length / subframes apart, as separate channels
     bins_per_octave: int = _within(48, 12, 96)
     harmonics: tuple[float, ...] = _within((0.5, 1.0, 2.0), 0.25, 16.0)
     gamma: float = _within(2.0, 0.5, 100.0)  # Hz added to each bandwidth (variable Q): bass filters last half a second
@@ -74,7 +74,7 @@ class TargetConfig:
     mode: str = _one_of("soft", "grid")
     soft_frames: float = _within(2.0, 0.5, 20.0)  # half width of the triangle, in frames
     ends: str = _one_of("sounding", "key")  # which note ends the offset and frame heads learn
-    key_ends: bool = True  # a second offset head learns the key-ups, for scores and DAWs
+    key_ends: bool = True  # a second offset head learns the key releases, for sheet music and DAWs
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class ModelConfig:
     lstm_hidden: int | None = _within(None, 1, 512)
     hdconv_harmonics: tuple[int, ...] = _within((1, 2, 3, 4, 5, 7), 1, 32)  # with the HCQT's octaves also 6, 8, 10, 14
     residual: bool = True
-    register: bool = True  # a bias per bin and key: no two strings are alike
-    intervals: int = _within(0, 0, 87)  # keys either side that a key block reads chords from; 0: octaves alone
+    register: bool = True  # a bias per frequency bin and per key
+    intervals: int = _within(0, 0, 87)  # keys on either side that a key block reads; 0: octaves alone
     detach_onset: bool = True
     dropout: float = _within(0.0, 0.0, 0.9)
     norm: str = _one_of("batch", "instance")
@@ -128,16 +128,16 @@ class DataConfig:
     recordings: tuple[str, ...] = ()
     keep_unequal: bool = False  # also train on pairs whose audio and MIDI are not of one length
     recordings_weight: float = _within(1.0, 0.0, 1e6)
-    recordings_velocity: bool = True  # False: each piano has a law of its own, only differences in a window count
+    recordings_velocity: bool = True  # False: only differences within a window count
     midi: tuple[str, ...] = ()  # folders or a MAESTRO zip, rendered on the fly
     midi_weight: float = _within(1.0, 0.0, 1e6)
     midi_split: str = _one_of("train", "validation", "test")
     pianos: tuple[str, ...] = ()
     drill_share: float = _within(0.0, 0.0, 1.0)  # of what is rendered: see amt_utils.data.drills
     impulse_responses: str | None = None
-    noise: str | None = None  # a folder of what is heard beside a piano
-    noise_share: float = _within(0.3, 0.0, 1.0)  # of windows that have some of it,
-    noise_decibels: tuple[float, ...] = _within((5.0, 30.0), -20.0, 120.0)  # so far below the music
+    noise: str | None = None  # a folder of background noise
+    noise_share: float = _within(0.3, 0.0, 1.0)  # of windows that have noise
+    noise_decibels: tuple[float, ...] = _within((5.0, 30.0), -20.0, 120.0)  # how far below the music
     device_share: float = _within(0.0, 0.0, 1.0)  # of windows: see amt_utils.data.devices
     validation: tuple[str, ...] = ()
     validation_limit: int | None = _within(None, 1, 1_000_000)  # recordings scored after each epoch; None scores all
@@ -180,12 +180,12 @@ class DecodeConfig:
     min_note_seconds: float = _within(0.03, 0.0, 10.0)
     time_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to every time of a note
     pedal_release_shift: float = _within(0.0, -1.0, 1.0)  # seconds: dampers touch before the pedal is half up
-    velocity_smoothing: float = _within(0.0, 0.0, 1.0)  # how far from a note's own velocity to all notes' estimate
+    velocity_smoothing: float = _within(0.0, 0.0, 1.0)  # 0: each note's own estimate, 1: the estimate from all notes
 
 
 @dataclass(frozen=True)
 class Config:
-    """All of it."""
+    """All sections."""
 
     feature: FeatureConfig = field(default_factory=FeatureConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
@@ -276,7 +276,7 @@ def _find_problem(value: Any, known: dataclasses.Field) -> str | None:
 
 
 def _check_together(config: Config, where: str) -> Config:
-    """Values that are right alone and impossible together. Raises :class:`AmtError`; returns the configuration."""
+    """Checks for values that are valid alone but not together. Raises :class:`AmtError`; returns the configuration."""
     feature, data, train = config.feature, config.data, config.train
     if not 0.001 <= feature.frame_seconds <= 0.1:
         raise AmtError(

@@ -1,11 +1,10 @@
-"""What files say of themselves, read byte by byte where libsndfile believes too much: WAV, MP3, FLAC and Ogg.
+"""Parsers for WAV, MP3, FLAC and Ogg, for files whose headers libsndfile trusts although they are wrong.
 
-A WAV header may tell no length, or one that the file outgrew. An MP3 may begin with other bytes, tell its length
-wrongly, or be several files in a row; an Ogg file may be a chain of streams. Each is found here as byte ranges that
-can be read one after another.
+A WAV header may hold no length or an outdated one. An MP3 may begin with other bytes, state a wrong length, or be
+several files in a row; an Ogg file may be a chain of streams. The parsers find the byte ranges to read one after
+another.
 
-Sources: RIFF (Microsoft 1991), ISO 11172-3 and the Xing/LAME tag, RFC 3533 (Ogg),
-RFC 9639 (FLAC).
+Sources: RIFF (Microsoft 1991), ISO 11172-3 and the Xing/LAME tag, RFC 3533 (Ogg), RFC 9639 (FLAC).
 """
 
 from __future__ import annotations
@@ -32,22 +31,22 @@ _BITRATES = {  # kbit/s of Layer III, by MPEG version 1 and 2 (also 2.5)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # Hz, by the version's two bits
 _FLAC_TAIL = 1 << 18  # bytes in which the last frame begins
 _BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_DECODER_DELAY = 529  # samples that every MP3 decoder is late by, beyond what the encoder says of itself
+_DECODER_DELAY = 529  # samples of every MP3 decoder's delay, added to the encoder's own
 
 
 def once_per_file(function: Callable[[Path], _T]) -> Callable[[Path], _T]:
-    """``function(path)``, its result kept for as long as the file stays as it is."""
+    """``function(path)``, cached until the file's size or modification time changes."""
 
     @functools.lru_cache(maxsize=4096)
-    def ask(path: Path, size: int, changed: int) -> _T:
+    def compute(path: Path, size: int, changed: int) -> _T:
         return function(path)
 
     @functools.wraps(function)
-    def ask_or_remember(path: Path) -> _T:
+    def compute_or_recall(path: Path) -> _T:
         status = path.stat()
-        return ask(path.absolute(), status.st_size, status.st_mtime_ns)
+        return compute(path.absolute(), status.st_size, status.st_mtime_ns)
 
-    return ask_or_remember
+    return compute_or_recall
 
 
 @contextmanager
@@ -57,7 +56,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
 
 
 class Section(io.RawIOBase):
-    """Bytes ``begin`` to ``end`` of a file, to read and to seek in, some of them replaced."""
+    """Bytes ``begin`` to ``end`` of a file as a seekable stream, some of them replaced."""
 
     def __init__(self, path: Path, begin: int = 0, end: int | None = None, replaced: dict[int, bytes] | None = None):
         self._file = path.open("rb")
@@ -100,13 +99,13 @@ class Section(io.RawIOBase):
 
 @dataclass(frozen=True)
 class WavData:
-    """Where a WAV's samples lie.
+    """The ``data`` chunk of a WAV file.
 
     Attributes:
         begin: the first byte of the samples.
         claimed: how many bytes the header says there are.
-        found: how many there are, as far as the file can tell: what is claimed, unless the file goes on or ends before.
-        sound: whether rate, channels, bits and what follows from them agree.
+        found: how many there are: as claimed, unless the file is longer or shorter.
+        sound: whether rate, channels, bits, byte rate and block size are consistent.
     """
 
     begin: int
@@ -116,7 +115,7 @@ class WavData:
 
     @property
     def size_field(self) -> dict[int, bytes]:
-        """The header's bytes that should tell the size, as they would be right."""
+        """The corrected size field of the header: position -> bytes."""
         return {self.begin - 4: min(self.found, 0xFFFFFFFF).to_bytes(4, "little")}
 
 
@@ -144,14 +143,14 @@ def find_wav_data(path: Path) -> WavData | None:
 
 
 def _agrees(kind: int, n_channels: int, rate: int, byte_rate: int, block: int, bits: int) -> bool:
-    """Whether a WAV's format is consistent; of what is not PCM or float only the player can tell."""
+    """Whether a WAV's format is consistent; always true for codecs other than PCM and float."""
     if kind not in (1, 3, 0xFFFE):
         return True
     return block == n_channels * -(-bits // 8) and (not byte_rate or abs(byte_rate - rate * block) <= 0.01 * byte_rate)
 
 
 def _is_chunk(head: bytes) -> bool:
-    """Whether a chunk's header or the end of the file is here."""
+    """Whether ``head`` is a chunk's header or the end of the file."""
     return not head.strip(b"\0") or (len(head) >= 4 and all(32 <= byte < 127 for byte in head[:4]))
 
 
@@ -167,8 +166,8 @@ class MpegPart:
         first: the first byte of sound: after the frame that holds the tag, if there is one.
         n_claimed: frames of sound by its Xing, Info or VBRI tag; ``None`` without a tag.
         n_found: frames of sound found.
-        delay: samples to leave out at the beginning, by the tag.
-        skipped: bytes between its frames, or before the first of all, that belong to none.
+        delay: samples to drop at the beginning, by the tag.
+        skipped: bytes between its frames, or before the file's first frame, that belong to no frame.
     """
 
     begin: int
@@ -181,7 +180,7 @@ class MpegPart:
 
     @property
     def tells_its_length(self) -> bool:
-        """Whether a decoder may believe the tag; one that claims more than there is has a file cut short."""
+        """Whether a decoder may rely on the tag. A tag that claims more frames than found marks a truncated file."""
         return self.n_claimed is not None and self.n_claimed >= self.n_found - 1 and self.n_claimed > 0
 
 
@@ -249,9 +248,9 @@ def _read_tag(data: mmap.mmap, at: int, size: int) -> tuple[int | None, int] | N
     if frame[encoder : encoder + 4] not in (b"LAME", b"Lavc", b"Lavf"):
         return n_frames, 0
     at = encoder + 34
-    by_lame = frame[encoder : encoder + 4] == b"LAME"  # FFmpeg's checksum stands elsewhere
+    by_lame = frame[encoder : encoder + 4] == b"LAME"  # FFmpeg's checksum is at another place
     if by_lame and _crc16(frame[:at]) != int.from_bytes(frame[at : at + 2], "big"):
-        return None, 0  # a damaged tag is not believed
+        return None, 0  # a damaged tag is ignored
     return n_frames, delay + _DECODER_DELAY
 
 
@@ -269,11 +268,11 @@ def _crc16(content: bytes) -> int:
 
 @once_per_file
 def find_flac_length(path: Path) -> int | None:
-    """Samples by the last frame of a FLAC file, whatever its header says; ``None`` where no frame is found."""
+    """Number of samples by the last frame of a FLAC file, not by its header; ``None`` where no frame is found."""
     with _mapped(path) as data:
         if data[:4] != b"fLaC":
             return None
-        size = int.from_bytes(data[10:12], "big")  # of the largest block: what every frame has but the last
+        size = int.from_bytes(data[10:12], "big")  # of the largest block: the size of every frame but the last
         at = len(data)
         while (at := data.rfind(b"\xff", max(0, len(data) - _FLAC_TAIL), at)) >= 0:
             head = data[at : at + 16]
@@ -283,7 +282,7 @@ def find_flac_length(path: Path) -> int | None:
 
 
 def _flac_frame_end(head: bytes, size: int) -> int | None:
-    """The number of the first sample after a frame, from the frame's first 16 bytes; ``None`` if they are no frame."""
+    """The number of the first sample after a frame, from the frame's first 16 bytes; ``None`` for other bytes."""
     n_more = 0 if head[4] < 0x80 else max(0, 8 - (head[4] ^ 0xFF).bit_length()) - 1
     number = head[4] & (0x7F if not n_more else 0x3F >> n_more)
     for byte in head[5 : 5 + n_more]:
@@ -317,7 +316,7 @@ class OggChain:
 
     Attributes:
         links: ``(begin, end)`` bytes of each.
-        ended: whether the last page is whole and says that it is the last.
+        ended: whether the last page is complete and flagged as the last.
         n_bad: pages that are damaged, and places where some are missing.
     """
 
@@ -328,7 +327,7 @@ class OggChain:
 
 @once_per_file
 def find_ogg_chain(path: Path) -> OggChain | None:
-    """The links of an Ogg file; ``None`` where it is none."""
+    """The links of an Ogg file; ``None`` for other files."""
     with _mapped(path) as data:
         if data[:4] != b"OggS":
             return None
@@ -351,7 +350,7 @@ def find_ogg_chain(path: Path) -> OggChain | None:
                 n_bad += 1
             else:
                 ended = False
-            # a page's length may be among what is damaged
+            # a damaged page may have a wrong length
             at = following if whole or data[following : following + 4] == b"OggS" else at + 4
             if data[at : at + 4] != b"OggS":
                 at = data.find(b"OggS", at)
@@ -361,7 +360,7 @@ def find_ogg_chain(path: Path) -> OggChain | None:
 
 
 def _ogg_checksum(page: bytes) -> bytes:
-    """CRC-32 with the bits the other way round than zlib's."""
+    """CRC-32 with the bit order reversed compared with zlib's."""
     blank = (page[:22] + bytes(4) + page[26:]).translate(_BITS_REVERSED)
     crc = zlib.crc32(blank, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return crc.to_bytes(4, "big").translate(_BITS_REVERSED)

@@ -1,4 +1,4 @@
-"""The ``ffmpeg`` program, for what libsndfile does not read, and what its ``ffprobe`` knows of a file's length."""
+"""Decoding by the ``ffmpeg`` program, for formats libsndfile does not read, and durations by ``ffprobe``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import soundfile
 from ..system.errors import AmtError
 from .containers import once_per_file
 
-# the containers that are told how long their streams are; of others ffprobe guesses from the bit rate
+# containers that store the duration of their streams; for others ffprobe guesses from the bit rate
 _KNOW_THEIR_LENGTH = {"mov", "matroska", "asf", "avi", "caf", "w64", "aiff", "ape", "wv", "tta", "wav"}
-_SAFE = ["-protocol_whitelist", "file,pipe"]  # a play list must not reach for the network
+_SAFE = ["-protocol_whitelist", "file,pipe"]  # a playlist must not open network addresses
 
 
 class Ffmpeg:
-    """The program, decoding one file from its beginning (its seeking is off by up to 23 ms in AAC).
+    """Decodes one file from its beginning (ffmpeg's seeking is off by up to 23 ms in AAC).
 
     Args:
         path: the file.
-        doubt: what others say against the file.
+        doubt: an earlier warning about the file, added to error messages.
     """
 
     def __init__(self, path: Path, doubt: str = ""):
@@ -36,12 +36,12 @@ class Ffmpeg:
             )
         self._path, self._doubt, self._messages = path, doubt, tempfile.TemporaryFile()
         command = [program, "-v", "error", "-nostdin", *_SAFE, "-i", str(path.absolute()), "-map", "0:a:0"]
-        # .au is the simplest of headers; rate and channels stay, since ffmpeg's own mix to mono overloads
+        # .au has the simplest header; rate and channels are kept, since ffmpeg's mix to mono can clip
         command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._messages)
 
     def open(self) -> soundfile.SoundFile:
-        """What it decodes, as it comes. Raises :class:`AmtError` when it cannot read the file."""
+        """The decoded stream. Raises :class:`AmtError` when it cannot read the file."""
         assert self._process.stdout
         try:
             return soundfile.SoundFile(self._process.stdout.fileno(), closefd=False)
@@ -52,11 +52,11 @@ class Ffmpeg:
             raise AmtError(f"{self._path}: ffmpeg cannot read it as audio ({complaint or 'no message'})") from error
 
     def failed(self) -> bool:
-        """Whether it gave up; waits for its end."""
+        """Whether ffmpeg ended with an error; waits for its end."""
         return self._process.wait() != 0
 
     def complaint(self) -> str:
-        """The first line of what it complained of, and the doubt; ``""`` when there is neither."""
+        """The first line of ffmpeg's error output, and ``doubt``; ``""`` when there is neither."""
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         return "; ".join([*([f"ffmpeg says: {lines[0]}"] if lines else []), *([self._doubt] if self._doubt else [])])
@@ -72,7 +72,7 @@ class Ffmpeg:
 
 @once_per_file
 def probe_seconds(path: Path) -> float | None:
-    """The length of a file's first audio stream by its container; ``None`` where that is not told, or no ffprobe is."""
+    """The duration of a file's first audio stream by its container; ``None`` if it has none, or without ffprobe."""
     program = shutil.which("ffprobe")
     if program is None:
         return None

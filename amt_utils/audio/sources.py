@@ -1,10 +1,10 @@
-"""What :mod:`amt_utils.audio.reading` stands on: any recording -> blocks of mono samples at its own rate.
+"""Any recording -> blocks of mono samples at its own rate; :mod:`amt_utils.audio.reading` resamples them.
 
-libsndfile reads wav, flac, ogg, mp3 and what else it knows, ffmpeg the rest. Neither is believed where the file
-itself tells otherwise (:mod:`.containers`): a length that is missing, outgrown or not reached, bytes before the
-first frame, several files in a row.
+libsndfile reads wav, flac, ogg, mp3 and its other formats, ffmpeg the rest. Where :mod:`.containers` finds that a
+header is wrong, the file's contents decide: a missing or wrong length, bytes before the first frame, several files in a
+row.
 
-The channels are averaged. Where that would lose the sound, because they are each other's inverse, the loudest is taken.
+The channels are averaged. Where they cancel, because one is the other's inverse, the loudest channel is taken.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from .containers import (
 )
 from .ffmpeg import Ffmpeg, probe_seconds
 
-_FRAMES_PER_READ = 1 << 18  # the same for every caller: MP3 decoding differs in the last bit with the cuts
-_LOUDEST = 16.0  # float files may pass full scale a little; beyond +24 dB the numbers are in another unit
-_MOST_DELAY = 8192  # samples that an MP3's encoder may have put before and after the sound
+_FRAMES_PER_READ = 1 << 18  # the same for every caller: MP3 decoding depends on the block size in the last bit
+_LOUDEST = 16.0  # float files may exceed full scale; beyond +24 dB the samples are in another unit
+_MOST_DELAY = 8192  # samples that an MP3's encoder may add before and after the audio
 _SLOWEST, _FASTEST = 4_000, 768_000  # Hz
-_UNKNOWN = 1 << 60  # frames; libsndfile says so many or more where it does not know
+_UNKNOWN = 1 << 60  # frames; libsndfile reports so many or more where it does not know
 _CONTAINER_SLACK = 0.25  # seconds by which a container may be wrong: priming and padding of codecs
-_LISTENED = 60.0  # seconds of a file that cannot seek, to see whether its channels cancel
-_SPOTS, _SPOT_SECONDS = 16, 0.25  # of one that can
-_LOST = 0.3  # of the power that independent channels would leave in their mean
+_LISTENED = 60.0  # seconds checked for cancelling channels, of a file that cannot seek
+_SPOTS, _SPOT_SECONDS = 16, 0.25  # of a file that can
+_LOST = 0.3  # of the power that the mean of independent channels would have
 _READ_ERRORS = (soundfile.SoundFileError, AssertionError, RuntimeError, OSError)  # what soundfile raises on damage
 _DAMAGED = re.compile("malformed")
 _CLAIMED = re.compile(r"^ *(?:riff|FORM|SSND|data|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -52,7 +52,7 @@ class Source:
 
     Attributes:
         sample_rate: Hz.
-        n_frames: length, or ``None`` where only decoding tells.
+        n_frames: length, or ``None`` where it is known only after decoding.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Source:
         """Float32 blocks, the mean of the channels, from frame ``start`` on, ``n_frames`` at most.
 
         Raises:
-            AmtError: NaN, infinite or absurdly loud samples, or the file ends before its time.
+            AmtError: NaN, infinite or absurdly loud samples, or the file ends early.
         """
         channel = find_lone_channel(self.path) if self.n_channels > 1 else None
         for block in self.channel_blocks(start, n_frames):
@@ -168,7 +168,7 @@ def open_source(path: Path) -> Source:
             files = [_open(Section(path, *link)) for link in chain.links]
         else:
             files = [_open(path)]
-    except (*_READ_ERRORS, TypeError) as error:  # TypeError: headerless .raw, whose rate nobody knows
+    except (*_READ_ERRORS, TypeError) as error:  # TypeError: headerless .raw, whose rate is unknown
         if path.suffix.lower() == ".mp3" and any((p.n_claimed or 0) > p.n_found for p in find_mpeg_parts(path)):
             raise _cut_short(path, 0, np.inf) from error
         found = _DAMAGED.search(str(error))
@@ -193,7 +193,7 @@ def open_source(path: Path) -> Source:
         for file in files:
             file.close()
         return Source(path, [_Unseekable(soundfile_name(path))], None)
-    if not n_frames and path.stat().st_size > HEADER_SLACK:  # a header that was never finished
+    if not n_frames and path.stat().st_size > HEADER_SLACK:  # the header was never completed
         file.close()
         return _open_with_ffmpeg(path)
     _check_claim(path, file)
@@ -201,7 +201,7 @@ def open_source(path: Path) -> Source:
 
 
 class _Unseekable(soundfile.SoundFile):
-    """Where the length is not known: soundfile would seek to where it is after each read, and fail at the end."""
+    """For unknown lengths: soundfile would seek after each read and fail at the end."""
 
     def seekable(self) -> bool:
         return False
@@ -212,7 +212,7 @@ def _open(file: Path | Section) -> soundfile.SoundFile:
 
 
 def soundfile_name(path: Path) -> str | bytes:
-    """A path for soundfile: as bytes where the system's names are, since it cannot encode those that are no UTF-8."""
+    """A path for soundfile: bytes on POSIX systems, since it cannot encode names that are not valid UTF-8."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
@@ -223,12 +223,12 @@ def _open_with_ffmpeg(path: Path, doubt: str = "") -> Source:
 
 
 def _open_wav(path: Path, file: soundfile.SoundFile) -> Source:
-    """A WAV whose header is right, or made right: a size never written, or one that the file outgrew."""
+    """A WAV, its header corrected where the size was never written or is outdated."""
     data = find_wav_data(path)
     if data and not data.sound:
         raise _contradiction(path)
     if data and data.found != data.claimed:
-        if data.claimed > data.found + HEADER_SLACK and data.claimed < 0x7FFFF000:  # more is for "not known yet"
+        if data.claimed > data.found + HEADER_SLACK and data.claimed < 0x7FFFF000:  # larger values mean "not known yet"
             have = file.frames / file.samplerate
             raise _cut_short(path, have, have * data.claimed / max(1, data.found))
         if data.found > data.claimed:
@@ -240,7 +240,7 @@ def _open_wav(path: Path, file: soundfile.SoundFile) -> Source:
 
 
 def _check_claim(path: Path, file: soundfile.SoundFile) -> None:
-    """Raises when libsndfile found less in the file than the header tells, or two lengths (AIFF, AU, CAF, W64)."""
+    """Raises when libsndfile found fewer bytes than the header states, or two lengths (AIFF, AU, CAF, W64)."""
     line = _CLAIMED.search(file.extra_info)
     if line:
         claimed, found = int(line[1]), int(line[2])
@@ -267,7 +267,7 @@ def _warn_of_damage(path: Path, n_places: int) -> None:
 
 
 def _open_mp3(path: Path) -> Source:
-    """MP3 frames wherever they lie: after other bytes, in a WAV, several files in a row."""
+    """MP3 frames after other bytes, in a WAV, or of several files in a row."""
     parts = find_mpeg_parts(path)
     if not parts:
         return _open_with_ffmpeg(path)
@@ -275,7 +275,7 @@ def _open_mp3(path: Path) -> Source:
         _warn_of_damage(path, int(part.skipped > 0))
         if part.n_claimed and part.n_found > part.n_claimed + 1:
             warn_once(f"{path}: it tells of {part.n_claimed:,} frames, but has {part.n_found:,}; all are read")
-    files, told = [], True
+    files, length_known = [], True
     for part in parts:
         if part.tells_its_length:
             file = _open(Section(path, part.begin, part.end))
@@ -284,16 +284,16 @@ def _open_mp3(path: Path) -> Source:
                 files.append(file)
                 continue
             file.close()  # the tag's delay or padding is damaged
-        told = False
+        length_known = False
         files.append(_open_through_pipe(path, part.first, part.end))
     if len({(f.samplerate, f.channels) for f in files}) > 1:
         return _open_with_ffmpeg(path)
     skip = 0 if files[0].seekable() else parts[0].delay
-    return Source(path, files, sum(f.frames for f in files) if told else None, skip=skip)
+    return Source(path, files, sum(f.frames for f in files) if length_known else None, skip=skip)
 
 
 def _open_through_pipe(path: Path, begin: int, end: int) -> soundfile.SoundFile:
-    """Opened so that libsndfile knows no length and reads on to the end."""
+    """Opened through a pipe, so that libsndfile ignores the stated length and reads to the end."""
     reading, writing = os.pipe()
 
     def feed() -> None:
@@ -303,7 +303,7 @@ def _open_through_pipe(path: Path, begin: int, end: int) -> soundfile.SoundFile:
                 while block := source.read(min(1 << 16, end - source.tell())):
                     sink.write(block)
         except BrokenPipeError:
-            pass  # the reader has what it wanted
+            pass  # the reader has closed its end
 
     threading.Thread(target=feed, daemon=True).start()
     try:
@@ -314,7 +314,7 @@ def _open_through_pipe(path: Path, begin: int, end: int) -> soundfile.SoundFile:
 
 @once_per_file
 def find_lone_channel(path: Path) -> int | None:
-    """The loudest channel, where the mean of all would lose the sound; else ``None``. The same for all of a file."""
+    """The loudest channel's index where the channels cancel in their mean, else ``None``; one for the whole file."""
     power, left = np.zeros(1), 0.0
     with open_source(path) as source:
         for block in _some_blocks(source):
@@ -331,14 +331,14 @@ def _some_blocks(source: Source) -> Iterator[np.ndarray]:
             try:
                 yield from source.channel_blocks(int(start), size)
             except AmtError:
-                return  # whoever reads the file will be told
+                return  # the error is raised again when the file is read
         return
-    heard = 0.0
+    seconds = 0.0  # that are not silent
     try:
         for block in source.channel_blocks():
             yield block
-            heard += bool(block.any()) * len(block) / source.sample_rate
-            if heard > _LISTENED:
+            seconds += bool(block.any()) * len(block) / source.sample_rate
+            if seconds > _LISTENED:
                 return
     except AmtError:
         return
@@ -352,12 +352,12 @@ def _cut_short(path: Path, at: float, length: float, complaint: str = "") -> Amt
 
 @functools.lru_cache(maxsize=4096)
 def warn_once(message: str) -> None:
-    """Says it on the log, a file being read more than once."""
+    """Logs a warning once, although a file may be read several times."""
     _log.warning(message)
 
 
 def check_samples(block: np.ndarray, path: Path, sample_rate: int, start: int = 0) -> None:
-    """Raises :class:`AmtError` naming the second of the first sample that is no sound.
+    """Raises :class:`AmtError` naming the time of the first sample that is NaN, infinite or too large.
 
     Args:
         block: ``(n,)`` or ``(n, channels)`` float samples, n > 0.
@@ -374,7 +374,7 @@ def check_samples(block: np.ndarray, path: Path, sample_rate: int, start: int = 
 
 
 def check_is_file(path: str | os.PathLike) -> Path:
-    """``path`` as a :class:`Path`, or :class:`AmtError`: missing, a folder, a device, empty, not permitted."""
+    """``path`` as a :class:`Path`. Raises :class:`AmtError`: missing, a folder, a device, empty, not permitted."""
     path = Path(path)
     try:
         if path.is_dir():

@@ -1,12 +1,12 @@
-"""How high a piano is tuned, and how to read a recording so that the network finds its keys in their places.
+"""Estimates a piano's tuning, and the sample rate at which to read a recording so that it compensates for the tuning.
 
-The estimate looks at spectral peaks between 110 and 1000 Hz: lower ones are few bins apart, higher ones are stretched
-by the strings' stiffness. Each votes for its distance from the nearest key at A4 = 440 Hz; the mode of the votes is
-the tuning. A mean would be drawn aside by fifth and seventh partials, 14 and 31 cents flat of any key. It is known only
-within a semitone: a piano at 415 Hz is one at 440 Hz whose notes all lie a semitone lower.
+The estimate uses spectral peaks between 110 and 1000 Hz: lower ones are few bins apart, higher ones are stretched by
+the strings' inharmonicity. Each peak votes for its distance from the nearest key at A4 = 440 Hz; the tuning is the mode
+of the votes. A mean would be biased by fifth and seventh partials, 14 and 31 cents flat of any key. The estimate is
+ambiguous by semitones: a piano at 415 Hz is read as one at 440 Hz whose notes are all a semitone lower.
 
-A recording tuned to 427 Hz is read at 427 / 440 of the network's sample rate, and the network takes the samples for
-what it is used to: pitches come out right, and times too, since they are frames times samples over that rate.
+A recording tuned to 427 Hz is resampled to 427 / 440 of the network's sample rate. The network then sees its usual
+pitches, and times are computed with that rate.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy.typing as npt
 A4 = 440.0  # Hz
 LISTEN_SECONDS = 60.0  # of audio, from the first sound on
 LOWEST_HZ, HIGHEST_HZ = 110.0, 1000.0
-MOST_PEAKS = 8  # of a frame that vote
+MOST_PEAKS = 8  # per frame that vote
 SPREAD = 6.0  # cents, of a vote
 FEWEST_VOTES = 200
 CLEAR = 1.6  # times the mean density of votes that the mode must have
-LEFT_ALONE = 12.0  # cents: networks are trained on pianos out of tune by as much
+LEFT_ALONE = 12.0  # cents: within the detuning of the training data
 
 
 def hz_to_midi(hz: npt.ArrayLike) -> np.ndarray:
@@ -37,11 +37,11 @@ def midi_to_hz(pitch: npt.ArrayLike) -> np.ndarray:
 
 
 def estimate_tuning(blocks: Iterable[np.ndarray], *, sample_rate: int) -> float:
-    """Audio -> Hz of A4 within half a semitone of 440; 440 where nothing tells.
+    """Audio -> Hz of A4 within half a semitone of 440; 440 where the estimate is not clear.
 
     Args:
-        blocks: consecutive float32 samples; no more are taken than :data:`LISTEN_SECONDS`.
-        sample_rate: of them, in Hz.
+        blocks: consecutive float32 samples; at most :data:`LISTEN_SECONDS` are read.
+        sample_rate: Hz.
 
     >>> time = np.arange(5 * 16000) / 16000
     >>> sines = sum(np.sin(2 * np.pi * f * 435 / 440 * time) for f in midi_to_hz([57, 61, 64, 69]))
@@ -66,7 +66,7 @@ def estimate_tuning(blocks: Iterable[np.ndarray], *, sample_rate: int) -> float:
 
 
 def rate_for_tuning(sample_rate: int, a4: float) -> int:
-    """The rate at which to read a piano tuned to ``a4`` so that its keys lie where ``sample_rate`` has those of 440 Hz.
+    """The rate at which to read a piano tuned to ``a4`` so that its pitches are those of A4 = 440 at ``sample_rate``.
 
     Deviations up to :data:`LEFT_ALONE` change nothing.
     """

@@ -1,8 +1,8 @@
-"""Long recordings in windows that overlap: what is near a window's edge is discarded, the centres are joined.
+"""Overlapping windows of long recordings: the frames near a window's edges are discarded, the centres are joined.
 
-A network goes over each window as over a recording of its own, so that every frame has the same value however many
-windows are computed at once, in whatever order, and however the file is read. Its convolutions reach less far than
-the discarded frames; its LSTMs know nothing from beyond the window.
+Each window is processed independently, so that a frame's value does not depend on how many windows are computed at
+once, in which order, or how the file is read. The receptive field of the convolutions is smaller than the discarded
+context; the LSTMs see one window.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class Cut(NamedTuple):
 
 
 def key_cut(feature: FeatureConfig) -> Cut:
-    """For all but the pedals: 8 s and 0.6 s, about what the networks are trained on."""
+    """For all but the pedals: 8 s with 0.6 s of context, about the length of training windows."""
     return Cut(round(8 / feature.frame_seconds), round(0.6 / feature.frame_seconds))
 
 
 def pedal_cut(feature: FeatureConfig) -> Cut:
-    """For the pedals, whose LSTMs learn how long this room and this piano ring: ten minutes and one."""
+    """For the pedals, whose LSTMs adapt to the reverberation of piano and room: ten minutes and one."""
     return Cut(round(600 / feature.frame_seconds), round(60 / feature.frame_seconds))
 
 

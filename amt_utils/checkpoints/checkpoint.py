@@ -1,7 +1,7 @@
-"""Checkpoints: written whole or not at all, read back before they count, described in JSON.
+"""Checkpoints: written atomically, read back, described in JSON.
 
-A checkpoint is two files: ``NAME.pt`` (everything needed to go on: weights, EMA, optimizer, step) and ``NAME.json``,
-its card. Weights to ship are the work of :mod:`.weights`.
+A checkpoint is two files: ``NAME.pt`` (everything needed to resume: weights, EMA, optimizer, step) and ``NAME.json``,
+its card. :mod:`.weights` writes weights for inference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from ..system.errors import AmtError, WriteError
 from ..system.files import hash_file, read_json, written_whole
 
-# torch is imported where it is used: cards and hashes are read without waiting for it
+# torch is imported where it is used: reading cards and hashes does not need it
 FORMAT = 1
 CARD_BYTES = 4_000_000
 CARD_FIELDS: dict[str, Any] = {"sha256": str, "bytes": int, "step": int, "scores": (dict, type(None))}
@@ -34,7 +34,7 @@ def save_checkpoint(path: str | os.PathLike, state: dict[str, Any], card: dict[s
     import torch
 
     path = Path(path)
-    # the weights take their place first, the card last: what has no card does not count
+    # the card is renamed last: a checkpoint without a card is ignored
     with written_whole(path.with_suffix(".json")) as partial_card, written_whole(path) as partial:
         with open(partial, "wb") as f:
             torch.save(state, f)
@@ -53,7 +53,7 @@ def describe_file(path: Path, card: dict[str, Any]) -> str:
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A checkpoint -> (state, card). Raises :class:`AmtError` with the reason if it is not whole and ours."""
+    """A checkpoint -> (state, card). Raises :class:`AmtError` with the reason if it is damaged or foreign."""
     import torch
 
     path = Path(path)

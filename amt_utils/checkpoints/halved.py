@@ -1,7 +1,7 @@
-"""Checkpoints in half the bytes, to be carried from one machine to another.
+"""Checkpoints in half precision, for moving runs between machines.
 
-Weights and their averages become float16, as weights that ship are, and the optimizer's moments bfloat16. A run goes
-on from one at the same step with the same windows; its losses differ from the exact checkpoint's in the third digit.
+Weights and their averages become float16, as shipped weights are, and the optimizer's moments bfloat16. A run resumes
+from one at the same step with the same windows; its losses differ from the exact checkpoint's in the third digit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def halve_checkpoint(source: str | os.PathLike, target: str | os.PathLike) -> Pa
 
 
 def restore_checkpoint(source: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """A halved checkpoint, or a whole one -> ``<folder>/step_00001200.pt``, which training goes on from."""
+    """A checkpoint in half or full precision -> ``<folder>/step_00001200.pt``, from which training resumes."""
     state, card = load_checkpoint(source)
     full = {name: _convert(value, torch.float32 if name in PRECISION else None) for name, value in state.items()}
     card = {name: value for name, value in card.items() if name != "halved"}
@@ -33,7 +33,7 @@ def restore_checkpoint(source: str | os.PathLike, folder: str | os.PathLike) -> 
 
 
 def _convert(value: Any, dtype: torch.dtype | None) -> Any:
-    """Tensors in ``value`` as ``dtype``; counters, single numbers and whole numbers stay what they are."""
+    """Tensors in ``value`` as ``dtype``; counters, scalars and integers are kept."""
     if dtype is None:
         return value
     if isinstance(value, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Checkpoints on disk that prove themselves: found at any depth, checked against their cards, copied, cleared away.
+"""Finds checkpoints at any depth, verifies them against their cards, copies and deletes them.
 
 :mod:`.checkpoint` writes and loads them; :mod:`.mirrors` sends them to other places.
 """
@@ -21,7 +21,7 @@ BEST = "best.safetensors"  # beside the checkpoints: the EMA weights with the be
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose bytes agree with its card (see :mod:`amt_utils.checkpoints.checkpoint`)."""
+    """A checkpoint whose hash agrees with its card (see :mod:`amt_utils.checkpoints.checkpoint`)."""
 
     path: Path
     card: dict
@@ -36,7 +36,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What a copy is called: a name that is never written over by another checkpoint."""
+        """The file name of a copy, unique to this checkpoint."""
         return f"step_{self.step:08d}" if self.path.suffix == SUFFIX else self.path.stem
 
     @property
@@ -62,7 +62,7 @@ class Checkpoint:
 
 
 def inspect_checkpoint(path: Path) -> dict:
-    """The card of ``path`` if the file is whole and ours; :class:`AmtError` with the reason otherwise."""
+    """The card of ``path`` if the file is intact; raises :class:`AmtError` with the reason otherwise."""
     card = read_card(path)
     size = path.stat().st_size
     if size != card["bytes"]:
@@ -98,7 +98,7 @@ def find_newest(folders: Iterable[str | os.PathLike]) -> tuple[Checkpoint | None
 
 
 def find_best(folder: str | os.PathLike) -> Checkpoint | None:
-    """The best weights in or below ``folder``, by note F1, if they are whole."""
+    """The best weights in or below ``folder``, by note F1, if they are intact."""
     found, _ = _inspect_all(sorted(Path(folder).rglob(BEST)))
     return max(found, key=lambda c: _note_f1(c.card), default=None)
 
@@ -126,7 +126,7 @@ def prune(folder: str | os.PathLike, keep: int = 2) -> list[Path]:
         return []
     kept = {file for checkpoint in choose_kept(folder, keep) for file in checkpoint.files}
     gone = [f for c in found for f in c.files if f not in kept]
-    # what has no card is not ours to delete
+    # files without a card are not deleted
     broken = [path for path, _ in skipped if path.with_suffix(CARD_SUFFIX).exists()]
     gone += [f for path in broken for f in (path, path.with_suffix(CARD_SUFFIX)) if f not in kept]
     for file in gone:

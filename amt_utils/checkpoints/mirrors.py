@@ -1,10 +1,10 @@
-"""Checkpoints that travel: a local folder is the truth, mirrors are copies that prove themselves.
+"""Copies a run's checkpoints to mirrors and verifies the copies; the local folder is authoritative.
 
-A mirror is a folder (Google Drive, a second disk) or a Kaggle data set (``kaggle:owner/slug``). Publishing happens in
-the background: a copy is written under a temporary name, renamed, read back and its hash compared with the
-checkpoint's card; Drive is known to lose writes, so every later publication looks at the earlier copies again. Each
-mirror keeps the newest two checkpoints (named by their step) and the best weights. The newest valid checkpoint is
-found among all places; what is cut short, changed or foreign is skipped with a reason.
+A mirror is a folder (Google Drive, a second disk) or a Kaggle data set (``kaggle:owner/slug``). Publishing runs in a
+background thread: a copy is written under a temporary name, renamed, read back, and its hash compared with the
+checkpoint's card. Drive is known to lose writes, so every publication verifies the earlier copies again. Each mirror
+keeps the newest two checkpoints (named by their step) and the best weights. The newest valid checkpoint is found among
+all places; truncated, changed or foreign files are skipped with a reason.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ SUFFIXES = (SUFFIX, CARD_SUFFIX, Path(BEST).suffix)
 class FolderMirror:
     """A folder that gets copies: Drive, another disk, a network share.
 
-    It is made at the start. One that was there and is gone later is not made anew: where a disk or Drive was
-    unmounted, the copies would lie on the machine's own disk and end with it.
+    It is created at the start. If it disappears later it is not created again: where a disk or Drive was unmounted, the
+    copies would go to the machine's own disk and be lost with it.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path).expanduser()
         self.name = str(self.path)
-        self._device: int | None = None  # of the disk, since the mirror was seen
-        with contextlib.suppress(AmtError):  # said when something is to be copied
+        self._device: int | None = None  # of the disk when the mirror was first seen
+        with contextlib.suppress(AmtError):  # reported when something is to be copied
             self.check()
 
     @contextmanager
@@ -60,14 +60,14 @@ class FolderMirror:
         yield self.path
 
     def check(self) -> Path:
-        """The folder, made if it was never there. Raises :class:`AmtError` when it was there and is gone."""
+        """The folder, created if it never existed. Raises :class:`AmtError` when it has disappeared."""
         try:
             if self._device is None:
                 self.path.mkdir(parents=True, exist_ok=True)
                 if not (self.path / LEDGER).exists():
                     self._write_ledger([])
                 self._device = self.path.stat().st_dev
-            # an unmounted disk leaves an empty folder on another device; mounted again it has the ledger
+            # an unmounted disk leaves an empty folder on another device; after mounting again it has the ledger
             if self.path.stat().st_dev != self._device and not (self.path / LEDGER).is_file():
                 raise FileNotFoundError(errno.ENOENT, "another disk is in its place")
         except OSError as error:
@@ -76,7 +76,7 @@ class FolderMirror:
         return self.path
 
     def send(self, wanted: list[Checkpoint]) -> None:
-        """Make the folder hold ``wanted`` and nothing else of ours. Raises OSError or AmtError when it does not."""
+        """Makes the folder hold ``wanted`` and no other checkpoints of the run. Raises OSError or AmtError."""
         self.check()
         for checkpoint in wanted:
             copy = self.path / (checkpoint.name + checkpoint.path.suffix)
@@ -86,7 +86,7 @@ class FolderMirror:
                 proven = False
             if not proven:
                 checkpoint.copy_to(self.path, make_folder=False)
-        # only what was copied here before is deleted: the folder may hold other people's files
+        # only files that were copied here before are deleted: the folder may hold other files
         names = [checkpoint.name + file.suffix for checkpoint in wanted for file in checkpoint.files]
         for old in set(_read_names(self.path / LEDGER)) - set(names):
             (self.path / old).unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _read_names(ledger: Path) -> list[str]:
     except AmtError:
         return []
     names = names if isinstance(names, list) else []
-    # a ledger that was tampered with must not name what is not ours: another folder, or another kind of file
+    # a changed ledger must not name files in other folders, or of other kinds
     return [n for n in names if isinstance(n, str) and Path(n).name == n and Path(n).suffix in SUFFIXES]
 
 
@@ -159,10 +159,10 @@ class Store:
     """The local folder of a run and its mirrors.
 
     Args:
-        local: the folder the training writes to, the truth.
+        local: the folder the training writes to, which is authoritative.
         mirrors: folders, ``kaggle:owner/slug``, or mirror objects.
         keep: how many of the newest checkpoints are kept in each mirror, besides the best.
-        say: gets one sentence for every mirror that fails, and when it works again.
+        say: called with one sentence when a mirror fails, and when it works again.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Store:
         self._again = False
 
     def publish(self) -> None:
-        """Bring the mirrors up to date in the background; returns at once."""
+        """Updates the mirrors in the background; returns at once."""
         if not self.mirrors:
             return
         with self._lock:
@@ -196,7 +196,7 @@ class Store:
                 self._thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until the background work is done; whether every mirror holds what it should."""
+        """Waits for the background work; returns whether every mirror is up to date."""
         with self._lock:
             thread = self._thread
         if thread is not None:
@@ -205,7 +205,7 @@ class Store:
             return self._thread is None and not self.problems
 
     def newest(self) -> Checkpoint | None:
-        """The newest valid checkpoint among all places, copied into the local folder if it lies elsewhere."""
+        """The newest valid checkpoint among all places, copied into the local folder if it is elsewhere."""
         found, skipped = find_newest([self.local])
         for mirror in self.mirrors:
             try:
@@ -230,7 +230,7 @@ class Store:
 
     @contextmanager
     def mirroring(self, every: float = 60.0) -> Iterator[Store]:
-        """While a training writes to the local folder, from this process or another one: publish what is new."""
+        """Publishes new checkpoints while this process or another trains into the local folder."""
         stop = threading.Event()
 
         def look() -> None:
@@ -263,7 +263,7 @@ class Store:
                 try:
                     mirror.send(wanted)
                 except FileNotFoundError as error:
-                    # the training has meanwhile replaced a file that was being copied: the next round sees it
+                    # the training replaced a file while it was copied: the next round copies it
                     if error.filename and Path(error.filename).is_relative_to(self.local):
                         self.publish()
                     else:

@@ -12,7 +12,7 @@ from ..system.files import written_whole
 from ..system.paths import package_folder
 from .checkpoint import check_hash, describe_file, load_checkpoint, read_card
 
-if TYPE_CHECKING:  # cards are read without waiting for torch
+if TYPE_CHECKING:  # reading cards does not need torch
     import torch
 
     from ..models import Transcriptor
@@ -39,7 +39,7 @@ def weights_path(name: str | os.PathLike | None = None) -> Path:
 
 
 def weights_to_write(name: str | os.PathLike) -> Path:
-    """Where a command shall write. Raises :class:`AmtError` for a name that does not end in ``.safetensors``."""
+    """The path of weights to write. Raises :class:`AmtError` for a name that does not end in ``.safetensors``."""
     path = Path(name)
     if path.suffix != ".safetensors":
         raise AmtError(f"{path}: give a name that ends in .safetensors")
@@ -47,7 +47,7 @@ def weights_to_write(name: str | os.PathLike) -> Path:
 
 
 def save_weights(path: str | os.PathLike, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
-    """Weights in float16 as ``path`` (``.safetensors``) with the card beside it: what ships.
+    """Weights in float16 as ``path`` (``.safetensors``) with the card beside it, as shipped weights are.
 
     Raises:
         WriteError: the disk is full or the folder cannot be written; what was there before is untouched.
@@ -90,7 +90,7 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict
     path = Path(path)
     if path.suffix == ".pt":
         state, card = load_checkpoint(path)
-        return state.get("ema") or state["model"], card  # the averages where there are any
+        return state.get("ema") or state["model"], card  # the EMA weights if there are any
     card = read_card(path)
     check_hash(path, card)
     try:
@@ -100,7 +100,7 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict
 
 
 def fill_model(model: Model, weights: dict[str, torch.Tensor], path: str | os.PathLike) -> Model:
-    """The model with ``weights``, read from ``path``, in it. Raises :class:`AmtError` where they do not fit."""
+    """Loads ``weights``, read from ``path``, into ``model``. Raises :class:`AmtError` where they do not fit."""
     try:
         problems = model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()},
                                          strict=False)  # fmt: skip

@@ -13,8 +13,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``adapt``."""
     parser.description = (
         "Fits weights to your own piano and room: heads, registers and norms learn from your recordings and their MIDI "
-        "for some minutes. The last quarter of every recording is kept back to judge by; where the new weights do not "
-        "find more there, the old ones are kept and nothing is written. `recordings` brings MIDI onto the audio first."
+        "for some minutes. The last quarter of every recording is held out; if the new weights do not score higher "
+        "there, the old ones are kept and nothing is written. `recordings` aligns MIDI to the audio first."
     )
     parser.add_argument("--recordings", required=True, metavar="DIR", help="audio and .mid files of the same names")
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
@@ -24,8 +24,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the fitted weights if they help; prints what was found on the part kept back, before and after."""
-    # torch and what stands on it take seconds to import: not for --help
+    """Writes the fine-tuned weights if they help; prints the metrics on the held-out part, before and after."""
+    # torch takes seconds to import: not for --help
     from ..checkpoints.weights import load_weights, save_weights, weights_path, weights_to_write
     from ..data.library import find_recordings
     from ..system.memory import keep_memory
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(recordings)} recordings, {minutes_there:.1f} min; learning for {args.minutes:g} min", flush=True)
     with tempfile.TemporaryDirectory(prefix="amt-adapt-") as folder:
         result = adapt(model, config, recordings, Path(folder), minutes=args.minutes)
-    print(f"F1 in % on what was kept back, {result.steps} steps:")
+    print(f"F1 in % on the held-out part, {result.steps} steps:")
     for name in METRICS:
         before, after = 100 * result.before[name], 100 * result.after[name]
         print(f"  {name.removesuffix('_f1').replace('_', ' + '):16} {before:5.1f} -> {after:5.1f}")

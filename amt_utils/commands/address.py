@@ -1,7 +1,7 @@
-"""``python -m amt_utils address OWNER/NAME``: where the project lies on GitHub, written everywhere it is needed.
+"""``python -m amt_utils address OWNER/NAME``: writes the repository's GitHub address everywhere it is needed.
 
 ``pyproject.toml`` (``project.urls``) holds the address. Badges, set-up cells, documentation and package data repeat it,
-since notebooks and READMEs cannot look it up; this command rewrites all of them, and a test holds that they agree.
+since notebooks and READMEs cannot look it up. This command rewrites all of them; a test checks that they agree.
 """
 
 from __future__ import annotations

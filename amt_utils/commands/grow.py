@@ -14,8 +14,8 @@ from ..training.grow import grow
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``grow`` to the command line."""
     parser.description = (
-        "Writes weights of a larger residual_hcqt_hppnet that hears what the smaller one hears. "
-        "`train --start-from FILE` goes on from them, with a configuration of the same size."
+        "Writes weights of a larger residual_hcqt_hppnet with the same outputs as the smaller one. "
+        "`train --start-from FILE` continues from them, with a configuration of the same size."
     )
     parser.add_argument("--weights", default=None, help="the smaller one: a shipped name or a file")
     parser.add_argument("--size", required=True, help="of the larger one: tiny, base, large")

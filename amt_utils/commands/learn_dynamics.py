@@ -14,9 +14,9 @@ from ..training.learn_velocities import BATCH, learn_dynamics, measure
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``learn-dynamics`` to the command line."""
     parser.description = (
-        "Trains the small network that tells how hard a note was struck from all the others of its "
-        "recording. It needs MIDI only, and minutes on a CPU. Prints its error on MAESTRO's validation split, if "
-        "that is what it learns from."
+        "Trains the small network that corrects each note's velocity from all notes of its recording. "
+        "It needs MIDI only, and minutes on a CPU. Prints its error on MAESTRO's validation split, if it is trained on "
+        "MAESTRO."
     )
     parser.add_argument("midi", help="a folder of MIDI files, MAESTRO's folder or zip, or 'maestro' or 'miniature'")
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")

@@ -1,4 +1,4 @@
-"""``python -m amt_utils pack``: all that training needs in one folder, for a machine without a network."""
+"""``python -m amt_utils pack``: everything training needs in one folder, for a machine without internet access."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..system.errors import AmtError
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``pack`` to the command line."""
     parser.description = (
-        "Writes a folder that trains on a machine with PyTorch and no network: `python train.py --minutes 8 --out "
+        "Writes a folder that trains offline on a machine with PyTorch: `python train.py --minutes 8 --out "
         "results` in it starts at once, renders on all cores and prints how fast it goes. `pack --start-from results` "
-        "makes the next one from what it left. All audio is rendered; recordings do not come along."
+        "makes the next pack from its results. All audio is rendered; recordings are not packed."
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument(
@@ -37,7 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the pack; returns 0."""
-    from ..training.pack import MEGABYTES, PYTHONS, make_pack  # waits for torch
+    from ..training.pack import MEGABYTES, PYTHONS, make_pack  # imports torch
 
     if args.set and not args.config:
         raise AmtError("--set changes fields of --config; name a configuration too")

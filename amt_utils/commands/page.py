@@ -9,7 +9,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``page``."""
     parser.description = (
         "Writes one HTML file that transcribes in the browser: drop or record a piano, see, hear, correct and save the "
-        "result. It needs no network and no installation, and nothing leaves the machine."
+        "result. It works offline, needs no installation, and no data leaves the machine."
     )
     parser.add_argument("--out", required=True, metavar="FILE.html", help="where to write")
     parser.add_argument("--weights", default="tiny", help="tiny (default), base (slower), or a file with its .onnx")

@@ -12,7 +12,7 @@ from ..system.errors import AmtError
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``recordings`` to the command line."""
     parser.description = (
-        "Brings each recording's MIDI onto the recording's clock and writes aligned pairs that training "
+        "Aligns each recording's MIDI in time with the recording and writes pairs that training "
         "(data.recordings) and evaluate (--pairs) take. Audio without MIDI is transcribed into DIR/drafts; corrected "
         "and saved beside the audio, it becomes a pair at the next call. DIR/recordings.json says what was left out."
     )

@@ -19,8 +19,8 @@ from ..system.files import written_whole
 def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``score`` to the command line."""
     parser.description = (
-        "Writes performances down: MIDI of a digital piano, a sequencer or another transcriber becomes "
-        "NAME.musicxml, NAME.svg (and NAME-2.svg ...) and NAME.pdf. What is not told is estimated."
+        "Makes sheet music of performances: MIDI of a digital piano, a sequencer or another transcriber becomes "
+        "NAME.musicxml, NAME.svg (and NAME-2.svg ...) and NAME.pdf. What is not given is estimated."
     )
     parser.add_argument("midi", nargs="+", metavar="FILE", help="MIDI files, or folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")

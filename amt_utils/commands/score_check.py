@@ -26,7 +26,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--level", choices=[*LEVELS, "every"], default="every", help="jitter and rubato (default: every)"
     )
-    parser.add_argument("--given", action="store_true", help="tell tempo, metre, key, pick-up; of ASAP, beats, bars")
+    parser.add_argument("--given", action="store_true", help="give tempo, metre, key, pick-up; of ASAP, beats, bars")
     parser.add_argument("--seed", type=int, default=0, help="of the performances (default: 0)")
     parser.add_argument("--asap", metavar="FOLDER", help="a folder in (n)ASAP's shape")
     parser.add_argument(
@@ -70,7 +70,7 @@ def run_asap(arguments: argparse.Namespace) -> int:
 
 
 def check_one(own: Aligned, *, given: bool = False) -> dict[str, float]:
-    """A performance's measures; ``given`` tells its beats and bars."""
+    """A performance's measures; with ``given``, its beats and bars are not estimated."""
     performance = excerpt(own.performance)
     told: dict[str, Any] = {}
     if given:

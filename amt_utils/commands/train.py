@@ -24,7 +24,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Adds ``train`` to the command line."""
     parser.description = (
         "Trains the network that a configuration file describes. Stops cleanly at --max-time or on Ctrl-C "
-        "with a checkpoint; the same command with --resume goes on from there, also on another machine."
+        "with a checkpoint; the same command with --resume continues from there, also on another machine."
     )
     parser.add_argument(
         "--config", required=True, help=f"a JSON file, or one that comes with the package: {', '.join(config_names())}"

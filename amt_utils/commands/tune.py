@@ -24,7 +24,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _names_alone(config: Config) -> dict:
-    """The data's folders as names: the paths of one machine mean nothing on another, but what was heard does."""
+    """The data's folders without their paths, which mean nothing on another machine."""
     data = dataclasses.asdict(config.data)
     folders = {k: tuple(Path(p).name for p in data[k]) for k in ("recordings", "midi", "pianos", "validation")}
     rooms = data["impulse_responses"]

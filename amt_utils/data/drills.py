@@ -1,8 +1,8 @@
-"""Exercises that pieces hardly hold: performances made up note by note, for the ear's weak spots.
+"""Synthetic exercises with note patterns that are rare in pieces and hard to transcribe.
 
-Music teaches how music usually goes: which notes double others, how fast a key is struck again. What was struck must be
-heard all the same. A drill is a row of short exercises for one or two hands, each of a random kind, register, speed and
-loudness, with the pedal held, changed or left alone. Every key comes up before it is struck again.
+Trained on pieces alone, a network learns musical priors (which notes are doubled, how fast a key is repeated) in place
+of the sound. A drill is a sequence of short exercises for one or two hands, each of a random kind, register, speed and
+loudness, with the pedal held, changed or not used. Every key is released before it is struck again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def make_drill(rng: np.random.Generator, *, start: float, end: float) -> Perform
             seconds = rng.uniform(0.6, 4.0)
             onset, offset, pitch = EXERCISES[rng.integers(len(EXERCISES))](rng, seconds)
             parts.append((onset + time, offset + time, pitch))
-            # soft now and then, growing or fading, uneven
+            # sometimes soft, with crescendo or diminuendo, uneven
             loud = rng.uniform(8, 45) if rng.random() < 0.25 else rng.uniform(30, 120)
             swell = rng.normal(0, 15) * (onset / seconds - 0.5)
             velocities.append(loud + swell + rng.uniform(0, 14) * rng.standard_normal(len(onset)))
@@ -42,9 +42,9 @@ def make_drill(rng: np.random.Generator, *, start: float, end: float) -> Perform
 
 
 def make_playable(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What hands can do of it: ``(n,)`` seconds and pitches -> indices of the notes that stay, ``(n,)`` key-ups.
+    """Removes what hands cannot play: ``(n,)`` seconds and pitches -> indices of the kept notes, ``(n,)`` key releases.
 
-    Keys are on the keyboard, are struck at most every :data:`LEAST_PERIOD` seconds and come up before the next strike.
+    Keys are on the keyboard, are struck at most every :data:`LEAST_PERIOD` seconds and released before the next strike.
     """
     order = np.lexsort((onset, pitch))
     order = order[(pitch[order] >= LOWEST_PITCH) & (pitch[order] <= HIGHEST_PITCH)]
@@ -61,13 +61,13 @@ def make_playable(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray) -> t
 
 
 def _press_pedal(rng: np.random.Generator, start: float, end: float) -> np.ndarray:
-    """No pedal, one that is held, or one that is changed now and then."""
+    """No pedal, one that is held, or one that is changed repeatedly."""
     manner = rng.random()
     if manner < 0.55:
         return make_pedals([], [], [])
     if manner < 0.6:
         return make_pedals([start], [end + 1.0], [SUSTAIN])
-    up = rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.3, 3.0)  # seconds, on the whole
+    up = rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.3, 3.0)  # seconds, on average
     change = start + np.cumsum(rng.exponential(rng.uniform(0.1, 0.8), 80) + 0.1 + up)
     pressed = change[change < end]
     released = np.append(pressed[1:], end + 1.0) - np.maximum(0.03, up * rng.uniform(0.5, 1.0, len(pressed)))
@@ -80,14 +80,14 @@ def _anywhere(rng: np.random.Generator) -> int:
 
 
 def _beats(rng: np.random.Generator, seconds: float, rate: float) -> np.ndarray:
-    """About ``rate`` strikes a second, as evenly as hands play."""
+    """Times of about ``rate`` strikes per second, with human unevenness."""
     period = 1 / rate
     when = np.arange(0, seconds, period)
     return np.maximum(0.0, when + rng.normal(0, 0.04 * period, len(when)))
 
 
 def _strike(rng: np.random.Generator, when: np.ndarray, chords: list[np.ndarray], touch: float) -> Columns:
-    """Each chord at its time, its keys nearly together, held for ``touch`` times the wait for the next."""
+    """Each chord at its time, its keys nearly simultaneous, held for ``touch`` times the interval to the next."""
     wait = np.diff(when, append=when[-1] + (when[-1] - when[-2] if len(when) > 1 else 0.5))
     wait = np.maximum(wait, 0.02)
     size = [len(chord) for chord in chords]
@@ -98,7 +98,7 @@ def _strike(rng: np.random.Generator, when: np.ndarray, chords: list[np.ndarray]
 
 
 def _touch(rng: np.random.Generator) -> float:
-    """From the shortest staccato to a finger pedal."""
+    """Articulation, from the shortest staccato to overlapping legato."""
     return rng.uniform(0.1, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.5)
 
 
@@ -113,7 +113,7 @@ def _doubled_chords(rng: np.random.Generator, seconds: float) -> Columns:
 
 
 def _octaves(rng: np.random.Generator, seconds: float) -> Columns:
-    """A melody with its octave, twelfth or double octave, sometimes broken off: now with it, now without."""
+    """A melody with its octave, twelfth or double octave, sometimes with the doubling in some notes only."""
     when = _beats(rng, seconds, rng.uniform(1.5, 11.0))
     melody = _anywhere(rng) + np.cumsum(rng.integers(-3, 4, len(when)))
     above, sure = rng.choice([12, 12, 12, 19, 24]), rng.choice([1.0, 0.5])
@@ -129,7 +129,7 @@ def _tremolo(rng: np.random.Generator, seconds: float) -> Columns:
 
 
 def _repetition(rng: np.random.Generator, seconds: float) -> Columns:
-    """The same keys over and over, the damper between them for most of the time or hardly at all."""
+    """The same keys repeatedly, released early or late between strikes."""
     when = _beats(rng, seconds, rng.uniform(2, 14))
     chord = np.unique(_anywhere(rng) + rng.integers(-12, 13, rng.choice([1, 1, 1, 2, 3, 4])))
     return _strike(rng, when, [chord] * len(when), rng.uniform(0.1, 1.0))

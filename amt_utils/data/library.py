@@ -1,7 +1,7 @@
-"""The one place that finds recordings: in a folder, in MAESTRO, in ``processed_data/``, or where this machine has some.
+"""Finds recordings: in a folder, in MAESTRO, in ``processed_data/``, or in this machine's data folders.
 
-``take1.flac`` with ``take1.mid`` in the same folder (sub-folders are searched) is a recording. What is not part of a
-pair is listed with the reason, so that nothing disappears in silence.
+``take1.flac`` with ``take1.mid`` in the same folder (sub-folders are searched) is a recording. Files that are
+not part of a pair are listed with the reason.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ..system.paths import shared_data, work_folder
 from .maestro.catalogue import SPLITS, find_root, open_maestro
 from .maestro.splits import without_leaks
 
-LATE_NOTES = 1.0  # seconds after the end of the audio that a note may begin
-LONG_TAIL = 30.0  # seconds of audio after the last note, or a fifth of the music: applause, a pianist who gets up
+LATE_NOTES = 1.0  # seconds by which a note may begin after the end of the audio
+LONG_TAIL = 30.0  # seconds of audio after the last note, or a fifth of the music: applause, silence
 
-# how the files of MAPS name their composers
+# composers' names in the files of MAPS
 _MAPS_COMPOSERS = {
     "alb": "Albéniz", "appass": "Beethoven", "bach": "Bach", "bk": "carols", "bor": "Borodin", "br": "Brahms",
     "burg": "Burgmüller", "ch": "Chopin", "deb": "Debussy", "elise": "Beethoven", "gra": "Granados", "grieg": "Grieg",
@@ -45,7 +45,7 @@ class Recording:
 
     Attributes:
         name: the path below its folder (below its split's folder, where there are splits), without suffix.
-        audio: the sound file.
+        audio: the audio file.
         midi: the MIDI file; its notes end with the key, its pedals are CC64, CC66 and CC67.
         split: ``"train"``, ``"validation"`` or ``"test"``; a folder without splits is all ``"train"``.
         composer, title: where they are known, else ``""``.
@@ -60,7 +60,7 @@ class Recording:
 
     @cached_property
     def seconds(self) -> float:
-        """The sound's length. Raises :class:`AmtError` when the file cannot be read."""
+        """Length of the audio. Raises :class:`AmtError` when the file cannot be read."""
         return audio_duration(self.audio)
 
     @cached_property
@@ -70,7 +70,7 @@ class Recording:
 
     @cached_property
     def mismatch(self) -> str:
-        """Why sound and MIDI cannot be of the same performance, by their lengths alone; ``""`` where they can.
+        """Why audio and MIDI cannot be of the same performance, by their lengths; ``""`` where they can.
 
         A file that cannot be read is a reason as well.
         """
@@ -146,15 +146,15 @@ def find_recordings(
 ) -> list[Recording]:
     """The recordings of ``source`` that have their MIDI.
 
-    Of works that stand in several of MAESTRO's splits only the last split's performances are kept.
+    Of works that are in several of MAESTRO's splits only the last split's performances are kept.
     A first-level folder called ``train``, ``validation`` or ``test`` names the split of what is in it.
 
     Args:
         source: a folder of audio with MIDI of the same name, a processed folder, a folder in MAESTRO's layout,
-            ``"maestro"`` or ``"miniature"``. ``None`` takes what this machine has: the shared real recordings,
+            ``"maestro"`` or ``"miniature"``. ``None`` uses this machine's data: the shared real recordings,
             MAESTRO, or the miniature.
-        split: only these; a folder without splits is taken whole, since it is for what it is named for.
-        limit: at most so many, spread evenly over what there is.
+        split: only these; a folder without splits is taken whole.
+        limit: at most so many, spread evenly.
 
     Raises:
         AmtError: there are none.
@@ -186,12 +186,12 @@ def load_notes(source: str | os.PathLike | Recording) -> Performance:
 def without_unequal(
     recordings: Iterable[Recording], *, keep: bool = False, say: Callable[[str], None] = print
 ) -> list[Recording]:
-    """The recordings whose sound and MIDI are of one length (:attr:`Recording.mismatch`).
+    """The recordings whose audio and MIDI have the same length (:attr:`Recording.mismatch`).
 
     Args:
         recordings: as found.
         keep: leave none out.
-        say: gets a line for each one that is left out, with the reason.
+        say: called with a line for each one that is left out, with the reason.
 
     Raises:
         AmtError: none is left.
@@ -209,7 +209,7 @@ def without_unequal(
 
 
 def find_folder(source: str | os.PathLike, *, audio: bool = False) -> Path:
-    """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path stays what it is."""
+    """``"maestro"`` or ``"miniature"`` -> its folder on this machine; a path is returned unchanged."""
     if str(source) in ("maestro", "miniature"):
         return open_maestro(None if str(source) == "maestro" else "miniature", audio=audio).root
     return Path(source)
@@ -268,7 +268,7 @@ def _recordings_in(folder: Path) -> list[Recording]:
 def load_performances(source: str | os.PathLike, *, split: str = "train") -> list[Performance]:
     """All MIDI of a folder, or one split of a MAESTRO folder or zip; parsed once, then read from a cache.
 
-    A file of :mod:`amt_utils.music.compact` is read as it is, whatever ``split`` says.
+    A file of :mod:`amt_utils.music.compact` is read whole, whatever ``split`` is.
 
     Raises:
         AmtError: nothing there, or a MAESTRO CSV without that split.

@@ -1,9 +1,8 @@
-"""MAESTRO v3 as a list of pieces: where it lies, its metadata, its splits, and choosing from it.
+"""MAESTRO v3 as a list of pieces: its location, metadata and splits.
 
 MAESTRO (Hawthorne et al., "Enabling factorized piano music modeling and generation with the MAESTRO dataset",
-ICLR 2019, CC BY-NC-SA 4.0) is 1276 performances on Disklaviers, 198.7 hours, with a suggested split that is never
-shuffled here; :mod:`.splits` chooses pieces and looks for works that stand in two splits all the same.
-Getting the files is :mod:`amt_utils.data.maestro.download`'s work.
+ICLR 2019, CC BY-NC-SA 4.0) is 1276 performances on Disklaviers, 198.7 hours, with a suggested split that is kept
+here. :mod:`.splits` selects pieces and finds works that are in two splits; :mod:`.download` gets the files.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _COLUMNS = ("canonical_composer", "canonical_title", "split", "year", "midi_file
 _AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".mp3")
 _MIDI_SUFFIXES = (".midi", ".mid")
 _UNPACKED = (*_MIDI_SUFFIXES, ".csv", ".json")
-TABLE_BYTES, MIDI_BYTES = 64_000_000, 16_000_000  # a hundred times what the largest has
+TABLE_BYTES, MIDI_BYTES = 64_000_000, 16_000_000  # a hundred times the largest file
 _MOST_MEMBERS = 100_000
 LONGEST_PIECE = 24 * 3600.0  # seconds
 _ZIP_ERRORS = (  # what zipfile raises on damaged archives
@@ -95,13 +94,13 @@ class Maestro:
 
 
 def open_maestro(source: str | os.PathLike | None = None, *, audio: bool = False) -> Maestro:
-    """MAESTRO in a folder, out of a zip, or wherever this machine has it; the miniature where there is none.
+    """MAESTRO from a folder, a zip or this machine's data folders; the miniature where there is none.
 
     Args:
         source: a folder or zip in MAESTRO's layout, or ``"miniature"``. ``None`` looks, in this order, at the
             environment variable ``AMT_MINI`` (``1``: the miniature), the data folder, Kaggle's inputs and the
             shared data.
-        audio: go on looking while the recordings are missing.
+        audio: skip places without the recordings.
 
     Returns:
         the data set; MIDI and metadata of a zip are unpacked into the data folder.
@@ -138,7 +137,7 @@ def _shared_zip() -> list[Path]:
 
 
 def kaggle_inputs(root: Path = Path("/kaggle/input")) -> list[Path]:
-    """Folders below Kaggle's inputs that hold MAESTRO's metadata; mounts are nested in two ways, so search."""
+    """Folders below Kaggle's inputs that hold MAESTRO's metadata; mounts are nested in two ways."""
     if not root.is_dir():
         return []
     found = []
@@ -157,7 +156,7 @@ def find_root(folder: str | os.PathLike) -> Path:
 
 
 def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """MIDI and metadata out of a MAESTRO zip, each checked by its CRC; files already there are left.
+    """MIDI and metadata out of a MAESTRO zip, each checked by its CRC; existing files are kept.
 
     Returns:
         the root folder below ``folder``.
@@ -170,7 +169,7 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
             raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
         if len(wanted) > _MOST_MEMBERS:
             raise AmtError(f"{archive}: {len(wanted)} files in it; this is not MAESTRO's zip")
-        wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it says that the rest is there
+        wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it marks the rest as complete
         for info in wanted:
             _check_name(info.filename, f"{archive}: member")
             table = info.filename.lower().endswith((".csv", ".json"))
@@ -187,7 +186,7 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
 
 @contextlib.contextmanager
 def reading_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip open for reading; whatever a damaged one makes of :mod:`zipfile` becomes :class:`AmtError`."""
+    """A zip open for reading; the errors of :mod:`zipfile` on damaged files become :class:`AmtError`."""
     try:
         with zipfile.ZipFile(archive) as zipped:
             yield zipped
@@ -230,7 +229,7 @@ def parse_metadata(text: str, *, where: str = "metadata") -> list[Piece]:
 def _parse_row(row: dict[str, str], line: str) -> Piece:
     if any(value is None for value in row.values()):
         raise AmtError(f"{line}: cut short; download the metadata again")
-    if None in row:  # where csv.DictReader puts what is left over
+    if None in row:  # csv.DictReader's key for surplus fields
         raise AmtError(f"{line}: more fields than columns; download the metadata again")
     if row["split"] not in SPLITS:
         raise AmtError(f"{line}: split {row['split']!r} is none of {', '.join(SPLITS)}")

@@ -1,9 +1,8 @@
-"""Getting MAESTRO onto a disk too small for it: every recording becomes a 16 kHz mono FLAC as soon as it is here.
+"""Downloads MAESTRO piece by piece; every recording is converted to 16 kHz mono FLAC as soon as it has arrived.
 
-The official data set is one zip of 101 GB; 200 hours as FLAC are about 9 GB. Pieces are taken one by one, by HTTP
-range out of the remote zip (:mod:`.remote`), or from a zip or folder at hand, a Kaggle dataset or a Google
-Drive folder; each WAV is checked, converted and dropped. What is done stays done: a second call goes on where the
-first one was stopped, whatever stopped it.
+The official data set is one zip of 101 GB; 200 hours as FLAC are about 9 GB. Pieces are read one by one, by HTTP range
+requests from the remote zip (:mod:`.remote`), or from a local zip or folder, a Kaggle dataset or a Google Drive folder;
+each WAV is checked, converted and deleted. A second call continues where the first one was stopped.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ FLAC_BYTES_PER_SECOND = 12_500  # 16 kHz mono piano, measured 12.2 kB/s over an 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a download would do.
+    """The plan of a download.
 
     Attributes:
         pieces: what was chosen, in the order in which it is fetched.
-        missing: those of them that are not here yet.
+        missing: those of them that are not downloaded yet.
         download_bytes: to be read from the source for the missing ones (an estimate where sizes are unknown).
-        flac_bytes: that the missing ones will take in the end (estimate).
-        scratch_bytes: needed besides while it runs, and free again afterwards.
+        flac_bytes: of the missing ones as FLAC (estimate).
+        scratch_bytes: of temporary files while it runs.
     """
 
     pieces: tuple[Piece, ...]
@@ -79,14 +78,14 @@ def get_maestro(
         budget: bytes that the FLAC files and the scratch space may take; pieces are left out until it fits,
             keeping the splits' proportions.
         workers: pieces fetched and converted at the same time.
-        dry_run: say what would be done and how much disk it takes, and stop there.
-        say: where sentences for the user go.
+        dry_run: only report what would be done and how much disk space it takes.
+        say: called with sentences for the user.
         conditions: ``splits``, ``years``, ``composers``, ``min_seconds``, ``max_seconds`` and ``fraction`` of
             :func:`amt_utils.data.maestro.splits.select`.
 
     Raises:
-        AmtError: nothing to fetch, not enough disk, or some pieces could not be had (the others are there, and
-            another call tries only the missing ones).
+        AmtError: nothing to fetch, not enough disk, or some pieces failed (the others are kept, and another
+            call tries only the missing ones).
     """
     folder = Path(folder) if folder else data_folder()
     with hold_folder(folder, doing="downloads", say=say):
@@ -124,7 +123,7 @@ def _get(
 
 
 def make_plan(maestro: Maestro, source: Source, *, budget: int | None, workers: int, **conditions: Any) -> Plan:
-    """Which pieces, and what they cost. Raises :class:`AmtError` when not even one fits the budget."""
+    """The pieces to fetch and their sizes. Raises :class:`AmtError` when not even one fits the budget."""
     pieces = select(maestro.pieces, **conditions)
     ranks = sampling_ranks(pieces)
     pieces = sorted(pieces, key=lambda piece: ranks[piece])
@@ -201,7 +200,7 @@ def _fetch_all(
             f"{len(failures)} of {len(plan.missing)} pieces failed, start again for those; {piece.stem}: {reason}"
         )
     shutil.rmtree(scratch, ignore_errors=True)
-    for part in maestro.root.rglob("*.mid*.part"):  # of a MIDI file whose download was killed and came again
+    for part in maestro.root.rglob("*.mid*.part"):  # of a MIDI file whose download was killed and repeated
         part.unlink(missing_ok=True)
     say(f"done: {len(plan.pieces) - len(left_out)} recordings in {maestro.root}")
 
@@ -214,7 +213,7 @@ def _fetch_piece(
     stop: Callable[[], bool],
     on_bytes: Callable[[int], None],
 ) -> int:
-    """One recording as FLAC in its place; returns its size in bytes."""
+    """Fetches and converts one recording; returns the size of its FLAC in bytes."""
     target = maestro.root / f"{piece.stem}.flac"
     source.fetch_midi(piece)
     wav = scratch / (piece.stem.replace("/", "_") + ".wav")

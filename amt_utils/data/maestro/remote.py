@@ -1,10 +1,10 @@
 """Files and single members of a zip over HTTP ranges: resumed after a lost connection or a kill, always verified.
 
 The zip's directory is read with remotezip; a member's compressed bytes then arrive by one ranged request into a
-``.part`` file, which the next attempt, or the next process, continues where it ends. Nothing a server says is
-believed: ranges and sizes in the reply's head are compared with what was asked for, and what arrived is unpacked
-against the member's CRC-32. Where that fails, the member is not read again as a whole but block by block, from
-where the decoder stumbled or the sound is roughest outwards, until two readings of each block agree.
+``.part`` file, which the next attempt, or the next process, continues where it ends. Replies are verified: ranges
+and sizes in the header are compared with the request, and the data with the member's CRC-32. Where that fails, the
+member is read again block by block, starting where the decoder failed or the audio is roughest, until two readings of
+each block agree.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from .zip_member import Broken, Member, check_size, unpack
 
 RETRY_SECONDS = 0.5  # before the second attempt; doubled each time, 30 s at most
 ATTEMPTS = 8  # in a row without a single new byte
-_READ = 1 << 14  # bytes taken from the network at a time: what a killed process has read and not yet written
-_RECEIVE_BUFFER = 1 << 18  # ... and what waits in the system's hands; still 10 MB/s per connection at 25 ms
-_BLOCKS = 32  # that a damaged member is re-read in
+_READ = 1 << 14  # bytes read from the network at a time: the most that a killed process loses
+_RECEIVE_BUFFER = 1 << 18  # bytes buffered by the system; still 10 MB/s per connection at 25 ms
+_BLOCKS = 32  # in which a damaged member is read again
 _TIMEOUT = (15, 60)  # seconds to connect, seconds of silence
 
 
 class PastTheEnd(Exception):
-    """The server says that its file ends before the bytes asked for."""
+    """The server's file ends before the requested bytes."""
 
 
 class Stopped(Exception):
-    """Somebody set the stop event; what has arrived is kept."""
+    """The stop event was set; what has arrived is kept."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Client:
     """Ranged reading of one server, for one thread at a time.
 
     Args:
-        stop: asked now and then; when true, :class:`Stopped` is raised.
-        on_bytes: told how many bytes have arrived.
+        stop: polled; when true, :class:`Stopped` is raised.
+        on_bytes: called with the number of bytes that arrived.
     """
 
     def __init__(self, *, stop: Callable[[], bool] = lambda: False, on_bytes: Callable[[int], None] = lambda n: None):
@@ -77,7 +77,7 @@ class Client:
         """The remote zip's directory; it has no checksum of its own, so it is read until two readings agree.
 
         Args:
-            cache: a JSON file to keep it in, so that resuming asks for nothing twice.
+            cache: a JSON file to keep it in, for resuming.
         """
         cache = Path(cache) if cache else None
         kept = _read_cache(cache, url) if cache and cache.is_file() else None
@@ -105,11 +105,11 @@ class Client:
                 infos = sorted(remote.infolist(), key=lambda info: info.header_offset)
                 ends = [info.header_offset for info in infos[1:]] + [remote.start_dir]
                 size = remote.size()
-        except Exception as error:  # whatever a garbled directory makes of remotezip and zipfile
-            # not 416: a reply that lies about the file's size makes the next request ask for what is not there
+        except Exception as error:  # remotezip's and zipfile's many errors on a damaged directory
+            # not 416: after a reply with a wrong file size the next request may be out of range
             _raise_if_final(url, _status(error))
             return None
-        # a wrong size moves every offset, and the first member lies at the beginning
+        # a wrong size moves every offset, and the first member is at the beginning
         if not infos or infos[0].header_offset != 0 or not ends[-1] <= size:
             return None
         members = {
@@ -125,11 +125,11 @@ class Client:
         """One member, unpacked and checked, as ``target``; ``target`` + ``.part`` holds what has arrived so far.
 
         Args:
-            limit: bytes that a file of its kind may sanely have, packed or not.
-            keep_part: leave the ``.part``, for a caller that has not finished with the member and may be killed.
+            limit: the most bytes that a file of its kind may have, packed or not.
+            keep_part: keep the ``.part``, for a caller that may be killed before it has finished with the member.
 
         Raises:
-            AmtError: it is larger than ``limit``, the server does not give it, or gives damaged bytes again and again.
+            AmtError: it is larger than ``limit``, the server does not have it, or repeatedly sends damaged bytes.
         """
         check_size(member.name, max(member.size, member.end - member.start), limit)
         target = Path(target)
@@ -155,7 +155,7 @@ class Client:
         """A whole file, resumed from ``target`` + ``.part``; renamed to ``target`` once its hash agrees.
 
         Raises:
-            AmtError: it cannot be had, is larger than ``limit`` bytes, or its sha256 is another one.
+            AmtError: it cannot be downloaded, is larger than ``limit`` bytes, or its sha256 is another one.
         """
         target = Path(target)
         part = target.with_name(target.name + ".part")
@@ -173,7 +173,7 @@ class Client:
     ) -> None:
         """Bytes ``[start, end)`` of ``url`` into ``part``, continuing what it holds; ``None``: to the file's end.
 
-        Where the end is not known, whoever calls compares a hash: replies may tell a wrong one.
+        Where the end is not known the caller compares a hash, since replies may state a wrong end.
         """
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,7 @@ class Client:
                         raise AmtError(
                             f"{url}: the file there is shorter than it was; delete what is downloaded and start again"
                         ) from None
-                    if file.tell():  # an earlier reply told an end that lies too far
+                    if file.tell():  # an earlier reply stated an end that is too large
                         break
                 if told is not None and start + file.tell() >= told:
                     break
@@ -205,7 +205,7 @@ class Client:
             os.truncate(part, end - start)
 
     def _fetch_once(self, url: str, file: BinaryIO, have: int, end: int | None, total: int | None) -> int:
-        """One request; appends what arrives and returns the range's end, which the reply may be first to tell."""
+        """One request; appends what arrives and returns the range's end, which may be known only from the reply."""
         last = "" if end is None else end - 1
         try:
             headers = {"Range": f"bytes={have}-{last}"}
@@ -219,7 +219,7 @@ class Client:
                     chunk = chunk[:room]
                     try:
                         file.write(chunk)
-                        file.flush()  # into the system's hands: a kill loses nothing that was written
+                        file.flush()  # so that a kill loses nothing that was written
                     except OSError as error:
                         raise WriteError(
                             f"{file.name}: could not be written ({error.strerror}); free some space or choose less"
@@ -244,7 +244,7 @@ class Client:
             if idle >= ATTEMPTS:
                 break
             wait = min(30.0, RETRY_SECONDS * 2 ** (idle - 1)) if idle else 0
-            if idle >= 3:  # nobody should look at a still screen
+            if idle >= 3:  # show that it is still trying
                 again = f"trying again in {wait:.0f} s ({idle} of {ATTEMPTS})"
                 tqdm.write(blank_secrets(f"{url}: no usable reply, {again}"), file=sys.stderr)
             time.sleep(wait)
@@ -295,7 +295,7 @@ def _check_head(reply, have: int, end: int | None, total: int | None) -> int:
     """The reply's range must begin where asked and stay within what is known; returns the range's end."""
     if reply.status_code == 416:
         raise PastTheEnd
-    if reply.status_code == 200 and have == 0 and end is None:  # a server without ranges, asked for everything
+    if reply.status_code == 200 and have == 0 and end is None:  # a server without ranges, the whole file requested
         length = reply.headers.get("Content-Length", "")
         if length.isdigit():
             return int(length)
@@ -324,7 +324,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _name_of(url: str) -> str:
-    """What tells one address from another in a file: an address itself may hold a password."""
+    """A hash that identifies an address in a file; the address itself may hold a password."""
     return hashlib.sha256(url.encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Where MAESTRO's pieces may come from: the remote zip, a zip or folder at hand, Kaggle, Google Drive.
+"""Sources of MAESTRO: the remote zip, a local zip or folder, Kaggle, Google Drive.
 
-Each source brings metadata, MIDI and one verified recording at a time; :mod:`.download` does the rest.
+Each source provides metadata, MIDI and one verified recording at a time; :mod:`.download` does the rest.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from .catalogue import (
 from .remote import Archive, Client, Stopped
 from .zip_member import Member, check_size
 
-SCRATCH = ".scratch"  # below the data set's root: what a download needs only while it runs
+SCRATCH = ".scratch"  # folder below the data set's root for temporary files
 _WAV_BYTES_PER_SECOND = 176_400  # 44.1 kHz stereo, 16 bits
 
 
-_MIDI_ZIP_BYTES = 300_000_000  # 56 MB are right
+_MIDI_ZIP_BYTES = 300_000_000  # the real one has 56 MB
 
 
 def audio_limit(piece: Piece) -> int:
-    """Bytes that a piece's recording may have: 96 kHz stereo in 24 bits, and a minute more than its row says."""
+    """The most bytes that a piece's recording may have: 96 kHz stereo in 24 bits, a minute longer than listed."""
     return round((piece.duration + 60) * 600_000)
 
 
 class Source(Protocol):
-    """Where pieces come from; these methods are all that :func:`.get_maestro` asks of it."""
+    """Where pieces come from; the methods that :func:`.get_maestro` calls."""
 
     def fetch_metadata(self) -> Path:
-        """Brings the metadata (and the MIDI, where it is one file) and returns the data set's root folder."""
+        """Fetches the metadata (and the MIDI, where it is one file); returns the data set's root folder."""
 
     def packed_bytes(self, piece: Piece) -> int:
         """Bytes to read for a piece's recording."""
@@ -56,14 +56,14 @@ class Source(Protocol):
         """Bytes of temporary files while a piece is fetched and converted."""
 
     def fetch_midi(self, piece: Piece) -> None:
-        """Brings a piece's MIDI where :meth:`fetch_metadata` did not."""
+        """Fetches a piece's MIDI where :meth:`fetch_metadata` did not."""
 
     def fetch_audio(
         self, piece: Piece, target: Path, *, stop: Callable[[], bool], on_bytes: Callable[[int], None]
     ) -> Path:
         """A verified recording: ``target``, or a file of the user's that is only read.
 
-        ``target`` + ``.part`` may stay behind; the caller deletes it once the recording is converted.
+        ``target`` + ``.part`` may remain; the caller deletes it once the recording is converted.
         """
 
 
@@ -89,7 +89,7 @@ class RemoteZip:
             tables = [n for n in archive.members if n.endswith((".csv", ".json")) and "maestro-v" in n]
             if not any(name.endswith(".csv") for name in tables):
                 raise AmtError(f"{self.url}: no MAESTRO in this zip (no maestro-v*.csv)")
-            for name in sorted(tables, reverse=True):  # the .csv last: its presence says that the rest is there
+            for name in sorted(tables, reverse=True):  # the .csv last: it marks the rest as complete
                 member = archive.members[name]
                 Client().download_member(archive, member, self.root / Path(name).name, limit=TABLE_BYTES)
         return self.root
@@ -128,7 +128,7 @@ class RemoteZip:
 
 
 class LocalZip:
-    """A zip at hand."""
+    """A local zip."""
 
     def __init__(self, archive: Path, folder: Path):
         self.archive, self.folder = archive, folder
@@ -154,7 +154,7 @@ class LocalZip:
                 raise AmtError(f"{self.archive}: {piece.audio} is not in it; is this the zip without audio?")
             check_size(f"{self.archive}: {piece.audio}", zipped.getinfo(member).file_size, audio_limit(piece))
             with zipped.open(member) as packed, written_whole(target) as partial, open(partial, "wb") as out:
-                while block := packed.read(1 << 20):  # checks the CRC when it comes to the end
+                while block := packed.read(1 << 20):  # checks the CRC at the end
                     if stop():
                         raise Stopped
                     out.write(block)
@@ -163,7 +163,7 @@ class LocalZip:
 
 
 class LocalFolder:
-    """A folder at hand, which may be read-only: files are copied or converted, never touched."""
+    """A local folder, which may be read-only: files are copied or converted, never changed."""
 
     def __init__(self, origin: Path, folder: Path):
         self.origin = find_root(origin)
@@ -204,7 +204,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source:
-    """An address, a zip or folder at hand, or ``"kaggle"``. Raises :class:`AmtError` when it is none of them."""
+    """An address, a local zip or folder, or ``"kaggle"``. Raises :class:`AmtError` when it is none of them."""
     if source.startswith(("https://drive.google.com/", "http://drive.google.com/")):
         return LocalFolder(_from_drive(source, folder / "from_drive"), folder)
     if source.startswith(("http://", "https://")):

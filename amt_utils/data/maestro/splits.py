@@ -1,4 +1,4 @@
-"""Choosing pieces without mixing up the splits: leaks between them, selections, and a fixed sampling order."""
+"""Selects pieces within the splits: leaks between splits, conditions, and a fixed sampling order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .catalogue import SPLITS, Piece
 
 @dataclass(frozen=True)
 class Leak:
-    """One work that stands in several splits; ``sure`` when composer and title agree, else by catalogue number."""
+    """One work that is in several splits; ``sure`` when composer and title agree, else by catalogue number."""
 
     composer: str
     title: str
@@ -49,10 +49,10 @@ def find_leaks(pieces: Iterable[Piece]) -> list[Leak]:
 
 
 def without_leaks(pieces: Iterable[Piece]) -> tuple[list[Piece], list[tuple[Piece, str]]]:
-    """Pieces for training and judging without a work in common: ``(kept, [(excluded, reason), ...])``.
+    """Pieces for training and evaluation without a work in common: ``(kept, [(excluded, reason), ...])``.
 
-    The test split stays whole; what it or validation holds is taken out of the splits before it. Suspects by
-    catalogue number are taken out as well: a piece too few costs less than a score too good.
+    The test split is kept whole; works in test or validation are removed from the splits before it, also those that
+    only share a catalogue number.
     """
     pieces = list(pieces)
     excluded: dict[Piece, str] = {}
@@ -92,13 +92,13 @@ def select(
 
     Args:
         splits, years: any of these.
-        composers: any of these appears in the composer's name, whatever the case.
+        composers: any of these appears in the composer's name, ignoring case.
         min_seconds, max_seconds: limits of the duration, both included.
         fraction: 0..1 of the hours of every split, at least one piece each; deterministic, and a smaller
             fraction is always part of a larger one.
 
     Raises:
-        AmtError: nothing is left, or an argument makes no sense.
+        AmtError: nothing is left, or an argument is invalid.
     """
     pieces = list(pieces)
     for split in splits or ():

@@ -1,4 +1,4 @@
-"""One member of a zip, from its raw bytes to a verified file; and where the damage is, if it is damaged."""
+"""One member of a zip, from its raw bytes to a verified file; and the place of any damage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 1 << 16
 
 
 class Broken(Exception):
-    """Bytes that cannot be used, though another reading of them may be; of a member, with the place of the damage."""
+    """Damaged bytes that may be read again; of a member, with the place of the damage."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Member:
 
 
 def check_size(name: str, size: int, limit: int) -> None:
-    """Raises :class:`AmtError` for a file that declares more bytes than one of its kind can sanely have."""
+    """Raises :class:`AmtError` for a file that declares more than ``limit`` bytes."""
     if size > limit:
         raise AmtError(
             f"{name}: declares {describe_bytes(size)}, more than the {describe_bytes(limit)} that such a file may "
@@ -45,7 +45,7 @@ def check_size(name: str, size: int, limit: int) -> None:
 
 
 def unpack(part: Path, member: Member, target: Path | None) -> None:
-    """``part`` -> ``target`` (``None``: only checks), or :class:`Broken` with the byte where it stumbled."""
+    """``part`` -> ``target`` (``None``: only checks), or raises :class:`Broken` with the byte where decoding failed."""
     if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise AmtError(f"{member.name}: packed by method {member.method}; only stored and deflated members are read")
     place = written_whole(target) if target else contextlib.nullcontext(Path(os.devnull))
@@ -82,6 +82,6 @@ def _unpack(source: BinaryIO, member: Member, out: BinaryIO) -> None:
 
 
 def _roughness(data: bytes) -> float:
-    """The largest bend of 16-bit samples, every second one: music is smooth, wrongly unpacked bytes are not."""
+    """The largest second difference of 16-bit samples, every second one: music is smooth, damaged data are not."""
     samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int32)
     return float(np.abs(samples[4:] - 2 * samples[2:-2] + samples[:-4]).max(initial=0))

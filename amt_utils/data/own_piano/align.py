@@ -4,14 +4,14 @@ A recorder and a digital piano are started by hand (an offset of seconds) and ru
 of up to some tenths of a percent). Three steps:
 
 1. *coarse*: stretches of the MIDI's chroma onsets are found in the recording's by cross-correlation; the line
-   that most of them agree on wins, so that a repeated phrase found in the wrong place does no harm;
+   that most of them agree on is taken, which rejects repeated phrases found in the wrong place;
 2. *fine*: in windows of ten seconds, onset strength in steps of 5 ms (rise of a log-mel spectrum, as
    ``librosa.onset.onset_strength``) against the MIDI's onsets, lag by the parabola through the peak; a robust
    line through all lags;
 3. where no line fits (another take, an edited recording, an old tape): dynamic time warping of chroma
    (``librosa.sequence.dtw``; Müller, "Fundamentals of Music Processing", section 3.2), made finer as in 2.
 
-The audio stays as it is: the MIDI is moved onto the audio's clock.
+The audio is not changed; the MIDI's times are mapped to the audio's.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ if TYPE_CHECKING:
     pass
 
 WINDOW_SECONDS = 10.0
-WEAK = 0.25  # correlation below which a window says nothing
+WEAK = 0.25  # correlation below which a window is ignored
 AGREES = 0.03  # seconds of lag that still count as agreement
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where each moment of the MIDI is in the recording.
+    """The map from MIDI time to recording time.
 
     Attributes:
         midi_times, audio_times: ``(k,)`` seconds, both rising: knots of the piecewise linear map; two for a line.
         method: ``"linear"`` or ``"dtw"``.
         windows: ``(m, 3)``: middle of each measured window (s, MIDI time), lag found there after the correction (s),
             correlation.
-        reliable: whether 7 of 10 windows agree with the map; if not, MIDI and recording are hardly the same music.
+        reliable: whether 7 of 10 windows agree with the map; if not, they are probably not the same music.
     """
 
     midi_times: np.ndarray
@@ -84,11 +84,11 @@ class Alignment:
         return float(np.median(np.abs(used[:, 1]))) if len(used) else np.inf
 
     def to_audio(self, seconds) -> np.ndarray:
-        """MIDI seconds -> seconds in the recording; beyond the outer knots the map goes on with its mean slope."""
+        """MIDI seconds -> seconds in the recording; beyond the outer knots with the map's mean slope."""
         return follow_map((self.midi_times, self.audio_times), seconds)
 
     def apply(self, performance: Performance, *, duration: float = np.inf) -> Performance:
-        """The performance on the recording's clock; notes that begin before 0 or after ``duration`` are dropped."""
+        """The performance in recording time; notes that begin before 0 or after ``duration`` are dropped."""
         moved = []
         for events in (performance.notes.copy(), performance.pedals.copy()):
             for side in ("onset", "offset"):
@@ -115,7 +115,7 @@ def align(audio: np.ndarray, performance: Performance) -> Alignment:
 
     Args:
         audio: ``(n,)`` float32 at 16 kHz.
-        performance: what its MIDI says; clocks that differ by up to 2 % give a line, all else is warped.
+        performance: of its MIDI; a drift of up to 2 % gives a line, anything else a warping.
 
     Raises:
         AmtError: fewer than four notes, or a recording shorter than a second or silent.
@@ -148,7 +148,7 @@ def align(audio: np.ndarray, performance: Performance) -> Alignment:
 
 
 def align_files(audio: str | os.PathLike, midi: str | os.PathLike) -> tuple[Alignment, Performance]:
-    """Two files -> the alignment and the performance on the recording's clock."""
+    """Two files -> the alignment and the performance in recording time."""
     from ...audio.reading import load_audio
 
     return align_audio(load_audio(audio, sample_rate=SAMPLE_RATE), midi)
@@ -171,15 +171,15 @@ def strong_windows(windows: np.ndarray) -> np.ndarray:
 
 
 def _window_seconds(performance: Performance) -> float:
-    """Ten seconds; less for a short piece, so that there are a few windows to tell a drift from."""
+    """Ten seconds; less for a short piece, so that there are a few windows to estimate a drift from."""
     return float(np.clip(np.ptp(performance.notes["onset"]) / 6, 3.0, WINDOW_SECONDS))
 
 
 def _judge(strength: np.ndarray, performance: Performance, knots: Map, method: str) -> Alignment:
-    """Measures again with a wide search, in which chance agreement is rare, and counts who agrees."""
+    """Measures again with a wide search, in which chance agreement is rare, and counts the windows that agree."""
     windows = measure_lags(strength, performance, knots, search=0.25, seconds=_window_seconds(performance))
     agree = (windows[:, 2] >= WEAK) & (np.abs(windows[:, 1]) <= AGREES)
-    # how much of the shorter lies over the other: one's end laid over the other's beginning is no match
+    # the share of the shorter that overlaps the other: a small overlap is no match
     at, length = follow_map(knots, performance.notes["onset"]), len(strength) * FINE_STEP
     overlap = max(np.mean((at >= 0) & (at <= length)), np.ptp(np.clip(at, 0, length)) / length)
     reliable = len(windows) > 0 and agree.mean() >= 0.7 and overlap >= 0.8

@@ -1,12 +1,12 @@
-"""How far from its MIDI a note sounds, by how hard it was struck: measured from the recording alone.
+"""The lag between MIDI onsets and sound as a function of velocity, measured from the recording.
 
-A player piano gets the time at which a key goes down; when the string sounds depends on how fast the hammer flies. Soft
-notes may come tens of milliseconds late, or early where the instrument compensates too much, and all of them later the
-farther the microphone stands. Labels that ignore this teach wrong onsets and measure wrongly.
+A player piano records the time at which a key goes down; the string sounds later, depending on the hammer's speed. Soft
+notes may be tens of milliseconds late, or early where the instrument overcompensates, and all notes are later the
+farther the microphone is. Labels that ignore this bias training and evaluation.
 
-Around the label of each note the level at its key's first three partials is followed in steps of 5 ms. The rise of that
-level, averaged over the notes of about one velocity, has its peak where these notes sound: whatever else is played
-averages out. No network has a part in it, so that metrics against labels corrected this way stay honest.
+Around the label of each note the level at its key's first three partials is measured in steps of 5 ms. The rise of that
+level, averaged over notes of similar velocity, peaks where these notes sound; other notes average out. No network is
+used, so that metrics against labels corrected this way are independent of the network.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ...music.notes import LOWEST_PITCH, N_KEYS, Performance, make_notes
 from .align_search import FINE_STEP, SAMPLE_RATE, fine_spectra
 
 REACH = 20  # steps on either side of a label that are searched: 100 ms
-RISE = 4  # steps on either side between which a level rises
+RISE = 4  # steps on either side over which the rise is measured
 LATENCY = -0.009  # seconds: where the peak is for a hammer that falls at its label (rendered music, median)
 VELOCITIES = range(8, 124, 4)
 ALIKE = 5.0  # standard deviation, in velocities, of notes that are averaged
 FEWEST_NOTES = 20
-CLEAR = 4.0  # how far a peak must stand out of what is beside it, in standard deviations
+CLEAR = 4.0  # a peak's height over its surroundings, in standard deviations
 
 
 @dataclass(frozen=True)
 class HammerLag:
-    """Seconds from label to sound: ``lag`` at the ``(k,)`` rising ``velocities`` that could be measured."""
+    """Seconds from label to sound: ``lag`` at the ``(k,)`` increasing ``velocities`` that could be measured."""
 
     velocities: np.ndarray
     lag: np.ndarray
@@ -42,7 +42,7 @@ class HammerLag:
         return np.interp(velocity, self.velocities, self.lag)
 
     def apply(self, performance: Performance) -> Performance:
-        """Onsets where they sound. Ends and pedals, which no hammer delays, move by what all notes have in common."""
+        """Moves each onset by the lag of its velocity, ends and pedals by the median lag."""
         notes = performance.notes
         if not len(notes):
             return performance
@@ -65,7 +65,7 @@ def measure_hammer_lag(audio: np.ndarray, performance: Performance) -> HammerLag
 
     Args:
         audio: ``(n,)`` float32 at 16 kHz.
-        performance: of this recording, on its clock (see :func:`amt_utils.data.own_piano.align.align`).
+        performance: of this recording, in its time (see :func:`amt_utils.data.own_piano.align.align`).
     """
     rises, velocity = _rises_around_labels(audio, performance.notes)
     measured = []
@@ -82,7 +82,7 @@ def measure_hammer_lag(audio: np.ndarray, performance: Performance) -> HammerLag
 
 
 def _rises_around_labels(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(k, 2 * REACH + 1)`` rises around the onsets that have them whole, and the ``(k,)`` velocities."""
+    """``(k, 2 * REACH + 1)`` rises around the onsets far enough from the edges, and the ``(k,)`` velocities."""
     levels = _key_levels(audio)
     rise = np.zeros_like(levels)
     rise[:, RISE:-RISE] = np.maximum(levels[:, 2 * RISE :] - levels[:, : -2 * RISE], 0)
@@ -108,7 +108,7 @@ def _key_levels(audio: np.ndarray) -> np.ndarray:
 
 
 def _find_clear_peak(curve: np.ndarray) -> float | None:
-    """The place of the highest value, between steps, if it stands out and is no border."""
+    """The place of the highest value, between steps, if it is clear and not at an edge."""
     top = int(np.argmax(curve))
     if not 2 <= top < len(curve) - 2:
         return None
