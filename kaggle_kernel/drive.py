@@ -4,7 +4,7 @@
 
 Each round: build the wheel, publish it and the newest checkpoint as private data sets, push the kernel with both T4s
 and a time limit, watch it, fetch its output, compare every hash, keep the checkpoint (and copy it to the mirrors), and
-begin again from it. What is under way is noted in ``driver.json``: a driver that was killed goes on where it was.
+begin again from it. The current job is stored in ``driver.json``: a driver that was killed continues with it.
 ``--dry-run`` prints each call and makes none. Paths in the configuration that begin with ``input/`` name data sets:
 ``input/maestro-16k/2018`` is the folder ``2018`` of the data set ``maestro-16k``, wherever Kaggle mounts it.
 """
@@ -33,13 +33,13 @@ from amt_utils.system.kaggle import ACTIVE, Kaggle, QuotaUsedUp
 
 HERE = Path(__file__).resolve().parent
 STATE = "driver.json"
-FETCHES = 6  # downloads of one output before it is given up as broken
+FETCHES = 6  # downloads of one output before giving up
 STALE_ROUNDS = 3  # rounds without a new step before the driver stops
 
 
 @dataclass
 class Plan:
-    """What the command line asked for."""
+    """The options of the command line."""
 
     owner: str
     store: Store
@@ -65,7 +65,7 @@ class Plan:
 
 
 def drive(plan: Plan, kaggle: Kaggle) -> str:
-    """Rounds until there is nothing left to do; the sentence that says why it stopped."""
+    """Runs rounds until there is nothing left to do; returns a sentence that says why it stopped."""
     work = Path(tempfile.mkdtemp(prefix="amt-kaggle-"))
     try:
         wheel = build_wheel(work / "wheel", dry_run=kaggle.dry_run, say=kaggle.say)
@@ -125,7 +125,7 @@ def build_wheel(folder: Path, *, dry_run: bool, say=print) -> Path:
 
 
 def push_round(plan: Plan, kaggle: Kaggle, wheel: Path, newest, hours: float, work: Path) -> dict[str, Any]:
-    """Publish the inputs, push the kernel, note the job."""
+    """Publish the inputs, push the kernel, store the job."""
     if not kaggle.dry_run and kaggle.kernel_status(plan.kernel) in ACTIVE:
         raise AmtError(f"another session of {plan.kernel} is running; stop it on kaggle.com or wait for its end")
     job: dict[str, Any] = {
@@ -218,7 +218,7 @@ def collect(plan: Plan, kaggle: Kaggle, job: dict, work: Path) -> dict:
         kaggle.say(f"  the output is not right yet ({wrong}); fetching it again")
         time.sleep(plan.poll / 4 * attempt)
     else:
-        # what arrived whole is kept all the same: checkpoints prove themselves
+        # intact checkpoints are kept all the same: they are verified by their hash
         kaggle.say(f"  given up on the complete output: {wrong}")
     found, skipped = find_newest([output])
     for path, reason in skipped:

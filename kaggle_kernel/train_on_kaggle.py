@@ -1,10 +1,10 @@
-"""What runs on Kaggle: one session of a training run, from the newest checkpoint to the next one.
+"""Runs on Kaggle: one session of a training run, from the newest checkpoint to the next one.
 
 ``drive.py`` pushes a copy of this file with :data:`JOB` filled in. The session finds its inputs wherever they are
 mounted, refuses to start from an older checkpoint than the job names (a data set's new version may not be mounted
 yet), installs the package without touching torch or numpy, trains on every GPU as a separate program, stops itself
 before Kaggle does, and leaves a few large files: the newest checkpoint, the best one, a log and ``result.json``.
-It always ends with status 0, because Kaggle throws away the files of a session that failed.
+It always ends with status 0, because Kaggle deletes the files of a session that failed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def find_inputs(pattern: str) -> list[Path]:
 
 
 def find_input_folder(name: str) -> str:
-    """``input/NAME/rest`` in the configuration -> where NAME is mounted here; other paths stay as they are."""
+    """``input/NAME/rest`` in the configuration -> where NAME is mounted here; other paths are returned unchanged."""
     parts = Path(name).parts
     if len(parts) < 2 or parts[0] != "input":
         return name
@@ -182,7 +182,7 @@ def stop_when_over(child: subprocess.Popen, seconds: float):
 
 
 def tidy() -> dict:
-    """Leave only what the next session and a reader need, and say what it is."""
+    """Deletes everything but the files to keep; returns their description."""
     from amt_utils.checkpoints.inventory import find_newest, prune
 
     prune(RUN, keep=1)
@@ -214,7 +214,7 @@ def main() -> None:
         result["finished"] = status == 0 and result["step"] >= plan["epochs"] * plan["steps_per_epoch"]
         if status:
             result["reason"] = f"the training ended with status {status}; see training.log"
-    except Exception as error:  # whatever it is, the files and the reason must reach the driver
+    except Exception as error:  # in any case the files and the reason must reach the driver
         result["reason"] = f"{type(error).__name__}: {error}"
     result["seconds"] = round(time.monotonic() - STARTED)
     partial = WORKING / "result.json.part"

@@ -1,6 +1,6 @@
-"""Scores of a whole folder: run a system over recordings, then table, JSON and picture. Notebook 05 looks at them.
+"""Metrics of a folder: runs a system over recordings, then makes a table, JSON and a picture (notebook 05).
 
-What the numbers mean is said in :mod:`amt_utils.evaluation.metrics`.
+:mod:`amt_utils.evaluation.metrics` defines the metrics.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class System(Protocol):
 
 
 class MidiFolder:
-    """Transcriptions made before, by this program or any other: ``<folder>/<audio's stem>.mid``."""
+    """Existing transcriptions, of this program or another: ``<folder>/<audio's stem>.mid``."""
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
@@ -63,12 +63,12 @@ class MidiFolder:
 
 @dataclass
 class FolderScores:
-    """One system's scores.
+    """One system's metrics.
 
     Attributes:
         system: its name.
         recordings: recording's name -> ``{"key": {...}, "sounding": {...}, "seconds": ...}``.
-        failed: recording's name -> what went wrong; these are in no average.
+        failed: recording's name -> the error; these are in no average.
         onset_tolerance: of notes, in seconds.
         kinds: recording's name -> its notes by kind, as :mod:`amt_utils.evaluation.kinds` defines them.
     """
@@ -98,7 +98,7 @@ class FolderScores:
         return {**how, "ends": by_ends, "kinds": by_kind, "seconds": seconds, "failed": self.failed}
 
     def title(self, ends: str) -> str:
-        """The system and what was compared; the tolerance where it is not the usual one."""
+        """The system and what was compared; the tolerance where it is not the default."""
         unusual = self.onset_tolerance != ONSET_TOLERANCE
         return f"{self.system}, {ends} ends" + (f", onsets ±{1000 * self.onset_tolerance:.0f} ms" if unusual else "")
 
@@ -113,7 +113,7 @@ def evaluate(
     cluster: str | None = None,
     on_result: Callable[[str, dict | str], None] | None = None,
 ) -> FolderScores:
-    """Transcribes every recording and scores it, for both notions of a note's end; goes on after one that fails.
+    """Transcribes every recording and scores it, for both kinds of note ends; continues after one that fails.
 
     Args:
         recordings: from :func:`amt_utils.data.library.find_recordings`.
@@ -121,7 +121,7 @@ def evaluate(
         name: what to call it in tables; the transcriber's own ``name`` otherwise.
         reference_shift: seconds by which every reference is moved later first, for labels known to be early.
         onset_tolerance: of notes, in seconds.
-        cluster: do recordings side by side, as :func:`.run_each` takes it.
+        cluster: run recordings in parallel, as :func:`.run_each` takes it.
         on_result: called after each recording with its name and its scores, or the error message.
     """
     system = name or str(getattr(transcriber, "name", type(transcriber).__name__))
@@ -136,7 +136,7 @@ def evaluate(
             outcomes[recording.name], scores.kinds[recording.name] = result
         if on_result:
             on_result(recording.name, outcomes[recording.name])
-    for recording in recordings:  # in their order, whichever was done first
+    for recording in recordings:  # in the given order
         outcome = outcomes[recording.name]
         if isinstance(outcome, str):
             scores.failed[recording.name] = outcome
@@ -202,7 +202,7 @@ def _percent(value: float | None) -> str:
 
 
 def save_scores(path: str | os.PathLike, systems: list[FolderScores], *, ends: Iterable[str] = ENDS) -> Path:
-    """All scores of all systems as JSON, fractions 0..1; the file appears whole or not at all."""
+    """All metrics of all systems as JSON, fractions 0..1; the file is written atomically."""
     path = Path(path)
     content = {"measures": "see amt_utils.evaluation.metrics", "systems": [s.to_dict(ends) for s in systems]}
     with written_whole(path) as partial:

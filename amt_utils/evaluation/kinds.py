@@ -1,6 +1,6 @@
-"""What a transcription finds and invents, by kind of note: octaves, repetitions, chords, registers, velocities.
+"""Recall and false positives by kind of note: octaves, repetitions, chords, registers, velocities.
 
-A mean over all notes hides what a network cannot do. Each kind below is a property of a note among the other notes of
+A mean over all notes hides systematic errors. Each kind below is a property of a note among the other notes of
 its own side, so that it is defined for the reference and for the estimate alike:
 
 ================  =================================================================================================
@@ -13,9 +13,9 @@ its own side, so that it is defined for the reference and for the estimate alike
 ================  =================================================================================================
 
 *Recall* is the share of the reference's notes of a kind that are found; which kind the matching estimate is does not
-matter. *Invented* are the estimate's notes of a kind that match nothing, whatever they were meant to be: their number,
-and their share of the estimate's notes of that kind. Matching is :func:`.match_notes`'s, by onset and key alone.
-Counts are pooled over recordings: a kind is rare in some of them, and a mean of ratios would be noise.
+matter. *Invented* are the estimate's notes of a kind that match nothing (false positives): their number, and their
+share of the estimate's notes of that kind. Matching is :func:`.match_notes`'s, by onset and key alone.
+Counts are pooled over recordings, since a kind may be rare in some of them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Count:
-    """Notes of one kind: in the reference, found of them; in the estimate, invented of them."""
+    """Notes of one kind: in the reference and found; in the estimate and invented."""
 
     reference: int = 0
     found: int = 0

@@ -1,4 +1,4 @@
-"""What a correct note is, and how many of them there are.
+"""Metrics of transcriptions, and the definition of a correct note.
 
 A note counts as found when an estimated note of the same key begins within 50 ms of it; each note, of either
 side, is used at most once, and the assignment is the largest possible (mir_eval's bipartite matching; Bay, Ehmann
@@ -58,8 +58,7 @@ def score_performance(
         reference: what was played.
         estimate: what was transcribed.
         ends: ``"key"`` or ``"sounding"``: which ends are compared, derived the same way for both.
-        onset_tolerance: of notes, in seconds. A wider one beside the usual tells notes that are missed from labels
-            that are off.
+        onset_tolerance: of notes, in seconds. A wider one distinguishes missed notes from inaccurate labels.
 
     Returns:
         ``{"note_precision": 0.98, ...}``, fractions 0..1, and ``n_reference_notes``, ``n_estimated_notes``.
@@ -69,8 +68,8 @@ def score_performance(
 
     >>> from amt_utils.music.notes import make_notes
     >>> played = Performance(make_notes([0.5, 1.0], [0.9, 2.0], [60, 64], [70, 80]))
-    >>> heard = Performance(make_notes([0.52, 1.2], [0.9, 2.0], [60, 64], [70, 80]))
-    >>> score_performance(played, heard)["note_f1"]
+    >>> estimate = Performance(make_notes([0.52, 1.2], [0.9, 2.0], [60, 64], [70, 80]))
+    >>> score_performance(played, estimate)["note_f1"]
     0.5
     """
     if ends not in ENDS:
@@ -90,7 +89,7 @@ def score_performance(
 
 
 def score_notes(reference: Performance, estimate: Performance, *, offset_ratio: float | None = None) -> float:
-    """Note F1 alone, quick enough for a search over thresholds."""
+    """Note F1 alone, fast enough for a search over thresholds."""
     matched = len(match_notes(reference.notes, estimate.notes, offset_ratio=offset_ratio))
     return 2 * matched / max(1, len(reference.notes) + len(estimate.notes))
 

@@ -1,4 +1,4 @@
-"""Where a transcription errs: every note of reference and estimate with what became of it (notebook 05).
+"""Error analysis: every note of reference and estimate, and whether it was hit, missed or extra (notebook 05).
 
 A note of the reference is *hit* or *missed*, one of the estimate that hits nothing is *extra*; matching is
 :func:`.match_notes`'s, onsets within 50 ms. Each error gets one cause, the first that applies:
@@ -9,7 +9,7 @@ A note of the reference is *hit* or *missed*, one of the estimate that hits noth
 ``repeat``  missed: the key had been struck less than 0.4 s before. Extra: the key was sounding already
 ``soft``    missed: velocity below 40
 ``buried``  missed: eight or more other notes begin within half a second
-``ghost``   extra: none of these, a note out of nothing
+``ghost``   extra: none of these
 ``other``   missed: none of these
 =========== ======================================================================================================
 """
@@ -37,7 +37,7 @@ REPEAT_SECONDS, SOFT_VELOCITY, CROWD = 0.4, 40, 8
 OCTAVES = (12, -12, 19, -19, 24, -24)
 @dataclass(frozen=True)
 class Heard:
-    """What one system made of a recording."""
+    """One system's transcription of a recording."""
 
     system: str
     recording: Recording
@@ -73,7 +73,7 @@ def score_table(heard: Sequence[Heard], *, ends: str = "sounding") -> pd.DataFra
 
 
 def find_errors(heard: Sequence[Heard], *, ends: str = "sounding") -> pd.DataFrame:
-    """Every note of both sides, and what became of it.
+    """Every note of reference and estimate, and its fate.
 
     Returns:
         Columns ``system, composer, recording``; ``fate`` (``hit``, ``missed``, ``extra``); ``cause`` of an error;

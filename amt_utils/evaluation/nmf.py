@@ -1,4 +1,4 @@
-"""A baseline that has learnt nothing: supervised non-negative matrix factorisation (NMF) on the constant-Q transform.
+"""A baseline without training: supervised non-negative matrix factorisation (NMF) on the constant-Q transform.
 
 Each key has a few spectral templates (attack, early, middle and late decay). They come from a formula, not from
 recordings: stiff-string partials, their tilt with frequency, two-stage decay. Every frame of the recording is
@@ -7,8 +7,8 @@ divergence with the templates fixed: Lee & Seung, NIPS 2000; for piano: Smaragdi
 decay templates: Cheng et al., "An attack/decay model for piano transcription", ISMIR 2016). Where a key's
 activation rises, a note begins.
 
-What is heard is the ``sounding`` end; pedals are not told apart, so the transcription has none and its key ends
-are the sounding ones. The few constants below were set on excerpts of eight real recordings.
+It finds ``sounding`` ends and no pedals; the key ends of its transcriptions are the sounding ones. The constants below
+were set on excerpts of eight real recordings.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def inharmonicity(pitch) -> np.ndarray:
 
 
 def formula_tone(pitch: int, *, seconds: float = 1.5) -> np.ndarray:
-    """One struck key by formula -> ``(n,)`` float32 at 16 kHz, peak 1, the hammer at sample 0."""
+    """One synthetic note -> ``(n,)`` float32 at 16 kHz, peak 1, the hammer at sample 0."""
     rng = np.random.default_rng(pitch)  # the partials' phases
     f0 = float(midi_to_hz(pitch))
     h = np.arange(1, 60)
@@ -60,7 +60,7 @@ def formula_tone(pitch: int, *, seconds: float = 1.5) -> np.ndarray:
 
 
 class NmfTranscriber:
-    """The baseline behind the same call as the network: ``transcribe(path) -> Performance``.
+    """The baseline with the network's interface: ``transcribe(path) -> Performance``.
 
     Args:
         tones: one struck key per MIDI pitch 21..108 to take the templates from, at 16 kHz, hammer at sample 0;
@@ -126,7 +126,7 @@ def fit_activations(spectrum: np.ndarray, templates: np.ndarray, *, iterations: 
     Args:
         spectrum: ``(T, F)`` non-negative.
         templates: ``(K, F)`` non-negative.
-        iterations: multiplicative updates; the divergence never rises from one to the next.
+        iterations: multiplicative updates; the divergence never increases.
 
     Returns:
         ``(T, K)`` float32.
@@ -140,7 +140,7 @@ def fit_activations(spectrum: np.ndarray, templates: np.ndarray, *, iterations: 
 
 
 def pick_notes(activations: np.ndarray) -> Performance:
-    """``(88, T)`` activations -> notes: begun where one rises, ended where it has died away or rises again."""
+    """``(88, T)`` activations -> notes: starting where one rises, ending where it has decayed or rises again."""
     from scipy.ndimage import maximum_filter1d
 
     loud = np.percentile(activations.max(axis=0), 95)

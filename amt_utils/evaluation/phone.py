@@ -1,9 +1,9 @@
-"""Any recording as a phone would have made it: the same every time, so that systems and days compare.
+"""Simulates a recording by a phone, reproducibly, so that results can be compared.
 
-Noise lies 15 to 25 dB below the music: recorded (``noise/`` of the shared data) where it is there, pink otherwise. The
-microphone hears 200 Hz to 7 kHz with a few resonances, automatic gain evens out the level, and AAC at 64 kbit/s by
-ffmpeg is what is kept. Nothing moves in time: the filter has no phase, and the codec's delay is taken out by its
-container. The recording's name and the seed decide what it gets.
+Noise lies 15 to 25 dB below the music: recorded (``noise/`` of the shared data) where available, pink otherwise. The
+microphone passes 200 Hz to 7 kHz with a few resonances, automatic gain evens out the level, and ffmpeg encodes AAC at
+64 kbit/s. Onsets do not move: the filter has zero phase, and the decoder compensates the codec's delay. The random
+choices depend on the recording's name and the seed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .folder import FolderScores, System
 NOISE_DECIBELS = (15.0, 25.0)  # below the music
 BAND = (200.0, 7000.0)  # Hz
 RESONANCES, RESONANCE_DECIBELS = 3, 6.0
-GAIN_SECONDS, GAIN_STRENGTH = 1.0, 0.5  # automatic gain takes out half of the level's changes, in about a second
+GAIN_SECONDS, GAIN_STRENGTH = 1.0, 0.5  # automatic gain compensates half of the level's changes, within about a second
 CODEC = ("-c:a", "aac", "-b:a", "64k", "-ar", "48000")
 
 
 class PhoneSystem:
-    """A system that gets every recording through a phone first."""
+    """A system whose input is every recording as a phone would record it."""
 
     def __init__(self, system: System, *, seed: int = 0):
         if not shutil.which("ffmpeg"):
@@ -43,31 +43,31 @@ class PhoneSystem:
         self.name = f"{getattr(system, 'name', 'network')}, through a phone"
 
     def transcribe(self, path: str | os.PathLike) -> Performance:
-        """The recording, sent through a phone, transcribed. Raises :class:`AmtError` as reading does."""
-        heard = through_phone(load_audio(path, sample_rate=SAMPLE_RATE), name=Path(path).stem, seed=self.seed)
+        """Transcribes the recording as a phone would record it. Raises :class:`AmtError` as reading does."""
+        recorded = through_phone(load_audio(path, sample_rate=SAMPLE_RATE), name=Path(path).stem, seed=self.seed)
         with tempfile.TemporaryDirectory() as folder:
-            return self.system.transcribe(save_audio(Path(folder) / f"{Path(path).stem}.wav", heard))
+            return self.system.transcribe(save_audio(Path(folder) / f"{Path(path).stem}.wav", recorded))
 
 
 def through_phone(y: np.ndarray, *, name: str, seed: int = 0) -> np.ndarray:
-    """``(n,)`` float32 audio at 16 kHz -> as a phone keeps it, of the same length.
+    """``(n,)`` float32 audio at 16 kHz -> as a phone would record it, of the same length.
 
     Args:
         y: the recording.
-        name: of the recording; with ``seed`` it decides noise and microphone.
-        seed: another one is another phone in another place.
+        name: of the recording; with ``seed`` it determines noise and microphone.
+        seed: another seed is another phone in another place.
 
     Raises:
-        AmtError: ffmpeg is missing or would not encode.
+        AmtError: ffmpeg is missing or fails.
     """
     rng = np.random.default_rng((zlib.crc32(name.encode()), seed))
     signal = np.sqrt(np.mean(y**2)) + 1e-7
     noisy = y + _noise(len(y), rng) * signal * 10 ** (-rng.uniform(*NOISE_DECIBELS) / 20)
     size = next_fast_len(len(y), real=True)
     spectrum = rfft(noisy, size) * _response(rfftfreq(size, 1 / SAMPLE_RATE), rng)
-    heard = _even_out(irfft(spectrum, size)[: len(y)])
-    heard *= min(1.0, 0.9 / (np.abs(heard).max() + 1e-9))
-    return _encode(heard.astype(np.float32))
+    recorded = _even_out(irfft(spectrum, size)[: len(y)])
+    recorded *= min(1.0, 0.9 / (np.abs(recorded).max() + 1e-9))
+    return _encode(recorded.astype(np.float32))
 
 
 def _noise(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,7 +94,7 @@ def _response(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _even_out(y: np.ndarray) -> np.ndarray:
-    """Automatic gain: a level that follows the power with a time constant, taken out in part."""
+    """Automatic gain control: partly compensates a smoothed level."""
     keep = np.exp(-1 / (GAIN_SECONDS * SAMPLE_RATE))
     usual = np.mean(y**2) + 1e-9
     followed, _ = lfilter([1 - keep], [1, -keep], y**2, zi=[keep * usual])
@@ -103,7 +103,7 @@ def _even_out(y: np.ndarray) -> np.ndarray:
 
 
 def _encode(y: np.ndarray) -> np.ndarray:
-    """Through AAC and back; the container says how long the encoder's delay is, so that no time is lost."""
+    """Encodes as AAC and decodes; the container stores the encoder's delay, so that times are kept."""
     with tempfile.TemporaryDirectory() as folder:
         raw, coded = Path(folder) / "raw.wav", Path(folder) / "coded.m4a"
         save_audio(raw, y, sample_rate=SAMPLE_RATE)
@@ -111,12 +111,12 @@ def _encode(y: np.ndarray) -> np.ndarray:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise AmtError(f"ffmpeg would not encode AAC: {done.stderr.strip() or 'no reason given'}")
-        heard = load_audio(coded, sample_rate=SAMPLE_RATE)
-    return np.pad(heard, (0, max(0, len(y) - len(heard))))[: len(y)]
+        decoded = load_audio(coded, sample_rate=SAMPLE_RATE)
+    return np.pad(decoded, (0, max(0, len(y) - len(decoded))))[: len(y)]
 
 
 def loss_table(clean: FolderScores, phone: FolderScores, *, ends: str) -> str:
-    """Mean F1 of recordings that both have, clean and through a phone, and what is lost, in points."""
+    """Mean F1 of recordings that both have, clean and through a phone, and the difference in points."""
     both = [name for name in clean.recordings if name in phone.recordings]
     lines = [f"{'mean F1, ' + ends + ' ends':28s}{'clean':>9}{'phone':>9}{'lost':>9}"]
     for title, metric in (("note", "note_f1"), ("+offset", "note_offset_f1"), ("frame", "frame_f1")):

@@ -1,4 +1,4 @@
-"""Several systems on the same recordings: their figures and errors side by side (notebook 05)."""
+"""Several systems on the same recordings: their metrics and errors side by side (notebook 05)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADINGS = ("P", "R", "note", "+offset", "+off+vel", "frame", "pedal")
 
 @dataclass(frozen=True)
 class Systems:
-    """What several systems made of the same recordings.
+    """Transcriptions of the same recordings by several systems.
 
     Attributes:
         transcriptions: one per system and recording.
@@ -34,7 +34,7 @@ class Systems:
 
     @cached_property
     def errors(self) -> pd.DataFrame:
-        """Every note of both sides and what became of it (:func:`amt_utils.evaluation.mistakes.find_errors`)."""
+        """Every note of reference and estimate, and its fate (:func:`amt_utils.evaluation.mistakes.find_errors`)."""
         return find_errors(self.transcriptions, ends=self.ends)
 
     def table(self, *, by: str = "recording") -> pd.DataFrame:

@@ -19,10 +19,10 @@ ONSET_GRID = {
     "onset_threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
     "time_shift": (0.0, -0.005, -0.01, -0.015, -0.02, -0.025, -0.03),
 }
-WORTH_A_SHIFT = 0.002  # of note F1; other pianos and microphones need another shift or none
+WORTH_A_SHIFT = 0.002  # of note F1: a smaller gain does not justify a shift
 ENDING_GRID = {  # in the order in which they are tuned
     "pedal_threshold": (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
-    "pedal_release_shift": (0.0, 0.02, 0.04),  # more would miss, by mir_eval's 50 ms, releases labelled exactly
+    "pedal_release_shift": (0.0, 0.02, 0.04),  # more would exceed mir_eval's tolerance of 50 ms
     "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
     "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
 }
@@ -56,8 +56,8 @@ def validation_activations(
 def tune_onset(held: list[Activations], config: Config) -> dict[str, float]:
     """Step one: the onset threshold, and the time between key and sound, with the best mean note F1.
 
-    On a real piano the hammer falls milliseconds after the key, and the sound has a way to go to the microphone;
-    sampled pianos have neither.
+    On a real piano the hammer strikes milliseconds after the key goes down, and the sound travels to the microphone;
+    sampled pianos have no such delay.
     """
 
     def note_f1(values: dict[str, float]) -> float:
@@ -76,8 +76,8 @@ def tune_onset(held: list[Activations], config: Config) -> dict[str, float]:
 def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
     """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
 
-    A tenth of the F1 of frames and of the sustain pedal's presses is added: over a wide range of pedal thresholds the
-    ends are equally good, while presses are found several times as often or frames are lost.
+    A tenth of the F1 of frames and of the sustain pedal's presses is added, since over a wide range of pedal thresholds
+    the ends are equally good while frames and presses are not.
     """
     best = {name: getattr(config.decode, name) for name in ENDING_GRID}
     references = [Performance(r.with_ends("sounding")) for _, _, r in held]
@@ -86,9 +86,9 @@ def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
         tried = config.replace(decode=values)
         scores = []
         for (_, activations, played), reference in zip(held, references, strict=True):
-            heard = decode_performance(activations, tried)
-            estimate = Performance(heard.with_ends("sounding"))
-            pedal = score_pedals(played.pedals, heard.pedals).get("pedal_sustain_f1", 0.0)
+            decoded = decode_performance(activations, tried)
+            estimate = Performance(decoded.with_ends("sounding"))
+            pedal = score_pedals(played.pedals, decoded.pedals).get("pedal_sustain_f1", 0.0)
             frame = score_frames(reference.notes, estimate.notes)["frame_f1"]
             scores.append(score_notes(reference, estimate, offset_ratio=0.2) + 0.1 * pedal + 0.1 * frame)
         return float(np.mean(scores))
@@ -100,7 +100,7 @@ def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
 
 
 def tune_velocity(held: list[Activations], config: Config) -> dict[str, float]:
-    """Step three: how far velocities follow what all notes together tell, with the best mean note+velocity F1."""
+    """Step three: the smoothing of velocities with the best mean note+velocity F1."""
 
     def velocity_f1(amount: float) -> float:
         tried = config.replace(decode={"velocity_smoothing": amount})

@@ -1,4 +1,4 @@
-"""What there is to see: features, statistics, training, errors. ``amt.figures.NAME`` loads a figure when it is used."""
+"""Figures of features, statistics, training and errors. ``amt.figures.NAME`` is loaded when first used."""
 
 import lazy_loader
 

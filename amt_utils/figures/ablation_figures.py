@@ -16,7 +16,7 @@ from ..training.ablation import read_row
 def plot_rows(folder: str | os.PathLike, rows: Sequence[str]) -> Figure:
     """Note F1 against steps and against minutes of training -> the figure.
 
-    The axis shows where the rows differ that have learnt anything; the legend gives every row's last figure.
+    The axis is limited to the range in which trained rows differ; the legend gives every row's last F1.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

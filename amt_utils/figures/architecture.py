@@ -1,7 +1,6 @@
 """The network as a picture: from sound to notes, in English or Spanish (notebook 04).
 
-Every shape in the picture is read from the configuration and every count from the network it builds, so that it
-cannot fall behind the code.
+Every shape in the picture is read from the configuration and every count from the network it builds.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ..config import Config
 from ..models import build_model, count_parameters
 from ..system.errors import AmtError
 
-# colours of Okabe and Ito, told apart by colour-blind readers; boxes also differ by their text and frame
+# colours of Okabe and Ito, safe for colour-blind readers; boxes also differ by their text and frame
 _INPUT, _ATTACK, _LASTING, _OUTPUT = "#F0E442", "#56B4E9", "#CC79A7", "#E8E8E8"
 
 FONT = 9  # points
@@ -36,8 +35,8 @@ WORDS = {
         "frame": "a note sounds",
         "velocity": "how hard",
         "pedal": "three pedals",
-        "detached": "may listen, must not disturb",
-        "joined": "listens, and both learn",
+        "detached": "features, no gradient",
+        "joined": "features, with gradient",
         "attack": "ATTACKS",
         "lasting": "EVERYTHING THAT LASTS",
         "title": "{name}, {size}: {count:,} numbers to learn",
@@ -55,7 +54,7 @@ WORDS = {
         "frame": "suena una nota",
         "velocity": "con qué fuerza",
         "pedal": "tres pedales",
-        "detached": "puede escuchar, no molestar",
+        "detached": "rasgos, sin gradiente",
         "joined": "escucha, y ambos aprenden",
         "attack": "ATAQUES",
         "lasting": "TODO LO QUE DURA",
@@ -76,7 +75,7 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax:
         The Axes.
 
     Raises:
-        AmtError: unknown language, or a network this picture is not of.
+        AmtError: unknown language, or another network.
     """
     config = config or Config()
     if language not in WORDS:
@@ -144,7 +143,7 @@ def draw_architecture(config: Config | None = None, *, language: str = "en", ax:
 
 
 def _fit_words(ax: Axes, boxes: list[tuple[Text, Rectangle]]) -> None:
-    """Makes words smaller that are wider or higher than their box."""
+    """Shrinks text that is wider or higher than its box."""
     if isinstance(ax.figure, Figure):
         ax.figure.draw_without_rendering()
     for text, frame in boxes:

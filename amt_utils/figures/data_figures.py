@@ -1,4 +1,4 @@
-"""Figures and tables of preparing data: what there is, what it costs, labels, reading speed, alignment (03 and 08)."""
+"""Figures and tables of data preparation: inventory, disk space, labels, reading speed, alignment (03 and 08)."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def fractions_table(maestro: Maestro, fractions: Sequence[float] = (0.1, 0.3, 1.
 
 
 def findings_table(findings: Iterable[Finding], *, most: int = 12) -> pd.DataFrame:
-    """The first ``most`` findings of :func:`amt_utils.data.tidy.check_pairs`, those to look at first; seconds."""
+    """The first ``most`` findings of :func:`amt_utils.data.tidy.check_pairs`, the worst first; in seconds."""
     shown = ["name", "status", "reason", "first_attack", "first_note", "offset", "drift"]
     table = pd.DataFrame([asdict(finding) for finding in findings])[shown]
     return table.sort_values("status", key=lambda s: s == "ok", kind="stable").head(most).fillna("").round(3)
 
 
 def inventory_table(inventory: Inventory) -> pd.DataFrame:
-    """What a folder of recordings holds, one file or pair a row."""
+    """The contents of a folder of recordings, one file or pair per row."""
     rows = [(one.name, "audio and MIDI", "") for one in inventory.recordings]
     rows += [(path.name, "audio alone", "is transcribed into a draft") for path in inventory.audio_only]
     rows += [(path.name, "left out", reason) for path, reason in inventory.excluded]
@@ -57,7 +57,7 @@ def inventory_table(inventory: Inventory) -> pd.DataFrame:
 
 
 def prepared_table(rows: Iterable[Prepared]) -> pd.DataFrame:
-    """What became of each recording (:func:`amt_utils.data.recordings.prepare_recordings`)."""
+    """The status of each recording (:func:`amt_utils.data.recordings.prepare_recordings`)."""
     return pd.DataFrame([asdict(row) for row in rows]).round(1)
 
 
@@ -134,7 +134,7 @@ def plot_throughput(
 
 
 def plot_alignment(alignment: Alignment, *, ax: Axes | None = None) -> Axes:
-    """Lag of the sound behind the MIDI as measured (line), and what the correction leaves of it (dots)."""
+    """Lag of the sound behind the MIDI as measured (line), and what remains after the correction (dots)."""
     ax = new_axes(ax)
     used = strong_windows(alignment.windows)
     span = used[:, 0] if len(used) else alignment.midi_times

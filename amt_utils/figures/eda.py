@@ -57,7 +57,7 @@ def era_of(composer: str) -> str:
 
 
 def summarise(maestro: Maestro, eda: Eda) -> str:
-    """One line: where it lies, performances, works, composers, hours, notes."""
+    """One line: location, performances, works, composers, hours, notes."""
     table = eda.table
     works = len(table[["composer", "title"]].drop_duplicates())
     counts = f"{len(table)} performances of {works} works by {table.composer.nunique()} composers"
@@ -65,7 +65,7 @@ def summarise(maestro: Maestro, eda: Eda) -> str:
 
 
 def show_source(maestro: Maestro) -> HTML:
-    """A line that says what the notebook works on; a yellow banner where it is the miniature and not MAESTRO."""
+    """A line that names the data set; a yellow banner where it is the miniature and not MAESTRO."""
     count = f"{len(maestro.pieces)} pieces in <code>{maestro.root}</code>"
     if "miniature" not in str(maestro.root):
         return HTML(f"<p>{count}</p>")
@@ -215,7 +215,7 @@ def composers_table(eda: Eda, *, at_least_hours: float = 0.0) -> pd.DataFrame:
 def balance_table(eda: Eda) -> pd.DataFrame:
     """Share of ones per target roll, and the ``pos_weight`` that would balance it (zeros per one).
 
-    Balancing in full is a bound, not advice: weights that large bring many false alarms; see the training notebook.
+    Full balancing is an upper bound: such weights cause many false positives; see the training notebook.
     """
     t = eda.table
     cells, frames = t.frames.sum() * N_KEYS, t.frames.sum()

@@ -78,7 +78,7 @@ def _count(n: int, thing: str) -> str:
 
 
 def _unit(hours: float) -> tuple[str, float]:
-    """The unit in which ``hours`` reads well, and how many of it make an hour."""
+    """A suitable unit for ``hours``, and how many of it make an hour."""
     return ("hours", 1.0) if hours > 0.5 else ("minutes", 60.0)
 
 
@@ -185,7 +185,7 @@ def plot_pedals(eda: Eda, *, ax=None):
 
 
 def plot_balance(eda: Eda, *, ax=None):
-    """Share of ones per target roll on a logarithmic axis, with the zeros there are for every one."""
+    """Share of ones per target roll on a logarithmic axis, with the number of zeros per one."""
     table = balance_table(eda)
     ax = new_axes(ax, size=(8, 2.8))
     y, shares = np.arange(len(table)), 100 * table["share of ones"].to_numpy()

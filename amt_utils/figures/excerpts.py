@@ -17,7 +17,7 @@ from ..data.library import Recording
 from ..music.notes import NOTE, Performance
 
 RATE = FeatureConfig().sample_rate
-CONTEXT = 1.0  # seconds computed on either side of an excerpt, so that its borders look like its middle
+CONTEXT = 1.0  # seconds computed on either side of an excerpt, to avoid edge effects
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def load_excerpt(
 
 
 def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.void]:
-    """The note that stands most alone: little else sounds around it, and its key is struck neither before nor after."""
+    """The most isolated note: few others sound around it, and its key is not struck before or after."""
     found: list[tuple[float, int, Recording, np.void]] = []
     for recording in recordings:
         notes = recording.performance.with_ends("sounding")
@@ -83,7 +83,7 @@ def find_lonely_note(recordings: Sequence[Recording]) -> tuple[Recording, np.voi
         candidates = notes[middle] if middle.any() else notes
         begin, end = candidates["onset"] - 0.3, candidates["offset"] + 0.4
         shared = np.minimum(end[:, None], notes["offset"]) - np.maximum(begin[:, None], notes["onset"])
-        related = (notes["pitch"] - candidates["pitch"][:, None]) % 12 == 0  # same key or octaves: they hide it
+        related = (notes["pitch"] - candidates["pitch"][:, None]) % 12 == 0  # same key or octaves
         crowd = np.maximum(shared, 0) * np.where(related, 4.0, 1.0)
         company = crowd.sum(axis=1) / (candidates["offset"] - candidates["onset"]) - 0.004 * candidates["velocity"]
         found.append((float(company.min()), len(found), recording, candidates[int(np.argmin(company))]))

@@ -139,7 +139,7 @@ def plot_recall_by(errors: pd.DataFrame):
             which = np.digitize(own[column], edges) - 1
             count = np.bincount(which.clip(0, len(edges) - 2), minlength=len(edges) - 1)
             found = np.bincount(which.clip(0, len(edges) - 2), own.fate == "hit", minlength=len(edges) - 1)
-            recall = np.where(count >= 5, 100 * found / np.maximum(count, 1), np.nan)  # few notes say nothing
+            recall = np.where(count >= 5, 100 * found / np.maximum(count, 1), np.nan)  # too few notes
             colour, marker, line, _ = _look(i)
             ax.plot(np.arange(len(names)), recall, line, marker=marker, color=colour, markersize=5, label=system)
         ax.set_xticks(np.arange(len(names)), names)
@@ -188,7 +188,7 @@ def plot_velocity(errors: pd.DataFrame):
 
 
 def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None):
-    """The sustain pedal as played and as transcribed, one stripe each; the title says how well it was found."""
+    """The sustain pedal as played and as transcribed, one stripe each; the title gives the F1 of its presses."""
     ax = new_axes(ax, size=(10, 1.6))
     rows = (("played", one.recording.performance, BLUE, ""), ("transcribed", one.estimate, ORANGE, "///"))
     for y, (_, performance, colour, hatch) in enumerate(rows):

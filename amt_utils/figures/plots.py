@@ -1,7 +1,7 @@
 """Pictures of notes, sound and labels. Every function draws on ``ax`` (or a new one) and returns it.
 
-Colours are Okabe and Ito's, which the colour-blind can tell apart, and never the only sign: shapes and positions
-say the same. Nothing here calls ``plt.show()``.
+Colours are Okabe and Ito's, safe for colour-blind readers, and never the only sign: shapes and positions differ too.
+Nothing here calls ``plt.show()``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pitch_name(pitch: int) -> str:
 
 
 def new_axes(ax=None, *, size: tuple[float, float] = (10, 3.2)):
-    """``ax`` itself, or the axes of a new figure of ``size`` inches; without the two idle spines."""
+    """``ax`` itself, or the axes of a new figure of ``size`` inches; without the top and right spines."""
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -44,7 +44,7 @@ def plot_roll(
     end: float | None = None,
     ax=None,
 ):
-    """A piano roll: one bar per note, the darker the louder; pedals as stripes below.
+    """A piano roll: one bar per note, darker for higher velocities; pedals as stripes below.
 
     Args:
         notes: ``(n,)`` notes; onsets and offsets are drawn as they are (key or sounding ends).
@@ -56,7 +56,7 @@ def plot_roll(
     ax = new_axes(ax)
     end = float(notes["offset"].max()) if end is None and len(notes) else (end or start + 1.0)
     seen = notes[(notes["offset"] > start) & (notes["onset"] < end)]
-    edges = "black" if end - start < 60 else "face"  # outlines would hide the colour of so narrow bars
+    edges = "black" if end - start < 60 else "face"  # outlines would hide narrow bars
     bars = PolyCollection(list(_boxes(seen, 0.42)), cmap="cividis_r", edgecolors=edges, linewidths=0.3)
     bars.set_array(seen["velocity"].astype(float))
     bars.set_clim(1, 127)

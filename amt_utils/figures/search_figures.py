@@ -1,4 +1,4 @@
-"""How a search for settings went (notebook 07)."""
+"""Figures of a hyper-parameter search (notebook 07)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def space_table(space: dict[str, list] | None = None, *, leave_out: Iterable[str
 
 
 def plot_search(study: Study, *, measure: str = "note F1 (%)", axes: Sequence[Axes] = ()) -> Sequence[Axes]:
-    """How a study went: every trial's F1 in time, and against each searched value.
+    """A study's history: every trial's F1 in order, and against each searched value.
 
     Args:
         study: an Optuna study.

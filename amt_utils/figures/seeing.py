@@ -1,4 +1,4 @@
-"""Seeing sound (notebook 02): one excerpt as waveform, STFT, mel, CQT and HCQT, with its notes drawn over it.
+"""Time-frequency pictures (notebook 02): an excerpt as waveform, STFT, mel, CQT and HCQT, with its notes over it.
 
 Every function takes an :class:`~.excerpts.Excerpt` and returns the axes it drew on. :func:`explore` puts them
 behind sliders.
@@ -151,7 +151,7 @@ def plot_note(excerpt: Excerpt, note: np.void, *, partials: int = 4, ax=None):
 
 
 def plot_harmonic_stack(excerpt: Excerpt, note: np.void, *, after: float = 0.08):
-    """Why channels help: the spectrum at one moment, and what the three channels see at the note and at its ghosts.
+    """Why harmonic channels help: the spectrum of a note, and the three channels at the note and at its octaves.
 
     Left: the CQT ``after`` seconds into the note; its partials lie at the same distances for every key. Right: the
     three channels at the true key and at the keys an octave below and above. Only the true key has the pattern

@@ -1,4 +1,4 @@
-"""What notebook 04 shows of a training: where the time goes, what fits a GPU, epochs, targets."""
+"""Figures of notebook 04: time per step, GPU memory, epochs, targets."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def memory_table(config: Config, memories: Sequence[int] = (8, 16, 24, 40, 80)) 
 
 
 def settings_table(config: Config) -> pd.DataFrame:
-    """What one usually changes in a configuration, one field a row."""
+    """The fields most often changed in a configuration, one per row."""
     shown = {
         "model": ("name", "size"),
         "data": ("recordings", "midi", "validation", "window_seconds", "augment", "workers"),

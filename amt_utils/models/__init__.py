@@ -1,7 +1,7 @@
 """Networks by configuration name: ``build_model(config)`` -> audio ``(B, n)`` in, logits out.
 
 Every network returns the same dictionary (:data:`.KEY_ROLLS`), so that training, decoding and evaluation
-do not know which one they hold.
+work with any of them.
 """
 
 from __future__ import annotations

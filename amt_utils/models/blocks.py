@@ -49,7 +49,7 @@ class Transcriptor(nn.Module):
         return self.read(features)
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
-        """Features ``(B, C, T, bins)`` -> logits. Out of training, in the windows of a transcription."""
+        """Features ``(B, C, T, bins)`` -> logits. In eval mode, in the windows of a transcription."""
         if self.training:
             logits = self.network(features)
             return logits | {"pedal": self.network.pedal_head(logits.pop("pedal_cue"))}
@@ -87,7 +87,7 @@ class ConvNorm(nn.Sequential):
 
 
 class Register(nn.Module):
-    """Adds a bias per channel and place on the frequency axis to ``(B, C, T, F)``; begins at zero."""
+    """Adds a bias per channel and position on the frequency axis to ``(B, C, T, F)``; zero at initialisation."""
 
     def __init__(self, channels: int, places: int):
         super().__init__()
@@ -101,7 +101,7 @@ class HDConv(nn.Module):
     """Harmonic dilated convolution (Wei et al., "HPPNet", ISMIR 2022): parallel 1×3 convolutions, summed.
 
     The branch of harmonic ``k`` is dilated by ``round(bins_per_octave * log2(k))`` bins, so that its outer taps
-    sit on the k-th harmonic and the k-th sub-harmonic of its centre. ``k = 1`` is an ordinary 1×3 convolution.
+    are at the k-th harmonic and the k-th sub-harmonic of its centre. ``k = 1`` is an ordinary 1×3 convolution.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class HDConv(nn.Module):
         harmonics: tuple[int, ...],
         *,
         bins_per_octave: int,
-        bias_everywhere: bool = False,  # as published; one bias does the same, since the branches are summed
+        bias_everywhere: bool = False,  # as published; since the branches are summed, one bias is equivalent
     ):
         super().__init__()
         dilations = [max(1, round(bins_per_octave * math.log2(k))) for k in harmonics]
@@ -121,9 +121,9 @@ class HDConv(nn.Module):
         )
 
     def taps(self) -> list[tuple[Tensor, Tensor | None, int]]:
-        """Weight, bias and dilation of the convolutions whose sum this is.
+        """Weight, bias and dilation of equivalent convolutions to sum.
 
-        All branches share their centre: it is computed once, and of the others only the outer two taps.
+        The centre taps of all branches are merged into the first; the others keep only their outer two taps.
         """
         branches = [cast(nn.Conv2d, branch) for branch in self.branches]
         first, *others = branches
@@ -148,15 +148,14 @@ def sum_convolutions(x: Tensor, taps: Iterable[tuple[Tensor, Tensor | None, int]
         F.conv2d(x, weight, bias, padding=(0, dilation * (weight.shape[-1] - 1) // 2), dilation=(1, dilation))
         for weight, bias, dilation in taps
     )
-    return functools.reduce(torch.add, parts)  # one after the other: no two are kept
+    return functools.reduce(torch.add, parts)  # one after the other, to save memory
 
 
 class Intervals(nn.Module):
-    """Adds up what each channel hears at every interval, by weights of its own: ``(B, C, T, 88)`` -> the same shape.
+    """Depthwise convolution along the keys, ``reach`` semitones up and down: ``(B, C, T, 88)`` -> the same shape.
 
-    A depthwise convolution along the keys, ``reach`` semitones up and down: octave, twelfth and seventeenth lie in it
-    as well as everything between. It begins at zero. Done as a product with one matrix per channel, which CPUs do
-    several times faster than so long a convolution.
+    Each channel has its own weight for every interval; they are zero at initialisation. It is computed as a product
+    with one matrix per channel, several times faster on CPUs than so long a convolution.
     """
 
     interval: Tensor
@@ -165,7 +164,7 @@ class Intervals(nn.Module):
         super().__init__()
         self.template = nn.Parameter(torch.zeros(channels, 2 * reach + 1))
         key = torch.arange(N_KEYS)
-        # what key i tells key j is the weight of the interval i - j
+        # the weight from key i to key j is that of the interval i - j
         self.register_buffer("interval", N_KEYS - 1 + key[:, None] - key, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,16 +181,16 @@ class FrequencyGroupedLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, _, time, keys = x.shape
-        # time first: from channels-last memory whole keyboards are copied at once
+        # time first: from channels-last memory all keys of a frame are copied at once
         out = self.lstm(x.permute(2, 0, 3, 1).flatten(1, 2))[0]
         return out.reshape(time, batch, keys, -1).transpose(0, 1).contiguous()
 
 
 class PedalCue(nn.Module):
-    """What the pedals are told from: notes ``(B, T, rolls)`` and sound ``(B, T, sound)`` -> ``(B, T, cues)``.
+    """Input features of the pedal head: notes ``(B, T, rolls)`` and sound ``(B, T, sound)`` -> ``(B, T, cues)``.
 
-    Much of the pedal is told by the notes alone: which keys are up while their notes go on, which end together. This
-    part can be learnt from MIDI, without any sound (:mod:`amt_utils.training.learn_pedals`).
+    Notes alone carry much information on the pedal: which keys are up while their notes sound, which notes end
+    together. This part can be trained on MIDI without audio (:mod:`amt_utils.training.learn_pedals`).
     """
 
     def __init__(self, rolls: int, sound: int, cues: int):
@@ -206,9 +205,9 @@ class PedalCue(nn.Module):
 
 
 class PedalHead(nn.Module):
-    """The pedals' cues ``(B, T, C)`` -> bidirectional LSTM, with ``deep`` a second one -> logits ``(B, T, 3)``.
+    """Pedal features ``(B, T, C)`` -> bidirectional LSTM, with ``deep`` a second one -> logits ``(B, T, 3)``.
 
-    How long this room and this piano ring is learnt over minutes: when transcribing, its windows are ten minutes long.
+    It adapts to the reverberation of room and piano over minutes; in transcription its windows are ten minutes long.
     """
 
     def __init__(self, c_in: int, hidden: int, *, deep: bool = False):
@@ -225,14 +224,14 @@ class PedalHead(nn.Module):
 
 
 class NoPedals(nn.Module):
-    """The pedal head of networks that know no pedals: ``(B, T, C)`` -> logits ``(B, T, 3)`` that say no."""
+    """Pedal head of networks without pedals: ``(B, T, C)`` -> constant negative logits ``(B, T, 3)``."""
 
     def forward(self, cue: Tensor) -> Tensor:
         return silent_logits(cue[..., :1]).expand(-1, -1, len(PEDAL_NAMES))
 
 
 def silent_logits(like: Tensor) -> Tensor:
-    """Logits of the same shape that say no everywhere, without a gradient."""
+    """Constant negative logits of the same shape, without a gradient."""
     return torch.full_like(like, SILENT_LOGIT, requires_grad=False)
 
 
@@ -248,7 +247,7 @@ def read_floor(x: Tensor, bins: int) -> Tensor:
 
 
 def make_head(c_in: int, *, prior: float | None = None) -> nn.Linear:
-    """A linear layer to one logit per key that starts at probability ``prior``."""
+    """A linear layer to one logit per key, initialised to probability ``prior``."""
     head = nn.Linear(c_in, 1)
     if prior is not None:
         set_prior(head, prior)
@@ -256,7 +255,7 @@ def make_head(c_in: int, *, prior: float | None = None) -> nn.Linear:
 
 
 def set_prior(head: nn.Linear, prior: float) -> None:
-    """Starts a layer of logits at probability ``prior``."""
+    """Initialises the bias of a layer of logits to probability ``prior``."""
     nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
 
 

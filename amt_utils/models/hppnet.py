@@ -1,15 +1,15 @@
-"""HPPNet (Wei et al., ISMIR 2022, arXiv 2208.14339), the yardstick: one-channel CQT, one HDConv of eight dilations.
+"""HPPNet (Wei et al., ISMIR 2022, arXiv 2208.14339), the reference: one-channel CQT, one HDConv of eight dilations.
 
 ``published`` and ``published-sp`` are the paper's networks, 818,628 and 1,239,428 parameters: three 7×7 convolutions
 (16 channels), HDConv over harmonics 2..9 (128 channels), a 1×3 convolution dilated by an octave of bins, max-pooling
 to 88 keys, a 1×3 convolution dilated by an octave of keys, three 5×1 convolutions; after each convolution ReLU, then
 instance norm without parameters; one FG-LSTM of 64 per direction for each of onset, offset, frame and velocity. ``sp``
-gives onsets a trunk of their own; the other heads' trunk works on pairs of frames. They know no key ends and no
+gives onsets a trunk of their own; the other heads' trunk works on pairs of frames. They have no key ends and no
 pedals: those logits are constants. Two things differ from the authors' code: the CQT is this package's, and it
 transcribes in overlapping windows (:mod:`amt_utils.audio.windows`).
 
-``tiny``, ``base`` and ``sp`` are the same idea with this package's parts (norm before ReLU, no convolution between
-HDConv and pooling, no pairs of frames) and with heads for key ends and pedals, so that they can be trained and
+``tiny``, ``base`` and ``sp`` are the same architecture with this package's parts (norm before ReLU, no convolution
+between HDConv and pooling, no pairs of frames) and with heads for key ends and pedals, so that they can be trained and
 compared like the others.
 """
 
@@ -106,7 +106,7 @@ class PublishedHPPNet(KeyNetwork):
     def __init__(self, config: Config):
         super().__init__()
         if config.feature.n_channels != 1:
-            raise AmtError("hppnet, published: hears one CQT; set feature.kind to 'cqt'")
+            raise AmtError("hppnet, published: reads one CQT; set feature.kind to 'cqt'")
         alone = config.model.size == "published-sp"
         onset_heads = ("onset",) if alone else PUBLISHED_HEADS
         self.onset_net = PublishedSubnet(config, onset_heads, pairs_of_frames=False)

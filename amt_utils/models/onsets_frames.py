@@ -1,7 +1,7 @@
 """Onsets and Frames (Hawthorne et al., ISMIR 2018; sizes of the 2019 MAESTRO paper) on log-mel.
 
 A convolution stack and a BiLSTM per head; the frame head is fed by the onset and offset heads, detached.
-``published`` is the MAESTRO paper's network, 26 million parameters: its velocity stack has no BiLSTM, and it knows no
+``published`` is the MAESTRO paper's network, 26 million parameters: its velocity stack has no BiLSTM, and it has no
 key ends and no pedals (those logits are constants). ``tiny`` and ``base`` have a BiLSTM for velocity too, and heads for
 key ends and pedals, so that they can be trained and compared like the others.
 """

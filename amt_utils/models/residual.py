@@ -1,13 +1,12 @@
 """Residual HCQT-HPPNet, the project's network.
 
 HCQT ``(B, 3, T, 352)`` -> residual 7×7 stem -> harmonic dilated convolution -> 88 keys -> residual blocks over time
-and octaves -> frequency-grouped LSTM -> heads. There are two trunks: one for onsets; one for everything that lasts
-(offset, frame, velocity, pedal). The second hears the first, *detached*: what the duration losses want never pulls
-on the attack.
+and octaves -> frequency-grouped LSTM -> heads. There are two trunks: one for onsets, one for durations (offset,
+frame, velocity, pedal). The second reads the first trunk's features, *detached*: the duration losses have no gradient
+on the onset trunk.
 
-Convolutions and LSTMs are shared by all keys, but strings are not alike: the lowest have hardly a fundamental, the
-highest hardly a second partial. What each layer may know of where on the keyboard it stands is its *register*: a bias
-per bin or key.
+Convolutions and LSTMs are shared by all keys, although strings differ: the lowest have hardly a fundamental, the
+highest hardly a second partial. A *register*, a bias per bin or key, tells layers the position on the keyboard.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ SIZES = {  # stem channels, trunk channels (at 352 bins), key channels (at 88 ke
     "base": (24, 48, 96, 3, 64),
     "large": (32, 128, 160, 4, 128),
 }
-PEDAL_STATES = 16  # what each key tells the pedals
-PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedals key by key
-PEDAL_CUES, PEDAL_HIDDEN = 96, 128  # whatever the size: what notes tell does not depend on it
-FLOOR_BINS = 16  # a third of an octave: open strings answer between the partials of what is played
+PEDAL_STATES = 16  # features per key for the pedal head
+PEDAL_ROLLS = ("onset", "offset", "key_offset", "frame")  # read by the pedal head, per key
+PEDAL_CUES, PEDAL_HIDDEN = 96, 128  # the same for all sizes
+FLOOR_BINS = 16  # a third of an octave: undamped strings resonate between the partials of the notes played
 
 
 def channel_widths(model: ModelConfig) -> dict[str, int]:
@@ -88,13 +87,13 @@ class ResidualHPPNet(KeyNetwork):
         by_key = KeyOptions(**options, dropout=model.dropout, intervals=model.intervals)
         self.onset_stem = ResidualStem(config.feature.n_channels, stem, norm=model.norm, residual=model.residual)
         self.onset_harmonics = HarmonicBlock(stem, trunk, config, **options)
-        # the strongest of a key's bins is pooled; which of them it is tells a partial from a fundamental
+        # max-pooling loses which of a key's bins is strongest; these weights add it
         self.onset_bins = nn.Conv2d(trunk, trunk, (1, self.bins_per_key), stride=(1, self.bins_per_key), bias=False)
         nn.init.zeros_(self.onset_bins.weight)
         self.onset_keys = KeyBlocks(trunk, key, blocks, **by_key)
         self.onset_lstm = FrequencyGroupedLSTM(key, hidden)
         self.onset_head = make_head(2 * hidden, prior=ONSET_PRIOR)
-        # what lasts is told by energy, not by its shape in fine frequency: each key's own bins, as channels
+        # durations depend on energy, not on fine frequency structure: each key's bins are channels
         self.duration_stem = ConvNorm(config.feature.n_channels * self.bins_per_key, key, (5, 3), norm=model.norm)
         self.duration_keys = KeyBlocks(2 * key, key, blocks, **by_key)
         self.duration_lstm = FrequencyGroupedLSTM(key + 1, hidden)
@@ -106,7 +105,7 @@ class ResidualHPPNet(KeyNetwork):
                 "velocity": make_head(2 * hidden),
             }
         )
-        # which keys are up while their notes go on is known by now, and is what tells of the pedal
+        # features for the pedal head: which keys are up while their notes sound
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
         self.floor_channels = config.feature.n_channels // config.feature.subframes
         floors = self.floor_channels * config.feature.n_bins // FLOOR_BINS
@@ -114,7 +113,7 @@ class ResidualHPPNet(KeyNetwork):
         self.pedal_head = PedalHead(PEDAL_CUES, PEDAL_HIDDEN, deep=True)
 
     def onset_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the onset trunk: no duration loss has a gradient on them (where ``detach_onset``)."""
+        """Parameters of the onset trunk: the duration losses have no gradient on them (with ``detach_onset``)."""
         return [p for name, p in self.named_parameters() if name.startswith("onset_")]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -122,22 +121,22 @@ class ResidualHPPNet(KeyNetwork):
         return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
 
     def hear(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The keys' logits, and what the pedals are told from: notes ``(B, T, 4 * 88)`` and sound ``(B, T, C)``."""
+        """The keys' logits, and the pedal head's inputs: notes ``(B, T, 4 * 88)`` and sound ``(B, T, C)``."""
         x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
         harmonic = self.onset_harmonics(self.onset_stem(x))
         pooled = pool_to_keys(harmonic, self.bins_per_key) + self.onset_bins(harmonic)  # (B, trunk, T, 88)
         onset_keys = self.onset_keys(pooled)  # (B, key, T, 88)
         onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
 
-        heard = onset_keys.detach() if self.detach_onset else onset_keys
+        onset_features = onset_keys.detach() if self.detach_onset else onset_keys
         attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)  # (B, T, 88)
-        attack = attack[..., None].permute(0, 3, 1, 2).to(heard.dtype)  # (B, 1, T, 88), as channels-last as the rest
+        attack = attack[..., None].permute(0, 3, 1, 2).to(onset_features.dtype)  # (B, 1, T, 88), channels-last
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
-        keys = self.duration_keys(torch.cat([own, heard], dim=1))
+        keys = self.duration_keys(torch.cat([own, onset_features], dim=1))
         lasting = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
         logits = {"onset": onset} | {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
         state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
-        # notes are given, not bent to the pedals' wishes
+        # detached: no gradient from the pedal loss
         rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1)).to(lasting.dtype)
         floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
         return logits, rolls, torch.cat([pool_keyboard(keys), pool_keyboard(state), floor], dim=-1)
@@ -158,7 +157,7 @@ class ResidualStem(nn.Module):
 
 
 class HarmonicBlock(nn.Module):
-    """HDConv, norm, and the input's projection and the register added."""
+    """HDConv, norm and register, plus a projection of the input."""
 
     def __init__(self, c_in: int, c_out: int, config: Config, *, norm: str, residual: bool, register: bool):
         super().__init__()

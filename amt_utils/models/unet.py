@@ -1,6 +1,6 @@
 """A U-Net over the (H)CQT: down and up through time and frequency with skip connections, then a BiLSTM over time.
 
-After the user's own attempt at attacks and releases, and Pedersoli, Tzanetakis & Yi, "Improving music transcription
+After Pedersoli, Tzanetakis & Yi, "Improving music transcription
 by pre-stacking a U-Net" (ICASSP 2020).
 """
 
@@ -54,8 +54,8 @@ class UNet(KeyNetwork):
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
         keys = pool_to_keys(x, self.bins_per_key)  # (B, first, T, 88)
-        heard = self.lstm(keys)
-        logits = {name: head(heard).squeeze(-1) for name, head in self.heads.items()}
+        hidden = self.lstm(keys)
+        logits = {name: head(hidden).squeeze(-1) for name, head in self.heads.items()}
         return {**logits, "pedal_cue": pool_keyboard(keys)}
 
 

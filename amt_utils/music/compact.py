@@ -1,7 +1,7 @@
 """Many performances in one small file: all 957 of MAESTRO's train split, 158 hours, take 19 MB.
 
-Times are whole milliseconds, which is what MIDI's ticks are worth. Onsets are stored as differences and each column
-on its own, so that LZMA finds what repeats. A note then takes 3.4 bytes.
+Times are whole milliseconds, about the resolution of MIDI's ticks. Onsets are stored as differences and each column
+separately, which LZMA compresses better. A note takes 3.4 bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def save_compact(path: str | os.PathLike, performances: Sequence[Performance]) -
     """Writes performances; the file's name ends in :data:`COMPACT_SUFFIX`.
 
     Raises:
-        AmtError: another suffix, or the disk would not take it.
+        AmtError: another suffix, or the file cannot be written.
     """
     path = Path(path)
     if not path.name.endswith(COMPACT_SUFFIX):
@@ -76,7 +76,7 @@ def _waits(events: np.ndarray) -> np.ndarray:
 
 
 def _lengths(events: np.ndarray) -> np.ndarray:
-    """Ticks, at least one: no event may vanish."""
+    """Ticks, at least one."""
     onset, offset = (np.rint(events[side] / _TICK).astype(np.int64) for side in ("onset", "offset"))
     return np.maximum(offset - onset, 1)
 
@@ -86,7 +86,7 @@ def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
 
 
 def _as_bytes(parts: list[np.ndarray]) -> np.ndarray:
-    """Whole numbers -> ``(4, n)`` bytes, the lowest first: rows of their own compress better."""
+    """Whole numbers -> ``(4, n)`` bytes, the lowest first: separate rows compress better."""
     values = np.minimum(np.concatenate([np.zeros(0, np.int64), *parts]), _LONGEST).astype("<u4")
     return values.view(np.uint8).reshape(-1, 4).T.copy()
 

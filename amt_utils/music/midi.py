@@ -25,17 +25,17 @@ from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, check_notes, check_
 
 PEDAL_CONTROLLERS = (64, 66, 67)  # sustain, sostenuto, soft: index = pedal kind
 MIDI_SUFFIXES = (".mid", ".midi")
-LONGEST_DAYS = 7  # no performance is longer, but a damaged file may say so
+LONGEST_DAYS = 7  # longer files are damaged
 _DRUM_CHANNEL = 9  # counted from 0
 _CHANNELS = [c for c in range(16) if c != _DRUM_CHANNEL]
 _RESET_CONTROLLERS = 121
 _ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)
-_CLOSE = -1  # stands where a velocity does: all open notes of the key end
+_CLOSE = -1  # in place of a velocity: all open notes of the key end
 
 
 @dataclass(frozen=True)
 class TempoMap:
-    """What ties ticks to seconds and bars.
+    """The mapping between ticks, seconds and bars.
 
     Attributes:
         ticks_per_beat: resolution of the file.
@@ -159,7 +159,7 @@ def _find_pedals(messages: np.ndarray, end_tick: int) -> np.ndarray:
         down = (controller[chosen] == number) & (value[chosen] >= 64)
         before = np.append(False, down[:-1])[: len(down)]
         before &= np.append(False, channel[chosen[1:]] == channel[chosen[:-1]])[: len(down)]
-        changes = np.sort(chosen[down != before])  # a continuous pedal sends hundreds more
+        changes = np.sort(chosen[down != before])  # a continuous pedal sends hundreds of values
         is_down = (controller[changes] == number) & (value[changes] >= 64)
         rows = zip(tick[changes].tolist(), channel[changes].tolist(), is_down.tolist(), strict=True)
         spans += [(*span, kind) for span in _join_pedals(list(rows), end_tick)]
@@ -186,10 +186,10 @@ def _join_pedals(events: list[tuple[int, int, bool]], end_tick: int) -> list[tup
 def write_midi(
     path: str | os.PathLike, performance: Performance, *, tempo: TempoMap | None = None, name: str = "Piano"
 ) -> Path:
-    """Notes (key ends) and pedals -> a format-1 MIDI file with CC64/66/67; written whole or not at all.
+    """Notes (key ends) and pedals -> a format-1 MIDI file with CC64/66/67; written atomically.
 
     Args:
-        path: where to write; parent folders are made.
+        path: where to write; parent folders are created.
         performance: times in seconds.
         tempo: ticks, tempo and metre; 120 beats per minute at 960 ticks per beat when ``None``.
         name: track name.
@@ -208,7 +208,7 @@ def write_midi(
     for channel in sorted(set(channels) | {0}):
         for a, b, kind in zip(press, release, pedals["kind"], strict=True):
             controller = PEDAL_CONTROLLERS[kind]
-            # on every channel up before down, or the pedal would seem never to have come up
+            # release before press at one tick, or the release would be lost
             for tick, order, value in ((a, 2, 127), (max(b, a + 1), 1, 0)):
                 message = mido.Message("control_change", control=controller, value=value, channel=channel)
                 events.append((int(tick), order, message))

@@ -1,8 +1,8 @@
-"""The bytes of a MIDI file -> its channel messages and the metas that tell time, as arrays.
+"""The bytes of a MIDI file -> its channel messages and its tempo, time and key signatures, as arrays.
 
-What the format allows is read, and what is common though it does not: chunks of other kinds are skipped, a RIFF
-around the file is taken off, metas too short or out of range are left out, a wrong number of tracks in the header is
-no matter as long as none is missing. A file that ends within a track, or whose events do not fit, is refused.
+Beyond the format some common deviations are accepted: other chunks are skipped, a RIFF wrapper is removed, metas that
+are too short or out of range are ignored, and a wrong number of tracks in the header does not matter unless one is
+missing. A file that ends within a track, or with invalid events, raises an error.
 
 Source: Standard MIDI Files 1.0 (RP-001); RIFF-MIDI is RP-029.
 """
@@ -27,7 +27,7 @@ _LONGEST = 1 << 38  # ticks
 
 @dataclass(frozen=True)
 class MidiEvents:
-    """What a MIDI file holds, tick by tick.
+    """The events of a MIDI file.
 
     Attributes:
         ticks_per_beat: ticks per quarter note.
@@ -67,7 +67,7 @@ def read_events(path: str | os.PathLike) -> MidiEvents:
 
 
 def _unwrap(content: bytes) -> bytes:
-    """The MIDI file inside a RIFF of type RMID; other content as it is."""
+    """The MIDI file inside a RIFF of type RMID; other content is returned unchanged."""
     if content[:4] != b"RIFF" or content[8:12] != b"RMID":
         return content
     at = 12
@@ -186,7 +186,7 @@ def _variable_length(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_meta(meta: int, value: bytes) -> int | str | tuple[int, int] | None:
-    """What a tempo, time or key signature says; ``None`` for other metas, and for values that mean nothing."""
+    """The value of a tempo, time or key signature; ``None`` for other metas and invalid values."""
     if meta == _TEMPO and len(value) >= 3:
         return int.from_bytes(value[:3], "big") or None  # microseconds per quarter note
     if meta == _TIME_SIGNATURE and len(value) >= 2 and value[0] and value[1] < 8:

@@ -1,12 +1,12 @@
-"""Notes and pedals as small typed arrays, and the one check that every module calls at its border.
+"""Notes and pedals as structured arrays, and the checks that every module calls on its inputs.
 
 A *note* has an onset and an offset in seconds, a pitch (MIDI 21..108) and a velocity (1..127).
 A *pedal* event is an interval during which one pedal is down. Both are numpy structured arrays, so that
 ``notes["onset"]`` is a float64 vector and a selection such as ``notes[notes["pitch"] > 60]`` is again notes.
 
-Two notions of a note's end (papers score the second, scores and DAWs want the first):
+Two definitions of a note's end (papers evaluate the second, sheet music and DAWs need the first):
 
-* ``key``: the key comes up;
+* ``key``: the key is released;
 * ``sounding``: under the sustain pedal the note goes on until the pedal comes up or the same key is struck
   again; the sostenuto pedal likewise holds the keys that were down when it was pressed.
 """
@@ -30,10 +30,10 @@ PEDAL = np.dtype([("onset", "f8"), ("offset", "f8"), ("kind", "i1")])
 
 @dataclass(frozen=True)
 class Performance:
-    """What is played: notes with ``key`` ends and the pedals.
+    """Notes with ``key`` ends, and pedals.
 
     Attributes:
-        notes: ``(n,)`` array of :data:`NOTE`, sorted by onset, offsets are key-ups.
+        notes: ``(n,)`` array of :data:`NOTE`, sorted by onset, offsets are key releases.
         pedals: ``(m,)`` array of :data:`PEDAL`, sorted by onset.
     """
 
@@ -55,7 +55,7 @@ class Performance:
         return Performance(_cut(notes, 0.0, np.inf), _cut(pedals, 0.0, np.inf))
 
     def window(self, start: float, end: float) -> Performance:
-        """What lies in ``[start, end)`` seconds, times counted from ``start``; notes begun earlier are left out.
+        """The events in ``[start, end)`` seconds, times counted from ``start``; notes that began earlier are left out.
 
         Pedals held across a border are cut at it.
         """
@@ -146,7 +146,7 @@ def _check_events(events: np.ndarray, dtype: np.dtype, where: str) -> None:
 
 
 def extend_to_sounding(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
-    """Key ends -> sounding ends, from the sustain and sostenuto pedals (module docstring has the rule).
+    """Key ends -> sounding ends, from the sustain and sostenuto pedals (see the module's docstring).
 
     Args:
         notes: ``(n,)`` notes with key ends.
@@ -162,7 +162,7 @@ def extend_to_sounding(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
         return out
     sustain, sostenuto = (pedals[pedals["kind"] == kind] for kind in (SUSTAIN, SOSTENUTO))
     ends = out["offset"]
-    while True:  # a release of one pedal may fall into the other's hold
+    while True:  # one pedal may be released while the other holds
         longer = _held_until(ends, sustain)
         if len(sostenuto):
             which = np.searchsorted(sostenuto["onset"], longer, side="right") - 1
@@ -175,7 +175,7 @@ def extend_to_sounding(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
     for pitch in np.unique(out["pitch"]):
         same = np.flatnonzero(out["pitch"] == pitch)
         following = np.append(out["onset"][same[1:]], np.inf)
-        # two notes struck at one instant leave the first its own end
+        # of two simultaneous notes the first keeps its own end
         following[following <= out["onset"][same]] = np.inf
         ends[same] = np.minimum(ends[same], following)
     out["offset"] = ends

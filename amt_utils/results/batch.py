@@ -1,9 +1,9 @@
-"""Many recordings -> the files of each: one bar for all, nothing done twice, nothing lost for a bad file.
+"""Many recordings -> the files of each, with one progress bar; finished ones can be skipped, a bad file stops nothing.
 
-Beside the results of ``take.wav`` lies ``take.transcription.json``: the recording, its SHA-256, that of the network's
-weights, the settings and the files written. It is written last. By it a later run knows what is done
-(``skip_existing``) and whose a file is: results of another recording, and files that no transcription wrote, are never
-overwritten.
+Beside the results of ``take.wav`` is ``take.transcription.json``: the recording, its SHA-256, that of the network's
+weights, the settings and the files written. It is written last. A later run reads it to skip finished recordings
+(``skip_existing``) and to tell which recording a file belongs to: results of another recording, and other files, are
+never overwritten.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one recording.
+    """The result for one recording.
 
     Attributes:
         path: the recording.
-        files: what was written, or was there already.
-        n_notes, n_pedals: what was found.
-        audio_seconds, seconds: how long it is, and how long the work took.
-        skipped: it was done before.
-        error: why there are no files; ``""`` where there are.
+        files: written now or before.
+        n_notes, n_pedals: numbers of notes and pedal presses.
+        audio_seconds, seconds: length of the recording, and of the work.
+        skipped: whether it was done before.
+        error: why there are no files, otherwise ``""``.
     """
 
     path: Path
@@ -82,12 +82,12 @@ def transcribe_batch(
 
     Args:
         arguments: as :func:`.find_inputs` takes them.
-        out: a folder; made if there is none.
+        out: a folder; created if there is none.
         kinds: what to write of each, as :meth:`.Transcription.save`.
         transcriber: the shipped network by default.
-        skip_existing: leave out what the same network made of the same recording with the same settings.
+        skip_existing: skip recordings that the same network transcribed with the same settings.
         tempo_map: as :meth:`.Transcription.save`.
-        cluster: do recordings side by side, as :func:`.run_each` takes it.
+        cluster: run recordings in parallel, as :func:`.run_each` takes it.
         shard: only share ``"i/n"`` of the recordings, as :func:`.choose_shard` takes it.
         on_result: called after each recording.
         score_options: as :func:`.transcribe`.
@@ -121,14 +121,14 @@ def transcribe_batch(
     total = sum(expected.values())
     bar = tqdm(total=total, unit="s", unit_scale=True, desc="transcribe", disable=total < LONG or None, leave=False)
     with bar:
-        # on a cluster the bar moves by whole recordings, here by what is done of each
+        # on a cluster the bar moves by whole recordings, otherwise by seconds of audio
         work = batch.transcribe if cluster else partial(batch.transcribe, on_progress=bar.update)
         before = 0.0
         for one, outcome in run_each(work, chosen, cluster=cluster):
             result = Result(one.path, error=str(outcome)) if isinstance(outcome, AmtError) else outcome
             if cluster:
                 bar.update(expected[one.path])
-            # the bar's whole length is corrected by what the file turned out to be
+            # correct the bar's total by the file's actual length
             bar.total = (bar.total or 0) + (bar.n - before) - expected[one.path]
             bar.refresh()
             before = bar.n
@@ -166,7 +166,7 @@ def transcribe_folder(
 
 @dataclass(frozen=True)
 class _Batch:
-    """What holds for all recordings of a batch."""
+    """Settings shared by all recordings of a batch."""
 
     folder: Path
     kinds: tuple[str, ...]
@@ -177,7 +177,7 @@ class _Batch:
     score_options: dict[str, Any]
 
     def transcribe(self, one: Input, on_progress: Callable[[float], Any] = lambda seconds: None) -> Result:
-        """One recording, whose failure is part of the result."""
+        """Transcribes one recording; an error becomes part of the result."""
         begun = time.perf_counter()
         try:
             return replace(self._transcribe(one, on_progress), seconds=time.perf_counter() - begun)
@@ -185,7 +185,7 @@ class _Batch:
             return Result(one.path, error=str(error))
         except OSError as error:
             return Result(one.path, error=f"{one.path}: {error.strerror or error}")
-        except Exception as error:  # one recording must not end the work on a thousand others
+        except Exception as error:  # one recording must not stop the others
             _log.debug("%s", one.path, exc_info=True)
             return Result(one.path, error=f"{one.path}: failed ({type(error).__name__}: {error}); please report it")
 
@@ -214,7 +214,7 @@ class _Batch:
         return Result(one.path, files, n_notes, n_pedals, seconds)
 
     def _free_target(self, one: Input, about: dict[str, Any]) -> Path:
-        """Where its results go, with a number where the place is another recording's or taken by other files."""
+        """The path of its results, with a number where the name is taken by another recording or other files."""
         number, target = 1, self.folder / one.name
         while True:
             record = _read_record(target)
@@ -239,7 +239,7 @@ def _record_path(target: Path) -> Path:
 
 
 def _read_record(target: Path) -> dict[str, Any] | None:
-    """What is known of the results of this name; ``None`` where nothing is, or nothing that can be read."""
+    """The record of the results of this name; ``None`` where there is none, or an unreadable one."""
     known = {"source": str, "source_sha256": str, "files": list, "kinds": list, "notes": int, "pedals": int}
     try:
         record: dict[str, Any] = read_json(_record_path(target))
@@ -275,7 +275,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _guess_seconds(path: Path) -> float:
-    """How long a recording is, by its header or its size: for the bar alone."""
+    """A recording's length by its header or its size, for the progress bar."""
     with contextlib.suppress(soundfile.SoundFileError, OSError, UnicodeError, RuntimeError):
         seconds = soundfile.info(soundfile_name(path)).duration
         if seconds < 1e6:

@@ -1,4 +1,4 @@
-"""What a batch works on: recordings named one by one, by folders or by patterns, and the name of each one's results."""
+"""The recordings of a batch, given as files, folders or patterns, and the name of each one's results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..audio.reading import AUDIO_SUFFIXES
 
-LONGEST_NAME = 255 - len(f".{os.getpid()}.partial.transcription.json") - 4  # bytes, what file systems allow less ours
+LONGEST_NAME = 255 - len(f".{os.getpid()}.partial.transcription.json") - 4  # bytes: file systems' limit less suffixes
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Input:
 
 @dataclass
 class Inputs:
-    """What was found.
+    """The recordings found.
 
     Attributes:
         found: recordings, in the order in which they were named.
-        failed: ``(what, why)`` of what cannot be a recording.
+        failed: ``(path, reason)`` of what cannot be a recording.
         skipped: files in folders that look like sound but whose kind is not known.
     """
 
@@ -46,7 +46,7 @@ class Inputs:
 def find_inputs(arguments: Iterable[str | os.PathLike]) -> Inputs:
     """Files, folders (with all below them) and patterns such as ``takes/**/*.wav`` -> the recordings.
 
-    Hidden files and folders are passed over, macOS's ``._take.wav`` among them, unless named themselves. Results carry
+    Hidden files and folders (also macOS's ``._take.wav``) are skipped unless given by name. Results carry
     the recording's name; where recordings come from different folders, the folders are mirrored, and where two would
     still share a name, the suffix is part of it.
     """
@@ -118,7 +118,7 @@ def _name_results(roots: dict[Path, Path]) -> dict[Path, Path]:
         names[path] = relative.with_name(safe_stem(path))
     sharing = defaultdict(list)
     for path, name in names.items():
-        sharing[os.path.normcase(name).casefold()].append(path)  # some file systems do not tell a from A
+        sharing[os.path.normcase(name).casefold()].append(path)  # some file systems ignore case
     taken = set(sharing)
     for paths in sharing.values():
         for path in paths if len(paths) > 1 else []:

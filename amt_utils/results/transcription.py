@@ -1,4 +1,4 @@
-"""From a recording to its transcription and every file one may want from it (notebook 06)."""
+"""A recording's transcription, and the files made from it (notebook 06)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..transcription.candidates import Candidates
     from ..transcription.transcriber import Transcriber
 
-LONGEST_SCORE = 3600.0  # seconds; beats of a whole night's recording mean nothing and take gigabytes
+LONGEST_SCORE = 3600.0  # seconds; beat tracking of longer recordings takes gigabytes
 KINDS = ("midi", "musicxml", "pdf", "html")
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "svg": ".svg", "pdf": ".pdf", "html": ".html"}
 TEMPO_MAPS = ("performance", "constant")
@@ -37,15 +37,15 @@ _MIME = {".mid": "audio/midi", ".musicxml": "application/vnd.recordare.musicxml+
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was heard in one recording.
+    """The transcription of one recording.
 
     Attributes:
         recording: the audio file.
         performance: notes and pedals.
         activations: the network's probabilities by name, ``(T, 88)`` each (``pedal`` ``(T, 3)``), where kept.
         frame_seconds: seconds per row of them.
-        candidates: what else was possible (:class:`.Candidates`), where activations are kept.
-        score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where they are known better than estimated.
+        candidates: further possible notes (:class:`.Candidates`), where activations are kept.
+        score_options: ``tempo``, ``metre``, ``key``, ``pickup`` where known.
         tuning: Hz of A4, as estimated or given.
     """
 
@@ -65,7 +65,7 @@ class Transcription:
         return make_score(self.performance, **{"title": self.title, **self.score_options})
 
     def tempo_map(self, kind: str = "performance") -> TempoMap | None:
-        """What ties the MIDI's ticks to beats; ``None`` for what is too long to be one piece of music.
+        """The mapping of the MIDI's ticks to beats; ``None`` for recordings too long for beat tracking.
 
         Args:
             kind: ``"performance"`` follows the player, so that the bars of a DAW are the bars of the score;
@@ -96,16 +96,16 @@ class Transcription:
 
     @property
     def title(self) -> str:
-        """The file's name as a reader would write it, without what cannot be printed."""
+        """The file's name as a title, without characters that cannot be printed."""
         readable = "".join(c if c.isprintable() else " " for c in safe_stem(self.recording).replace("_", " "))
         return " ".join(readable.split()).capitalize()
 
     @property
     def summary(self) -> str:
-        """One line: the file, what was heard, and what the score makes of it."""
-        heard = f"{len(self.performance.notes)} notes, {len(self.performance.pedals)} pedal presses"
+        """One line: the file, its notes and pedals, metre, key and tempo."""
+        counts = f"{len(self.performance.notes)} notes, {len(self.performance.pedals)} pedal presses"
         metre = f"{self.score.metre.numerator}/{self.score.metre.denominator}"
-        return f"{self.recording.name}: {heard}; {metre}, {self.score.key.name}, {self.score.tempo:.0f} beats a minute"
+        return f"{self.recording.name}: {counts}; {metre}, {self.score.key.name}, {self.score.tempo:.0f} beats a minute"
 
     def roll(self, *, score: bool = True, **options):
         """The piano roll (:class:`amt_utils.widget.PianoRoll`), the sheet music under it."""
@@ -131,7 +131,7 @@ class Transcription:
         """Writes the ``kinds`` asked for into ``folder`` as ``name`` (the recording's) and returns their paths.
 
         Args:
-            folder: made if there is none.
+            folder: created if there is none.
             kinds: of :data:`SUFFIXES`.
             name: without suffix.
             tempo_map: of the MIDI, as :meth:`tempo_map` has it.
@@ -213,13 +213,13 @@ def transcribe(
 
 
 def load_example() -> Transcription:
-    """The embedded recording with the notes that were played on it, as if transcribed without an error."""
+    """The embedded recording with the notes that were played on it, as a transcription without errors."""
     recording, midi = example_files()
     return Transcription(recording, read_midi(midi), None, FeatureConfig().frame_seconds)
 
 
 def offer_downloads(files: Iterable[str | os.PathLike]):
-    """Links that carry the files themselves, so that they work in any notebook, as ``IPython.display.HTML``."""
+    """Download links with the files embedded, which work in any notebook, as ``IPython.display.HTML``."""
     from IPython.display import HTML
 
     links = []

@@ -1,7 +1,7 @@
-"""The same work over a list of files: here, in several processes, or on a Dask cluster; or a numbered share of it.
+"""Runs a function over a list of files: in this process, in several, or on a Dask cluster; or over a share of them.
 
-Work is a function of one item that writes its own results, whole or not at all. So a worker that dies with its machine
-loses its own item alone, which another worker does again.
+Work is a function of one item that writes its own results atomically. If a worker dies, only its current item is
+repeated by another worker.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ CONNECT_SECONDS = 20.0
 ATTEMPTS = 3  # workers that may die over one item before it is given up
 
 CLUSTER_HELP = (
-    "do the files side by side: 'local' or 'local:4' for processes on this machine, tcp://HOST:8786 for a Dask "
+    "process the files in parallel: 'local' or 'local:4' for processes on this machine, tcp://HOST:8786 for a Dask "
     "scheduler, or the file that it wrote with --scheduler-file"
 )
 SHARD_HELP = "only every n-th file, beginning with the i-th: --shard 1/8 … 8/8 on eight machines, for job arrays"
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--cluster`` and ``--shard`` to a command that does many files."""
+    """Adds ``--cluster`` and ``--shard`` to a command for many files."""
     group = parser.add_argument_group("many files", "on one machine or many")
     group.add_argument("--cluster", metavar="WHERE", help=CLUSTER_HELP)
     group.add_argument("--shard", metavar="I/N", help=SHARD_HELP)
@@ -55,12 +55,12 @@ def choose_shard(items: Sequence[Item], shard: str | None) -> list[Item]:
 def run_each(
     function: Callable[[Item], Result], items: Sequence[Item], *, cluster: str | None = None
 ) -> Iterator[tuple[Item, Result | AmtError]]:
-    """``function`` of every item, as they are done; an item that fails gives its error, the others go on.
+    """Yields the results of ``function`` as they are done; an item that fails yields its error, the others continue.
 
     Args:
         function: of one item. With a cluster it and its results must pickle, and the package must be installed on the
             workers, with the items' files under the same paths.
-        items: one piece of work each.
+        items: the arguments.
         cluster: ``None`` (one after another, here), ``"local"``, ``"local:N"``, a Dask scheduler's address or file.
 
     Raises:
@@ -96,7 +96,7 @@ def connect(cluster: str) -> Iterator[Any]:
         count = cluster.removeprefix("local").removeprefix(":") or str(os.cpu_count() or 1)
         if not count.isdigit() or not int(count):
             raise AmtError(f"--cluster {cluster!r}: expected local or local:N with N processes")
-        # each process has one thread: threads inside an operation wait for each other on a busy machine
+        # each process has one thread: threads within an operation wait for each other on a busy machine
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         processes = LocalCluster(n_workers=int(count), threads_per_worker=1, env=environment, dashboard_address=":0")
         client = Client(processes)
@@ -117,7 +117,7 @@ def connect(cluster: str) -> Iterator[Any]:
 
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> Result | AmtError:
-    """On a worker: what the user can act on comes back as a value, so that Dask does not log it as its own failure."""
+    """On a worker: an AmtError is returned as a value, so that Dask does not log it as its own failure."""
     try:
         return function(item)
     except AmtError as error:

@@ -1,4 +1,4 @@
-"""The exceptions users are meant to read."""
+"""Exceptions with messages for users."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .secrets import blank_secrets
 class AmtError(Exception):
     """Something the user can act on: the message names the file, the value and what to do.
 
-    The command line prints the message alone and exits with 1; no traceback. Passwords in addresses and signed parts
-    of URLs are blanked on the way in (:func:`.blank_secrets`).
+    The command line prints the message without a traceback and exits with 1. Passwords in addresses and signed parts
+    of URLs are blanked (:func:`.blank_secrets`).
     """
 
     def __init__(self, *arguments: object):

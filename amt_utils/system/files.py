@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; what is read from outside is limited and named when it is wrong."""
+"""Atomic writes, and reading with size limits and error messages that name the file."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from .errors import AmtError, WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEFTOVER = re.compile(r"\..*\.(\d+)-\d+\.partial(\.\w+)?")  # the temporary names of :func:`written_whole`
-JSON_BYTES = 64_000_000  # no JSON file of ours comes near
+JSON_BYTES = 64_000_000  # more than any JSON file of this project
 _numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike, *, make_folder: bool = True) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it takes ``path``'s place when the block ends without an error.
+    """A temporary path beside ``path`` to write to; it replaces ``path`` when the block ends without an error.
 
-    The one way in which the package writes files that others read. After an error, also a full disk, nothing is left
-    of it and an older file stays; what a killed process leaves behind is for :func:`clear_leftovers`::
+    After an error, also on a full disk, the temporary file is removed and an older file stays. A killed process may
+    leave one behind; :func:`clear_leftovers` deletes these::
 
         with written_whole("metrics.json") as partial:
             partial.write_text(text)
 
     Args:
         path: the file.
-        make_folder: make missing parent folders; without it, a folder that is gone is an error.
+        make_folder: create missing parent folders; otherwise a missing folder is an error.
 
     Raises:
-        WriteError: the system would not write there.
+        WriteError: the file cannot be written.
     """
     path = Path(path)
-    # short enough for any disk, and its own for every process and thread
+    # short enough for any disk, and unique for every process and thread
     partial = path.with_name(f".{path.stem[:40]}.{os.getpid()}-{next(_numbers)}.partial{path.suffix[:20]}")
     try:
         if make_folder:
@@ -55,7 +55,7 @@ def written_whole(path: str | os.PathLike, *, make_folder: bool = True) -> Itera
         if error.filename and not _is_about(error.filename, path, partial):
             raise  # of a file that the block reads
         raise _write_error(path, error) from error
-    except Exception as error:  # libraries wrap a full disk in errors of their own
+    except Exception as error:  # libraries raise their own errors on a full disk
         if _names_full_disk(error) or _is_disk_full(path.parent):
             raise _write_error(path, error) from error
         raise
@@ -70,7 +70,7 @@ def _is_about(filename: object, path: Path, partial: Path) -> bool:
 
 
 def _names_full_disk(error: BaseException | None) -> bool:
-    """Whether a full disk is the error, in its words, or what happened before it (as in ``torch.save``)."""
+    """Whether the error, or one it was raised from (as in ``torch.save``), is a full disk."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return True
@@ -94,9 +94,9 @@ def _write_error(path: Path, error: Exception) -> WriteError:
 
 
 def clear_leftovers(folder: str | os.PathLike) -> int:
-    """Deletes what killed processes left of :func:`written_whole` in and below ``folder``; returns how many files.
+    """Deletes temporary files that killed processes left in and below ``folder``; returns how many.
 
-    Files of processes that still run on this machine stay.
+    Files of processes that still run on this machine are kept.
     """
     count = 0
     for path in Path(folder).rglob(".*.partial*"):
@@ -120,7 +120,7 @@ def is_running(pid: int) -> bool:
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
-    """The value of a JSON text. Raises :class:`AmtError` that begins with ``where``, however odd the text is."""
+    """The value of a JSON text. Raises :class:`AmtError` that begins with ``where``."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # of 100,000 brackets; UnicodeDecodeError is a ValueError

@@ -1,11 +1,11 @@
-"""The ``kaggle`` command line, called so that a nightly run can rely on it.
+"""Calls of the ``kaggle`` command line, with retries and errors.
 
-Kaggle's own tool (checked against version 2.2.4) exits with 0 after many failures and only prints a sentence, and its
-downloads are not compared with anything; a call may also fail because of the network. Every call here goes through
-:meth:`Kaggle.call`, which prints it, repeats it after a pause, and turns the sentences into errors.
+Kaggle's own tool (checked against version 2.2.4) exits with 0 after many failures and only prints a sentence, does
+not verify downloads, and may fail because of the network. Every call here goes through :meth:`Kaggle.call`, which
+prints it, repeats it after a pause, and turns such sentences into errors.
 
 The tool finds its credentials itself (``~/.kaggle`` or its environment variables). They are never read, stored or
-printed here; should the tool print one, it is blanked (:mod:`.secrets`).
+printed here; if the tool prints one, it is blanked (:mod:`.secrets`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .errors import AmtError
 from .files import parse_json, read_json
 from .secrets import blank_secrets
 
-ANSWER_SECONDS = 120.0  # what a question about a state may take; uploads and downloads take what they take
+ANSWER_SECONDS = 120.0  # time limit of a status query; uploads and downloads have none
 ACTIVE = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 # sentences printed with exit status 0
 _FULL_DISK = re.compile(r"Disk quota exceeded|No space left on device|Errno (?:28|122)\b", re.IGNORECASE)
@@ -52,7 +52,7 @@ class Kaggle:
         dry_run: print each call and make none of them.
         attempts: how often a failing call is made before giving up.
         pause: seconds before the second attempt; twice as long before each further one.
-        say: where lines of text go.
+        say: called with lines of text.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Kaggle:
             raise AmtError(f"{executable}: not found; install it with `pip install kaggle` and sign in once")
 
     def call(self, *arguments: str, attempts: int | None = None, quiet: bool = False) -> str:
-        """One call, repeated while it fails; its standard output. Raises :class:`AmtError` with the tool's words."""
+        """One call, repeated while it fails; its standard output. Raises :class:`AmtError` with the tool's message."""
         words = [self.executable, *map(str, arguments)]
         if self.dry_run or not quiet:
             self.say(blank_secrets("$ " + shlex.join(["kaggle", *words[1:]])))
@@ -110,7 +110,7 @@ class Kaggle:
         return Quota(float("inf"), "unknown")
 
     def _ask(self, *arguments: str, attempts: int | None = None, quiet: bool = False) -> Any:
-        """The JSON that a call answers with; None for no answer. Raises :class:`AmtError`, also for half an answer."""
+        """The JSON that a call prints; None for no output. Raises :class:`AmtError`, also for invalid JSON."""
         answer = self.call(*arguments, attempts=attempts, quiet=quiet)
         return parse_json(answer, f"`kaggle {shlex.join(arguments)}`: its answer") if answer.strip() else None
 
@@ -119,7 +119,7 @@ class Kaggle:
         try:
             row = self._ask("datasets", "status", dataset, "--format", "json", attempts=2, quiet=True)
         except AmtError as error:
-            # a data set that does not exist is "forbidden" to everybody
+            # Kaggle reports a data set that does not exist as forbidden
             if re.search(r"\b40[34]\b", str(error)):
                 return None
             raise
@@ -143,7 +143,7 @@ class Kaggle:
         if before is None:
             try:
                 self.call("datasets", "create", "-p", str(folder), "--dir-mode", "zip")
-            except AmtError as error:  # an earlier attempt got through although its answer was lost
+            except AmtError as error:  # an earlier attempt succeeded although its reply was lost
                 if "already in use" not in str(error):
                     raise
         else:
@@ -161,7 +161,7 @@ class Kaggle:
         return 0
 
     def push_kernel(self, folder: Path, *, accelerator: str, limit_seconds: int) -> None:
-        """Start a session. A push whose answer was lost is recognised by the session it started."""
+        """Start a session. A push whose reply was lost is recognised by the session it started."""
         kernel = read_json(folder / "kernel-metadata.json")["id"]
         words = ("kernels", "push", "-p", str(folder), "--accelerator", accelerator, "--timeout", str(limit_seconds))
         for attempt in range(1, self.attempts + 1):
@@ -213,7 +213,7 @@ def plain_log(text: str) -> str:
 
 
 def _run(words: list[str], seconds: float | None) -> tuple[int, str, str]:
-    """Exit status, output and complaint of one call, without secrets; one that does not answer counts as failed."""
+    """Exit status, output and error output of one call, without secrets; a timeout counts as a failure."""
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=seconds

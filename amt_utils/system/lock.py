@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that is gone with the process that held it."""
+"""A lock on a folder for one process at a time, released when the process ends."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".in-use.lock"
-_held: set[Path] = set()  # by this process: record locks do not keep a process from locking twice
+_held: set[Path] = set()  # by this process: record locks do not prevent locking twice in one process
 
 
 @contextlib.contextmanager
 def hold_folder(folder: str | os.PathLike, *, doing: str, say: Callable[[str], None] = print) -> Iterator[None]:
     """Holds ``folder`` (made if missing) while the block runs, so that no second process works in it.
 
-    The system itself drops the lock when the process ends, however it ends; a child that lives on does not keep it
-    (POSIX record locks). On a disk that knows no locks, such as Google Drive's, this is said and the block runs.
+    The system releases the lock when the process ends in any way; child processes do not inherit it (POSIX record
+    locks). On a disk without locks, such as Google Drive, a message is printed and the block runs.
 
     Args:
         folder: to hold.
-        doing: what the holder does there, for the message: ``"trains"``.
-        say: where the sentence goes when there can be no lock.
+        doing: what the holder does, for the message: ``"trains"``.
+        say: called with a sentence where locks are not supported.
 
     Raises:
         AmtError: another process holds it; the message says which one, on which machine and since when.

@@ -1,6 +1,6 @@
-"""Where things lie, on Colab, on Kaggle and on one's own machine: the only module that knows folders.
+"""Folders on Colab, on Kaggle and on local machines.
 
-Every function returns a path and makes nothing; whoever writes makes the folder. Environment variables win:
+Every function returns a path and creates nothing. Environment variables take precedence:
 ``AMT_WORK`` (everything written), ``AMT_DATA`` (data sets), ``AMT_CHECKPOINTS``, ``AMT_SHARED_DATA``.
 """
 
@@ -14,7 +14,7 @@ from .errors import AmtError
 
 def platform() -> str:
     """``"kaggle"``, ``"colab"`` or ``"local"``."""
-    # Kaggle's image is built on Colab's and keeps some of its variables, so Kaggle is asked for first
+    # Kaggle's image is built on Colab's and keeps some of its variables, so Kaggle is checked first
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ or "KAGGLE_URL_BASE" in os.environ:
         return "kaggle"
     if "COLAB_RELEASE_TAG" in os.environ or "COLAB_GPU" in os.environ:
@@ -34,7 +34,7 @@ def repository_folder() -> Path:
 
 
 def work_folder() -> Path:
-    """What a session writes and wants to keep: ``/kaggle/working``, ``/content/amt``, or the checkout."""
+    """Folder for results of a session: ``/kaggle/working``, ``/content/amt``, or the checkout."""
     local = {"kaggle": Path("/kaggle/working"), "colab": Path("/content/amt")}
     return _from_environment("AMT_WORK") or local.get(platform()) or repository_folder()
 
@@ -51,9 +51,9 @@ def checkpoints_folder() -> Path:
 
 
 def shared_data() -> Path | None:
-    """The collection of recordings and pianos for training and judging, or ``None`` where there is none.
+    """The collection of recordings and pianos for training and evaluation, or ``None`` where there is none.
 
-    ``AMT_SHARED_DATA``, else ``../shared/data`` beside the checkout. An empty variable means: do without.
+    ``AMT_SHARED_DATA``, else ``../shared/data`` beside the checkout. An empty variable means none.
     """
     named = os.environ.get("AMT_SHARED_DATA")
     if named == "":

@@ -1,4 +1,4 @@
-"""The one place that knows what must not be shown: passwords, tokens and signatures in addresses.
+"""Blanks passwords, tokens and signatures in addresses.
 
 Everything that is printed or stored and may hold an address goes through :func:`blank_secrets`;
 :class:`amt_utils.system.errors.AmtError` does so by itself.

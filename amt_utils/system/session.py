@@ -1,7 +1,7 @@
-"""The last line of every notebook's set-up cell: where things lie on this machine, and Drive if it is wanted.
+"""Set-up of a notebook session: folders, and Google Drive on request.
 
-The cell before it has fetched the project and run ``colab_setup.sh``; :func:`start` then makes the folders, mounts
-Google Drive (on Colab only, and only when asked), says in one line what the machine has, and returns the paths.
+The set-up cell fetches the project and runs ``colab_setup.sh``; :func:`start` then creates the folders, mounts Google
+Drive (on Colab only, and only on request), prints one line about the machine, and returns the paths.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Paths:
     Attributes:
         platform: ``"colab"``, ``"kaggle"`` or ``"local"``.
         data: recordings, MIDI and what is downloaded.
-        work: results that may be thrown away.
-        checkpoints: the local checkpoint folder, the truth that mirrors copy.
+        work: results that need not be kept.
+        checkpoints: the local checkpoint folder, which mirrors copy.
         drive: the project's folder on Google Drive, or None where Drive is not mounted.
-        shared: a folder of extra data for training and judging, or None.
+        shared: a folder of extra data for training and evaluation, or None.
     """
 
     platform: str
@@ -49,7 +49,7 @@ def start(mount_drive: bool = False, *, quiet: bool = False) -> Paths:
         quiet: print nothing.
 
     Raises:
-        AmtError: a folder cannot be made.
+        AmtError: a folder cannot be created.
     """
     from . import paths as places
 
@@ -80,7 +80,7 @@ def mount(root: Path = DRIVE_ROOT) -> Path | None:
 
             drive.mount(str(root))
         folder.mkdir(parents=True, exist_ok=True)
-    except Exception as error:  # a refused permission, a time-out: the session goes on without Drive
+    except Exception as error:  # no permission, a time-out: the session continues without Drive
         print(f"Google Drive is not mounted ({type(error).__name__}: {error}); checkpoints stay on this machine only")
         return None
     return folder

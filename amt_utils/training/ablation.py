@@ -1,7 +1,7 @@
-"""What each part of the network is worth: the same windows and the same number of steps for every row.
+"""Ablations: variants of a configuration, trained on the same windows for the same number of steps.
 
-Every row is a run of ``train`` of its own, in a folder of its own, so that it survives kills as any run does; calling
-again goes on where the last call was stopped. The picture shows decoded note F1 against steps and against minutes.
+Every row is a run of ``train`` in its own folder, so that it can be killed and resumed; calling again continues where
+the last call was stopped. The picture shows decoded note F1 against steps and against minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .trainer import train
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS: dict[str, tuple[str, ...]] = {  # what each row changes in the configuration it starts from
+ROWS: dict[str, tuple[str, ...]] = {  # what each row changes in the base configuration
     "ours": (),
     "without-residuals": ("model.residual=false",),
     "without-register": ("model.register=false",),
@@ -59,7 +59,7 @@ def row_config(config: Config, row: str) -> Config:
 def estimate_minutes(
     config: Config, rows: Sequence[str], *, steps: int = 2, accelerator: str = "auto"
 ) -> Iterator[tuple[str, float]]:
-    """``(row, minutes)`` that a row's training takes here, by a few of its steps; validation comes on top."""
+    """``(row, minutes)`` that a row's training takes here, by a few of its steps; without validation."""
     for row in rows:
         changed = row_config(config, row)
         seconds = sum(time_parts(changed, steps=steps, accelerator=accelerator).values()) * changed.train.accumulate
@@ -87,7 +87,7 @@ def run_rows(
         progress: show a bar for each row.
 
     Raises:
-        AmtError: an unknown row, or a training that fails; what the other rows have learnt stays.
+        AmtError: an unknown row, or a training that fails; the other rows' runs are kept.
     """
     folder, deadline = Path(folder), time.monotonic() + max_seconds if max_seconds else None
     for row in rows:
@@ -111,11 +111,11 @@ def _train_apart(config: Config, folder: Path, row: str, options: list[str], lef
     command = [sys.executable, "-m", "amt_utils", "train", "--config", str(path), "--out", str(folder / row)]
     command += ["--resume", *options, *(["--max-time", str(int(left))] if left else [])]
     if subprocess.run(command, check=False).returncode:
-        raise AmtError(f"{row}: training failed (see above); what the other rows have learnt is kept in {folder}")
+        raise AmtError(f"{row}: training failed (see above); the other rows' runs are kept in {folder}")
 
 
 def read_row(folder: Path) -> dict[str, list[float]]:
-    """A run's folder -> ``step``, ``minutes`` (of training alone) and the F1 figures after each epoch."""
+    """A run's folder -> ``step``, ``minutes`` (of training alone) and the F1 values after each epoch."""
     steps, epochs = read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")
     minutes = np.cumsum([float(s["seconds"]) for s in steps]) / 60
     found = {int(s["step"]): m for s, m in zip(steps, minutes, strict=True)}
@@ -127,7 +127,7 @@ def read_row(folder: Path) -> dict[str, list[float]]:
 
 
 def make_table(folder: str | os.PathLike, rows: Sequence[str]) -> str:
-    """Markdown: each row after the last epoch that *all* of them have reached, so that the steps are the same."""
+    """Markdown table: each row after the last epoch that *all* rows have finished, so that the steps are the same."""
     folder = Path(folder)
     read = {row: read_row(folder / row) for row in rows}
     common = min((len(r["step"]) for r in read.values()), default=0)
@@ -145,7 +145,7 @@ def make_table(folder: str | os.PathLike, rows: Sequence[str]) -> str:
 
 def epochs_table(folder: str | os.PathLike, rows: Sequence[str]) -> pd.DataFrame:
     """Note F1 in % after each epoch, one row of the table for each row of the ablation."""
-    import pandas as pd  # kept out of the start-up of commands that print Markdown alone
+    import pandas as pd  # slow to import; not needed for Markdown
 
     read = {row: read_row(Path(folder) / row)["note_f1"] for row in rows}
     longest = max(map(len, read.values()), default=0)

@@ -1,9 +1,9 @@
-"""Fits a network to one piano from minutes of recordings with their MIDI: its heads, registers and norms alone.
+"""Fine-tunes heads, registers and norms of a network to one piano, from minutes of recordings with their MIDI.
 
-What a network knows of music and of strings stays; what is this piano's and this room's own is learnt: how bright each
-key is (the registers), how strong an onset looks (the heads), the levels of its channels (the norms' scale and offset).
-The first three quarters of every recording are learnt from and the thresholds are tuned on them; the last quarter is
-kept back, and the new weights count only if they find more there than the old ones.
+The other weights are frozen. The fitted ones are those that depend most on piano and room: each key's brightness (the
+registers), the strength of an onset (the heads), the channels' levels (the norms' scale and offset). The first three
+quarters of every recording are for training and for tuning the thresholds; the last quarter is held out, and the new
+weights are kept only if their metrics are better there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .optimizer import choose_precision, learn_alone
 from .windows import WindowDataset
 
 KEPT_BACK = 0.25  # of every recording, its end
-SHORTEST = 20.0  # seconds of a recording, so that its end holds notes to judge by
+SHORTEST = 20.0  # seconds of a recording, so that its held-out end has notes
 WINDOW_SECONDS, BATCH = 5.0, 2
 RATE, FINAL_RATE, AVERAGED = 1e-3, 0.05, 0.98
 JUDGED_WINDOWS = 8
@@ -42,12 +42,12 @@ METRICS = ("note_f1", "note_offset_f1", "note_velocity_f1", "frame_f1")
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What became of it.
+    """The result of :func:`adapt`.
 
     Attributes:
-        config: with the thresholds that were tuned; the old ones where the old weights are kept.
-        before, after: mean metrics on what was kept back, fractions (:mod:`amt_utils.evaluation.metrics`).
-        steps: how many were taken.
+        config: with the tuned thresholds; the old ones where the old weights are kept.
+        before, after: mean metrics on the held-out parts, fractions (:mod:`amt_utils.evaluation.metrics`).
+        steps: of training.
     """
 
     config: Config
@@ -57,7 +57,7 @@ class Adaptation:
 
     @property
     def helped(self) -> bool:
-        """Whether the new weights find more: the mean of :data:`METRICS` is higher, and notes alone are no fewer."""
+        """Whether the new weights are better: the mean of :data:`METRICS` is higher, and note F1 is not lower."""
         gains = [self.after[name] - self.before[name] for name in METRICS]
         return sum(gains) > 0 and gains[0] >= 0
 
@@ -80,14 +80,14 @@ class OwnParts(nn.Module):
 def adapt(
     model: Transcriptor, config: Config, recordings: list[Recording], folder: Path, *, minutes: float
 ) -> Adaptation:
-    """Fits ``model`` to ``recordings``; where that does not help, it ends as it was.
+    """Fine-tunes ``model`` to ``recordings``; where that does not help, its weights are restored.
 
     Args:
         model: a transcribing network (:class:`.Transcriptor`) with trained weights.
         config: of the network.
-        recordings: audio with MIDI that lies on it (``python -m amt_utils recordings`` makes it so).
+        recordings: audio with aligned MIDI (``python -m amt_utils recordings`` aligns it).
         folder: an empty one, for the parts that the recordings are cut into.
-        minutes: wall time of learning, on this machine.
+        minutes: wall time of training.
 
     Raises:
         AmtError: every recording is shorter than 20 s.
@@ -154,7 +154,7 @@ def _fit(model: Transcriptor, config: Config, learning: str, kept_back: str, min
         return loss
 
     began = time.perf_counter()
-    loss_on(next(batches)).backward()  # to see how long a step takes here
+    loss_on(next(batches)).backward()  # measures how long a step takes
     seconds = time.perf_counter() - began
     own.zero_grad()
     steps = max(2, round(60 * minutes / seconds))

@@ -1,9 +1,8 @@
-"""Rolls as a network tells them, from notes alone: what reads its rolls can then learn from MIDI.
+"""Simulates a network's output rolls from notes, to train on MIDI what reads these rolls.
 
-An exact roll says when each key came up, also under the pedal, where nothing of it can be heard. A network knows that
-there are such moments, not when they are: its probabilities lie over a tenth of a second and more, as many in sum as if
-they were sharp. How wide was measured on ``base`` after run 11: 700 notes of MAESTRO's test split, rendered in rooms on
-the piano that no training used.
+An exact roll has every key release, also under the pedal, where it is inaudible. A network's probabilities of such
+releases are spread over a tenth of a second and more, with about the same sum. The widths were measured on ``base``
+after run 11: 700 notes of MAESTRO's test split, rendered in rooms on the piano that no training used.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from ..config import Config
 from ..music.notes import LOWEST_PITCH, N_KEYS, SUSTAIN, Performance
 from .targets import make_rolls
 
-# frames of 20 ms, with the pedal up and down: the median width of an event, and how its logarithm varies
+# frames of 20 ms, with the pedal up and down: the median width of an event, and the standard deviation of its logarithm
 WIDTHS = {"onset": ((0.2, 0.5), (0.2, 0.5)), "offset": ((1.2, 1.0), (0.8, 0.8)), "key_offset": ((1.2, 1.0), (2.7, 1.2))}
 WIDEST = 12.0  # frames
-OFF_CENTRE = 0.7  # of its width an event is told too early or too late, as a standard deviation
+OFF_CENTRE = 0.7  # standard deviation of an event's time error, in widths
 MASS, OWN_WIDTH = 2.15, 0.82  # of a soft target of two frames: its sum, its standard deviation in frames
-SURE = 0.98  # the most a network says
+SURE = 0.98  # the highest probability of a network
 
 
 def make_heard_rolls(
     performance: Performance, n_frames: int, config: Config, rng: np.random.Generator, *, start: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """As :func:`amt_utils.targets.make_rolls`, with ``onset``, ``offset``, ``key_offset`` and ``frame`` as if heard."""
+    """As :func:`.make_rolls`, with ``onset``, ``offset``, ``key_offset`` and ``frame`` as a network estimates them."""
     rolls = make_rolls(performance, n_frames, config, start=start)
     seconds = config.feature.frame_seconds
     notes, sounding = performance.notes, performance.with_ends("sounding")
@@ -59,11 +58,11 @@ def _spread(
 
 
 def _fading(frame: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """How sure of a sounding note a network is: less at both ends of the keyboard, and the longer it sounds."""
+    """Frame probabilities of sounding notes: lower at both ends of the keyboard and the longer a note sounds."""
     age = np.zeros_like(frame)
     for t in range(1, len(frame)):
         age[t] = (age[t - 1] + 1) * frame[t]
-    outside = np.abs(np.arange(N_KEYS) - 32) / 50  # of the middle, where it is surest
+    outside = np.abs(np.arange(N_KEYS) - 32) / 50  # distance from the middle, where probabilities are highest
     key = 0.95 - 0.3 * outside + rng.normal(0, 0.05, N_KEYS)
     slope = rng.uniform(0.03, 0.12) * (1 + outside)  # lost per second
     return np.clip(key - slope * age * seconds, 0.05, SURE).astype(np.float32)

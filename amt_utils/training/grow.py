@@ -1,11 +1,10 @@
-"""A larger network that starts where a smaller one has come to (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
+"""Initialises a larger network from a smaller one (after Chen, Goodfellow & Shlens, "Net2Net", ICLR 2016).
 
-What the smaller network has keeps its weights and its place. Channels beyond begin fresh and are heard by nothing old
-yet: the weights that lead from them are zero. Added blocks begin as the identity; added harmonics, intervals and
-moments within a frame at zero. The larger network says what the smaller one said, to rounding, and learns on from
-there.
+The smaller network's weights keep their places. Added channels are randomly initialised, and the weights from them to
+existing channels are zero. Added blocks are the identity; added harmonics, intervals and subframes have zero weights.
+The larger network has the smaller one's outputs, to rounding, and training continues from there.
 
-With fewer key blocks than before the last ones are left out: such a network must learn anew what they did.
+With fewer key blocks than before the last ones are dropped, and the outputs change.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from ..models import build_model
 from ..models.residual import channel_widths
 from ..system.errors import AmtError
 
-# layer -> what its outputs and its inputs are channels of; names that are no width stay as they are
+# layer -> the widths of its outputs and inputs; names that are not a width do not grow
 LAYERS = (
     (r"pedal_head|pedal_cue\.(rolls|time)", ["all"], ["all"]),
     (r"onset_bins", ["trunk"], ["trunk"]),
@@ -39,18 +38,18 @@ LAYERS = (
     (r"pedal_cue\.sound", ["cues"], ["key", "key", "states and floor"]),
     (r"onset_head|duration_heads", ["output"], ["hidden", "hidden"]),
 )
-# added and not to be heard yet: a block's last norm, a harmonic, what came to the network later than its weights
+# added layers that start at zero: a block's last norm, a harmonic, parts that older weights lack
 SILENT = r"\.time\.1\.weight$|conv\.branches\.\d+\.weight$|onset_bins\.|intervals\."
 
 
 def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int = 0) -> dict[str, Tensor]:
-    """Weights of a ``residual_hcqt_hppnet`` -> those of a larger one that hears the same.
+    """Weights of a ``residual_hcqt_hppnet`` -> those of a larger one with the same outputs.
 
     Args:
         weights: state of the small network's :class:`amt_utils.models.Transcriptor`.
         small, large: configurations; only the sizes, ``hdconv_harmonics``, ``register`` and ``intervals`` in ``model``
             and ``subframes`` in ``feature`` may differ.
-        seed: of what is added.
+        seed: of the added weights.
 
     Raises:
         AmtError: the large network is not at least as large everywhere, or is another network.
@@ -58,9 +57,9 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     if small.model.name != "residual_hcqt_hppnet" or large.model.name != small.model.name or not large.model.residual:
         raise AmtError("only residual_hcqt_hppnet with its residual blocks grows, and only into itself")
     few, many = small.model.hdconv_harmonics, large.model.hdconv_harmonics
-    parts = large.feature.subframes  # the first moment of a frame is where its only one was
-    heard = dataclasses.replace(small.feature, subframes=parts) if small.feature.subframes == 1 else small.feature
-    if heard != large.feature or many[: len(few)] != few:
+    parts = large.feature.subframes  # the first subframe is where the only one was
+    feature = dataclasses.replace(small.feature, subframes=parts) if small.feature.subframes == 1 else small.feature
+    if feature != large.feature or many[: len(few)] != few:
         raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
     old, new = channel_widths(small.model), channel_widths(large.model)
     if any(new[name] < old[name] for name in old if name != "blocks"):
@@ -79,7 +78,7 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
 
 
 def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new: dict[str, int]) -> Tensor:
-    """``tensor`` at its place in ``fresh``; what its rows would hear of added channels is zero."""
+    """``tensor`` at its place in ``fresh``; the weights of its rows from added channels are zero."""
     if tensor.ndim == 0:
         return tensor
     if name.endswith("intervals.template"):  # as many keys more on either side
@@ -98,7 +97,7 @@ def _set_into(fresh: Tensor, tensor: Tensor, name: str, old: dict[str, int], new
 
 
 def _places(channels: list[str], size: int, old: dict[str, int], new: dict[str, int]) -> Tensor:
-    """Where ``size`` old channels stand among the new; what is no width takes what is left of ``size``."""
+    """Where ``size`` old channels stand among the new; names that are not a width take the rest of ``size``."""
     left = size - sum(old.get(channel, 0) for channel in channels)
     places, begin = [], 0
     for channel in channels:

@@ -1,8 +1,8 @@
-"""Teaches the pedals' part of ``residual_hcqt_hppnet`` on its own, where a step costs a hundredth of the network's.
+"""Trains the pedal head of ``residual_hcqt_hppnet`` alone, where a step costs a hundredth of the whole network's.
 
-First from performances alone: which keys are up while their notes go on, and which notes end together, tells most of
-what can be told, and MAESTRO's MIDI has two hundred hours of it, blurred as the network blurs it. Then from what the
-network itself hears of windows a minute long, where the sound tells the rest. The network's other parts stay.
+First on performances: which keys are up while their notes sound, and which notes end together, carries most of the
+information. MAESTRO's MIDI has two hundred hours of it; its rolls are blurred as the network's outputs are
+(:mod:`.blurring`). Then on the network's features of one-minute windows of audio. The other weights are frozen.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from .targets import make_rolls
 from .variations import RINGING, excerpt
 from .windows import WindowDataset
 
-NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # learning from performances
-EXACT = 0.2  # of these, a share whose rolls are as they were played, not as they are heard
-SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # learning from what is heard
+NOTES_SECONDS, NOTES_BATCH, NOTES_RATE = 20.0, 12, 2e-3  # training on performances
+EXACT = 0.2  # share of these whose rolls are exact, not blurred
+SOUND_SECONDS, SOUND_CROP, SOUND_BATCH, SOUND_RATE = 60.0, 30.0, 8, 1e-3  # training on audio
 FINAL_RATE, AVERAGED = 0.02, 0.99  # of the rate, at the end; decay of the averaged weights
-DROPPED_SOUND, DROPPED_ROLLS = 0.2, 0.03  # shares that are hidden, lest minutes be learnt by heart
-JUDGED = 12  # one minute in so many is not learnt from but judged by
+DROPPED_SOUND, DROPPED_ROLLS = 0.2, 0.03  # dropout, to avoid overfitting the few minutes
+JUDGED = 12  # one minute in so many is held out for validation
 
 Batch = tuple[Tensor, Tensor | None, Tensor]  # notes (B, T, 352), sound (B, T, C) or None, pedals (B, T, 3)
 Minute = tuple[Tensor, Tensor, Tensor]  # the same of one window, without B, in half precision
 
 
 class Pedals(nn.Module):
-    """The pedals' part of a network: notes, and sound where there is any -> logits ``(B, T, 3)``."""
+    """A network's pedal layers: notes, and sound features if given -> logits ``(B, T, 3)``."""
 
     def __init__(self, network: ResidualHPPNet):
         super().__init__()
@@ -52,7 +52,7 @@ class Pedals(nn.Module):
 
 
 def learn_from_notes(pedals: Pedals, performances: list[Performance], config: Config, *, steps: int, seed: int = 1):
-    """``steps`` batches of rolls as they are heard of transposed, quicker or slower excerpts, soft notes missing."""
+    """Trains ``steps`` batches of blurred rolls of transposed, faster or slower excerpts, with soft notes missing."""
     performances = [p for p in performances if len(p.notes) > 1]
     if not performances:
         raise AmtError("no notes to learn from: none of the MIDI files has any")
@@ -81,22 +81,22 @@ def _draw_window(performance: Performance, config: Config, rng: np.random.Genera
     make = make_rolls if rng.random() < EXACT else functools.partial(make_heard_rolls, rng=rng)
     rolls = make(Performance(notes, near.pedals), n_frames, config, start=RINGING)
     together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
-    if rng.random() < 0.7:  # some keys are heard less clearly than others
+    if rng.random() < 0.7:  # some keys have lower probabilities than others
         together = together * rng.uniform(0.75, 1.0, size=together.shape[1:]).astype(np.float32)
     return together, rolls["pedal"]
 
 
 def learn_from_sound(model: Transcriptor, config: Config, *, windows: int, steps: int, seed: int = 1) -> float:
-    """``steps`` batches of half-minutes out of ``windows`` minutes that the network has listened to once.
+    """Trains ``steps`` batches of half-minutes out of ``windows`` minutes, whose features are computed once.
 
-    One minute in twelve is kept to judge by, and what judged best is what stays; returns its loss there.
+    One minute in twelve is held out; the weights with the lowest loss there are kept. Returns that loss.
     """
     minutes = list(tqdm(_listen(model, config, windows, seed), total=windows, desc="listening", unit="window"))
     return learn_from_minutes(Pedals(cast(ResidualHPPNet, model.network)), minutes, config, steps=steps, seed=seed)
 
 
 def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *, steps: int, seed: int = 1) -> float:
-    """As :func:`learn_from_sound`, from what has been listened to."""
+    """As :func:`learn_from_sound`, from computed features."""
     judging, learning = minutes[::JUDGED], [m for i, m in enumerate(minutes) if i % JUDGED]
     if not learning:
         raise AmtError(f"{len(minutes)} windows are too few to learn from; 2 are the least")

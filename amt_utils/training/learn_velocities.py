@@ -1,7 +1,7 @@
-"""Teaches :class:`amt_utils.models.velocities.DynamicsNet` from performances alone.
+"""Trains :class:`amt_utils.models.velocities.DynamicsNet` on performances alone.
 
-What a transcription would find of them is simulated: keys voiced louder or softer, a keyboard that leans to one side,
-a next sample that is too loud, chance; soft notes are missed. The network learns to undo it.
+The errors of a transcription are simulated: keys voiced louder or softer, a tilt over the keyboard, a velocity layer
+that is too loud, noise; soft notes are missed. The network learns to undo them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ LENGTHS = (300, 600, 1000)  # notes of a window
 BATCH = 12
 LEARNING_RATE = 3e-3
 AVERAGED = 0.995  # decay of the averaged weights
-TOLERABLE = 7.0  # velocities: about what mir_eval tolerates; far worse is hardly worse
+TOLERABLE = 7.0  # velocities: about mir_eval's tolerance; the loss saturates beyond
 MISSED = ([1, 10, 20, 30, 40, 60], [0.8, 0.7, 0.25, 0.08, 0.03, 0.015])  # velocity -> share of notes that are missed
 
 
 def miss_soft(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Those of the notes that a transcription would find."""
+    """Drops notes at random, soft ones more often, as a transcription misses them."""
     return notes[rng.random(len(notes)) > np.interp(notes["velocity"], *MISSED)]
 
 
 def add_noise(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Notes as played -> onset, pitch, velocity with noise and as played, of those that are found, in reading order."""
+    """Notes as played -> onset, pitch, velocity with noise and as played, of the notes found, in reading order."""
     notes = miss_soft(notes, rng)
     onset = notes["onset"] + rng.normal(0, 0.004, len(notes))
     order = reading_order(onset, notes["pitch"])
@@ -41,7 +41,7 @@ def add_noise(notes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
     keyboard = np.linspace(-1, 1, N_KEYS)
     voicing = rng.normal(0, rng.uniform(2, 7.5), N_KEYS) + rng.normal(0, 6) * keyboard + rng.normal(0, 6) * keyboard**2
     noisy = played.copy()
-    for _ in range(rng.integers(0, 4)):  # from a velocity on another sample sounds, on all keys or on half of them
+    for _ in range(rng.integers(0, 4)):  # above a velocity another sample layer sounds, on all keys or on half of them
         border, theirs = rng.uniform(20, 110), rng.random(N_KEYS) < rng.choice([0.5, 1.0])
         noisy += rng.normal(0, 4) / (1 + np.exp((border - noisy) / 1.5)) * theirs[key]
     chance = rng.uniform(3, 8) * np.interp(played, [1, 30, 60], [1.3, 1.1, 1.0])
@@ -75,16 +75,16 @@ def make_batch(performances: list[Performance], rng: np.random.Generator) -> dic
 
 
 def errors(estimate: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """``(B, n)`` velocities by which each note is wrong, beyond what its whole window is too loud or too soft."""
+    """``(B, n)`` velocity error of each note, minus the mean error of its window."""
     is_note = batch["is_note"]
     wrong = SPREAD * (estimate - batch["played"]) * is_note
     return (wrong - wrong.sum(1, keepdim=True) / is_note.sum(1, keepdim=True).clamp(min=1)) * is_note
 
 
 def loss(first: Tensor, final: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Mean over notes: like a square where errors are small, flat where a note is wrong anyway."""
+    """Mean over notes: quadratic for small errors, saturating for large ones."""
 
-    def gentle(wrong: Tensor) -> Tensor:  # no error is hopeless
+    def gentle(wrong: Tensor) -> Tensor:  # keeps a gradient for large errors
         return torch.sqrt((wrong / TOLERABLE) ** 2 + 1) - 1
 
     wrong = errors(final, batch)
@@ -93,7 +93,7 @@ def loss(first: Tensor, final: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 
 def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1) -> DynamicsNet:
-    """A network that has undone ``steps`` batches of made-up mishearing; its averaged weights.
+    """A network trained for ``steps`` batches of simulated errors; its averaged weights.
 
     Raises:
         AmtError: no performance has notes.
@@ -110,8 +110,8 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
         key, estimate = net(batch["notes"], batch["key"], batch["is_note"])
         return loss(key, estimate, batch)
 
-    how: dict[str, Any] = {"rate": LEARNING_RATE, "final_rate": 0.01, "weight_decay": 1e-3, "ema_decay": AVERAGED}
-    learn_alone(net, draw_loss, steps=steps, name="dynamics", **how)
+    options: dict[str, Any] = {"rate": LEARNING_RATE, "final_rate": 0.01, "weight_decay": 1e-3, "ema_decay": AVERAGED}
+    learn_alone(net, draw_loss, steps=steps, name="dynamics", **options)
     return net.eval()
 
 

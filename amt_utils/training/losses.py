@@ -22,7 +22,7 @@ def binary_cross_entropy(logits: Tensor, target: Tensor, mask: Tensor, pos_weigh
 
 
 def focal_loss(logits: Tensor, target: Tensor, mask: Tensor, pos_weight: float, gamma: float = 2.0) -> Tensor:
-    """BCE damped by ``|target - probability| ** gamma`` where the network is already right."""
+    """BCE weighted by ``|target - probability| ** gamma``, which is small where the network is right."""
     weight = torch.tensor(pos_weight, device=logits.device)
     cells = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="none")
     return _masked_mean(cells * (target - torch.sigmoid(logits)).abs() ** gamma, mask)
@@ -59,8 +59,8 @@ def compute_losses(logits: dict[str, Tensor], batch: dict[str, Tensor], config: 
     Args:
         logits: of the network, ``(B, T, 88)`` each and ``pedal`` ``(B, T, 3)``.
         batch: targets of the same names and shapes, ``velocity`` in 0..1, and ``mask`` ``(B, T)``: 1 where the
-            window has sound; ``velocity_relative`` ``(B,)``, if it is there: 1 where a window's velocities are known
-            but for a constant.
+            window has sound; ``velocity_relative`` ``(B,)``, if given: 1 where a window's velocities are known up
+            to a constant.
     """
     mask = batch["mask"].unsqueeze(-1)
     frame_mask = mask

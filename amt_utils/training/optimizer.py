@@ -1,4 +1,4 @@
-"""How a step changes the weights: optimizer, learning rate, averaging, precision."""
+"""Optimizer, learning rate schedule, weight averaging, precision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..config import Config
 MOMENTUM = 0.95
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, Precision] = {"32": "32-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
-WARMUP, LOOK = 50, 50  # steps of what learns alone: until its full rate, and between two looks at how it does
+WARMUP, LOOK = 50, 50  # steps of :func:`learn_alone`: of warm-up, and between validations
 Part = TypeVar("Part", bound=nn.Module)
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
@@ -48,10 +48,9 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
 class Muon(torch.optim.AdamW):
     """Muon (Jordan et al. 2024) for groups whose ``matrices`` is not zero, AdamW for the others.
 
-    A weight is seen as ``matrices`` matrices one above the other (an LSTM's four gates), a convolution's as
-    ``(out, in * kernel)``. Each one's averaged gradient is made orthogonal before the step, so that no direction is
-    learnt only because it is loud. Steps are as large as AdamW's (Liu et al., arXiv 2502.16982): both take one
-    learning rate. ``torch.optim.Muon`` does the same for plain matrices only.
+    A weight is treated as ``matrices`` stacked matrices (an LSTM's four gates), a convolution's as
+    ``(out, in * kernel)``. Each matrix's averaged gradient is orthogonalised before the step. Steps are as large as
+    AdamW's (Liu et al., arXiv 2502.16982), so that both use one learning rate. ``torch.optim.Muon`` does the same for plain matrices only.
     """
 
     @torch.no_grad()
@@ -60,13 +59,13 @@ class Muon(torch.optim.AdamW):
             for weight in group["params"] if group["matrices"] else ():
                 if weight.grad is not None:
                     self._step_orthogonally(weight, group)
-                    weight.grad = None  # AdamW passes over what has no gradient
+                    weight.grad = None  # AdamW skips weights without a gradient
         return super().step(closure)
 
     def _step_orthogonally(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
-            state["step"] = torch.zeros(())  # AdamW looks for it when a state is loaded
+            state["step"] = torch.zeros(())  # AdamW needs it when a state is loaded
             state["momentum"] = torch.zeros_like(weight)
         state["step"] += 1
         gradient = cast(Tensor, weight.grad)
@@ -126,16 +125,17 @@ def learn_alone(
     name: str,
     judge: Callable[[Part], float] | None = None,
 ) -> float:
-    """Teaches a small network, or a part of one, in this process: AdamW, a warm-up, a cosine, averaged weights.
+    """Trains a small network, or a part of one, in this process: AdamW, warm-up, cosine schedule, averaged weights.
 
-    ``part`` ends with its average, where ``judge`` (every :data:`LOOK` steps) found that least wrong; returns how much.
+    ``part`` ends with its averaged weights; with ``judge`` (called every :data:`LOOK` steps), with those of the lowest
+    loss it returned. Returns that loss.
     """
     optimizer = torch.optim.AdamW(part.parameters(), rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warm_cosine(step, steps, warmup=WARMUP, final=final_rate)
     )
     averaged = copy.deepcopy(part)
-    average = averaged.state_dict()  # the same memory
+    average = averaged.state_dict()  # shares memory with the module
     least, best = (judge(part), copy.deepcopy(average)) if judge else (math.inf, average)
     bar = tqdm(range(steps), desc=name, unit="step")
     for step in bar:
@@ -156,9 +156,9 @@ def learn_alone(
 
 
 def choose_precision(name: str, accelerator: str = "auto") -> Precision:
-    """The configuration's word for it -> Lightning Fabric's; ``auto`` takes what this machine is quick at.
+    """The configuration's precision -> Lightning Fabric's; ``auto`` chooses the fastest on this machine.
 
-    A CPU without 16-bit LSTMs trains in float32, with a warning where something else was asked for.
+    A CPU without 16-bit LSTMs trains in float32, with a warning where another precision was set.
     """
     on_gpu = torch.cuda.is_available() and accelerator != "cpu"
     if on_gpu:

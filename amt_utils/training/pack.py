@@ -1,8 +1,8 @@
-"""Packs everything that training needs into one folder, for a machine without a network.
+"""Packs everything that training needs into one folder, for a machine without internet access.
 
-The folder holds this package, wheels of what a plain PyTorch machine lacks, the MIDI as one compact file, piano
-banks, rooms, noise, excerpts to validate on, the weights or the checkpoint to go on from, and ``train.py``, which
-:mod:`amt_utils.training.packed` does the work of. Recordings are too large to come along: all audio is rendered.
+The folder holds this package, wheels of packages that a plain PyTorch installation lacks, the MIDI as one compact file,
+piano banks, rooms, noise, excerpts to validate on, the weights or the checkpoint to start from, and ``train.py``, which
+calls :mod:`amt_utils.training.packed`. Recordings are too large to pack: all audio is rendered.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WHEELS = ("soundfile", "cffi", "pycparser", "soxr", "mido", "mir_eval", "decorat
 PYTHONS = ("3.11", "3.12", "3.13")  # what GPU machines run
 MEGABYTES = 45  # in all
 EXCERPTS, EXCERPT_SECONDS = 8, 30.0  # of recordings to validate on
-BYTES_PER_NOTE = 3.8  # of compact MIDI, more than was ever measured
+BYTES_PER_NOTE = 3.8  # of compact MIDI, an upper bound
 START, CHECKPOINT, MIDI = "start.safetensors", "resume.pt", f"midi{COMPACT_SUFFIX}"
 SCRIPT = '''\
 """Trains for so many minutes: python train.py --minutes 8 --out results; README.txt says more."""
@@ -51,7 +51,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def unpack_missing_wheels() -> None:
-    """Makes importable what this machine lacks; a wheel is a zip, so that neither pip nor a network is needed."""
+    """Makes missing packages importable; a wheel is a zip, so that neither pip nor a network is needed."""
     from packaging.tags import sys_tags
     from packaging.utils import parse_wheel_filename
 
@@ -61,7 +61,7 @@ def unpack_missing_wheels() -> None:
         if importlib.util.find_spec(name.replace("-", "_")) is None and tags & fitting:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(HERE / "site")
-    importlib.invalidate_caches()  # the folder was not there when Python first looked
+    importlib.invalidate_caches()  # the folder is new to Python's import system
 
 
 sys.path[:0] = [str(HERE), str(HERE / "site")]
@@ -73,14 +73,14 @@ if __name__ == "__main__":
     sys.exit(main(HERE))
 '''
 README = """\
-Trains a piano transcription network on a machine without a network.
+Trains a piano transcription network on a machine without internet access.
 
     python train.py --minutes 8 --out results
     python train.py --minutes 8 --out results2 --resume results
 
 Needs Python {pythons}, torch, numpy, scipy, lightning, safetensors and tensorboard; the rest lies in wheels/.
-The first line of output says what the machine is, a line after 15, 30 and 60 seconds how fast it trains. What --out
-gets is enough to go on from, here or in the next pack (pack --start-from results): best and newest weights, a
+The first line of output describes the machine, a line after 15, 30 and 60 seconds the speed of training. The folder
+--out is enough to continue from, here or in the next pack (pack --start-from results): best and newest weights, a
 checkpoint in half precision, and the tables of steps and epochs. `python train.py --help` lists the options.
 """
 
@@ -98,18 +98,18 @@ def make_pack(
     """Writes the pack.
 
     Args:
-        folder: where; must be empty or not be there.
-        start_from: weights (a shipped name or a file), or the folder of a run or of a pack's results, whose newest
-            checkpoint is gone on from; ``None`` for the default weights.
+        folder: where; must be empty or not exist.
+        start_from: weights (a shipped name or a file), or the folder of a run or of a pack's results, from whose newest
+            checkpoint training continues; ``None`` for the default weights.
         config: what to train; that of ``start_from`` otherwise. Its data are looked for where it names them, and by
             name in the shared data.
         performances: how many to take of ``data.midi``, evenly spread; as many as fit otherwise.
         megabytes: the most that the whole pack may have.
         pythons: versions to bring wheels for.
-        report: gets a line for each part.
+        report: called with a line for each part.
 
     Raises:
-        AmtError: the folder holds something, data are missing, a wheel cannot be had, or it does not all fit.
+        AmtError: the folder holds something, data are missing, a wheel cannot be downloaded, or it does not all fit.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -152,7 +152,7 @@ def make_pack(
 
 
 def _copy_package(target: Path) -> None:
-    """The package without what training has no use for."""
+    """Copies the package without files that training does not need."""
     source = package_folder()
 
     def left_out(where: str, names: list[str]) -> list[str]:
@@ -220,7 +220,7 @@ def _copy_folder(source: Path | str, pack: Path, name: str) -> str:
 
 
 def _choose(found: list[Performance], wanted: int | None, room: int) -> list[Performance]:
-    """As many performances as are wanted, or as fit into ``room`` bytes, evenly spread."""
+    """``wanted`` performances, or as many as fit into ``room`` bytes, evenly spread."""
     if wanted is None:
         bytes_each = BYTES_PER_NOTE * sum(len(p.notes) for p in found) / len(found)
         wanted = int(min(len(found), room / bytes_each))

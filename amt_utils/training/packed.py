@@ -1,4 +1,4 @@
-"""Trains from a pack (see :mod:`amt_utils.training.pack`): fits the run to the machine, trains, keeps what it made."""
+"""Trains from a pack (see :mod:`amt_utils.training.pack`): fits the run to the machine, trains, keeps the results."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .trainer import Trainer, shared_memory_bytes, train
 from .windows import WindowDataset
 
 BATCHES = (8, 16, 32, 64, 128)  # that are tried on a GPU
-WORTH_DOUBLING = 1.15  # so much quicker must twice the batch be: small batches take more steps
+WORTH_DOUBLING = 1.15  # minimum speed-up for doubling the batch: small batches take more steps
 REPORTS = (15, 30, 60)  # seconds of training after which its speed is printed, then every minute
-VALIDATE_MINUTES = 4.0  # of training between two looks at the validation excerpts
+VALIDATE_MINUTES = 4.0  # of training between validations
 
 
 def main(pack: Path, arguments: list[str] | None = None) -> int:
@@ -36,7 +36,7 @@ def main(pack: Path, arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     args.out = args.out.resolve()
     args.resume = args.resume.resolve() if args.resume else None
-    os.chdir(pack)  # the configuration's folders lie there
+    os.chdir(pack)  # the configuration's paths are relative to it
     try:
         run(args)
     except AmtError as error:
@@ -47,9 +47,9 @@ def main(pack: Path, arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train.py", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=8.0, help="wall time, all told (default: 8)")
-    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="gets what shall be kept")
-    parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="go on from an earlier --out")
+    parser.add_argument("--minutes", type=float, default=8.0, help="wall time in all (default: 8)")
+    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="folder for the results")
+    parser.add_argument("--resume", type=Path, default=None, metavar="DIR", help="continue from an earlier --out")
     parser.add_argument("--workers", type=int, default=None, help="processes that render (default: one per core)")
     parser.add_argument("--batch", type=int, default=None, help="windows per step (default: what the GPU does best)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change a field")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         torch.set_float32_matmul_precision("high")
 
     folder = Path("run")
-    shutil.rmtree(folder, ignore_errors=True)  # of an earlier call; what counts went to its --out
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier call; its results are in its --out
     earlier = _restore(args.resume, folder)
     start = START if not earlier and Path(START).is_file() else None
     batch, rate = _choose_batch(config, args.batch, cuda)
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _restore(resume: Path | None, folder: Path) -> int:
-    """The checkpoint to go on from, made whole in ``folder``; returns its step, 0 where there is none."""
+    """Restores the checkpoint to resume from in ``folder``; returns its step, 0 where there is none."""
     if resume:
         newest, _ = find_newest([resume])
         if not newest:
@@ -122,7 +122,7 @@ def _restore(resume: Path | None, folder: Path) -> int:
 
 
 def _choose_batch(config: Config, wanted: int | None, cuda: bool) -> tuple[int, float | None]:
-    """Windows per step, and how many the GPU trains on in a second: the least batch that keeps it busy."""
+    """Windows per step, and windows per second of the GPU: the smallest batch that uses it well."""
     if not cuda:
         return wanted or config.train.batch_size, None
     best, best_rate = 0, 0.0
@@ -148,7 +148,7 @@ def measure_steps(config: Config, batch: int, *, steps: int = 4) -> float:
     model = build_model(config)
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     network, optimizer = trainer.fabric.setup(model, make_optimizer(model, config))
-    item = WindowDataset(config.replace(data={"pianos": ()}))[0]  # on a piano by formula: quick to load
+    item = WindowDataset(config.replace(data={"pianos": ()}))[0]  # on the synthetic piano: quick to load
     one = {name: value.to(trainer.fabric.device)[None].expand(batch, *value.shape) for name, value in item.items()}
 
     def step() -> None:
@@ -180,7 +180,7 @@ def _loading_rate(config: Config, *, n: int = 12) -> float:
 def _plan(config: Config, settings: list[str], earlier: int, seconds: float, steps_per_second: float) -> Config:
     """Steps of the session and of an epoch; the learning rate falls to its floor at the session's end."""
     given = {setting.partition("=")[0] for setting in settings}
-    steps = max(1, int(0.85 * seconds * steps_per_second))  # validation and start-up take their share
+    steps = max(1, int(0.85 * seconds * steps_per_second))  # the rest is for validation and start-up
     plan: dict[str, int] = {}
     if "train.steps_per_epoch" not in given:
         plan["steps_per_epoch"] = max(1, min(steps, round(VALIDATE_MINUTES * 60 * steps_per_second)))
@@ -190,13 +190,13 @@ def _plan(config: Config, settings: list[str], earlier: int, seconds: float, ste
         plan["warmup_steps"] = min(config.train.warmup_steps, max(1, steps // 10))
     if "train.checkpoint_every_steps" not in given:
         plan["checkpoint_every_steps"] = max(1, round(60 * steps_per_second))
-    plan["epochs"] = 10**6  # the time decides
+    plan["epochs"] = 10**6  # limited by time
     print(f"planned: {steps} steps from step {earlier} on", flush=True)
     return config.replace(train=plan)
 
 
 class Reporter:
-    """Prints how fast it goes: windows and audio per second, and the share of time that steps wait for windows."""
+    """Prints the speed: windows and audio per second, and the share of time that steps wait for windows."""
 
     def __init__(self, batch: int, window_seconds: float, *, clock: Callable[[], float] = time.monotonic):
         self.batch, self.window_seconds, self.clock = batch, window_seconds, clock
@@ -224,7 +224,7 @@ class Reporter:
 
 
 def keep_results(folder: Path, out: Path) -> None:
-    """What the next pack goes on from, and what to look at, into ``out``; each file well under 16 MiB."""
+    """Copies what the next pack continues from, tables and curves into ``out``; each file well under 16 MiB."""
     newest, _ = find_newest([folder])
     if not newest:
         return

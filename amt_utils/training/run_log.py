@@ -1,6 +1,4 @@
-"""What a run writes down beside its checkpoints: every step, every epoch, and the curves.
-
-``steps.csv`` and ``epochs.csv`` for reading, ``curves.png`` for looking, TensorBoard's event files for watching.
+"""A run's log beside its checkpoints: ``steps.csv``, ``epochs.csv``, ``curves.png`` and TensorBoard's event files.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ class RunLog:
         self._show("train", rows)
 
     def trim(self, step: int) -> None:
-        """Drops the steps after ``step``, which come again; a damaged table is kept beside the new one."""
+        """Drops the steps after ``step``, which are repeated; a damaged table is kept beside the new one."""
         rows, damaged = _read_rows(self.steps)
         if damaged:
             os.replace(self.steps, self.steps.with_name(self.steps.name + ".damaged"))
@@ -54,7 +52,7 @@ class RunLog:
             self.steps.unlink(missing_ok=True)
 
     def write_epochs(self, history: list[dict[str, Any]]) -> None:
-        """The table of epochs anew, and the curves where matplotlib is there to draw them."""
+        """Rewrites the table of epochs, and the curves where matplotlib is installed."""
         _write_table(self.epochs, history)
         if find_spec("matplotlib"):
             from .curves import plot_curves  # slow to import
@@ -65,13 +63,13 @@ class RunLog:
         self._show("validation", history[-1:])
 
     def _show(self, group: str, rows: list[dict[str, Any]]) -> None:
-        """To TensorBoard's event file, which a run can do without."""
+        """Appends to TensorBoard's event file; errors are only printed."""
         try:
             from tensorboard.compat.proto.event_pb2 import Event  # slow to import
             from tensorboard.compat.proto.summary_pb2 import Summary
             from tensorboard.summary.writer.record_writer import RecordWriter
 
-            # torch's SummaryWriter writes in a thread; when a full disk ends that, whoever flushes waits for ever
+            # torch's SummaryWriter writes in a thread; after a full disk has ended it, flush() blocks for ever
             begin = "" if self._board else "brain.Event:2"
             self._board = self._board or self.folder / "tensorboard" / f"events.out.tfevents.{time.time_ns()}"
             self._board.parent.mkdir(exist_ok=True)
@@ -88,14 +86,14 @@ class RunLog:
                     event = Event(wall_time=time.time(), step=row["step"], summary=Summary(value=values))
                     record.write(event.SerializeToString())
         except (ImportError, OSError) as error:
-            self._board = None  # half a record may stand at its end: the next one goes to a new file
+            self._board = None  # its last record may be incomplete: the next one goes to a new file
             if not self._board_failed:
-                print(f"{self.folder}: TensorBoard's file was not written ({error}); steps.csv has it all")
+                print(f"{self.folder}: TensorBoard's file was not written ({error}); steps.csv is complete")
             self._board_failed = True
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's ``steps.csv`` or ``epochs.csv``; none before the file is there. Damaged rows are left out."""
+    """The rows of a run's ``steps.csv`` or ``epochs.csv``; none before the file exists. Damaged rows are left out."""
     rows, damaged = _read_rows(path)
     if damaged:
         print(f"{path}: {damaged} damaged lines are left out")
@@ -103,7 +101,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def _read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
-    """The sound rows, an integer ``step`` and numbers or nothing in each, and how many others there are."""
+    """The valid rows (an integer ``step``, numbers or nothing), and the number of other rows."""
     if not path.exists():
         return [], 0
     lines = path.read_bytes().decode("utf-8", errors="replace").replace("\0", "\ufffd").splitlines()

@@ -1,4 +1,4 @@
-"""A configuration for the machine at hand: the largest network and batch that its GPU's memory holds."""
+"""A configuration for this machine: the largest network and batch that its GPU's memory holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..system.errors import AmtError
 from .speed import saved_activation_bytes
 
 RESERVED_GB = 1.5  # CUDA itself, cuDNN's workspaces
-USABLE = 0.8  # of the rest: fragments, peaks in the backward pass
+USABLE = 0.8  # of the rest: fragmentation, peaks in the backward pass
 DATA: dict[str, dict[str, tuple[str, ...]]] = {  # rendered audio needs no download of recordings
     "miniature": {"recordings": ("miniature",), "validation": ("miniature",)},
     "maestro": {"recordings": ("maestro",), "validation": ("maestro",)},
@@ -30,7 +30,7 @@ def choose_size(memory_gb: float) -> str:
 
 
 def fit_to_memory(config: Config, memory_gb: float) -> Config:
-    """``batch_size`` as large as fits, ``accumulate`` such that their product stays what it is.
+    """``batch_size`` as large as fits, ``accumulate`` such that their product is unchanged.
 
     Args:
         config: network, window length, and the windows per optimizer step: ``batch_size * accumulate``.
@@ -57,12 +57,12 @@ def windows_that_fit(config: Config, memory_gb: float) -> int:
 
 
 def suggest_config(data: str = "miniature", *, memory_gb: float | None = None) -> Config:
-    """A configuration for the machine at hand; a very small one where ``AMT_MINI`` is set or there is no GPU.
+    """A configuration for this machine; a very small one where ``AMT_MINI`` is set or there is no GPU.
 
     Args:
-        data: ``"miniature"`` (made on the spot), ``"maestro"`` (recordings) or ``"rendered"`` (MAESTRO's MIDI played
+        data: ``"miniature"`` (generated), ``"maestro"`` (recordings) or ``"rendered"`` (MAESTRO's MIDI played
             on sampled pianos).
-        memory_gb: of one GPU; the one that is there unless given.
+        memory_gb: of one GPU; detected unless given.
 
     Raises:
         AmtError: unknown ``data``.

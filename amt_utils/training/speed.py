@@ -1,4 +1,4 @@
-"""``python -m amt_utils benchmark``: how fast, as ratios to real time and to librosa in one run on this machine."""
+"""``python -m amt_utils benchmark``: speed relative to real time and to librosa, in one run on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = ("tiny", "base")  # whose training steps are measured
 
 
 def measure(task: Callable[[], object], *, repeats: int = 3) -> float:
-    """Best wall time of several runs, in seconds; the first, warming run does not count."""
+    """Best wall time of several runs, in seconds; after a warm-up run."""
     task()
     times = []
     for _ in range(repeats):
@@ -32,7 +32,7 @@ def measure(task: Callable[[], object], *, repeats: int = 3) -> float:
 
 
 def feature_rows(audio: np.ndarray) -> list[tuple[str, float]]:
-    """(name, seconds of work per second of audio) of our features and of known ones."""
+    """(name, seconds of work per second of audio) of this package's features and of others."""
     import librosa
 
     batch, rate = torch.from_numpy(audio)[None], FeatureConfig().sample_rate
@@ -95,7 +95,7 @@ def saved_activation_bytes(config: Config, *, batch: int = 8, seconds: float = 1
     recurrent: list[int] = []
 
     class Counted(nn.Module):
-        """An LSTM of which nothing but its own formula is counted."""
+        """An LSTM counted by a formula."""
 
         def __init__(self, lstm: nn.LSTM):
             super().__init__()

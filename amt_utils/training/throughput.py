@@ -1,5 +1,5 @@
-"""How fast windows can be had: from FLAC by offset, from WAV, by decoding whole files, from stored features, and
-ready for training: augmented, or rendered from MIDI."""
+"""Measures how fast windows are read (FLAC by offset, WAV, whole files, stored features) and made for training
+(augmented, or rendered from MIDI)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def measure_throughput(processed: Processed, raw: Maestro | None = None, *, seco
 def measure_loading(*, seconds: float = 10.0, n: int = 24) -> dict[str, float]:
     """Training windows per second that one worker makes on one core, by where they come from.
 
-    Counted in the core's own time, so that what else runs on the machine does not matter. Cut from the embedded
+    Measured in CPU time, so that other processes do not matter. Cut from the embedded
     recording and rendered from its MIDI, on a sampled piano of the shared data where there is one.
 
     Args:

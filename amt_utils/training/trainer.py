@@ -1,4 +1,4 @@
-"""Training that loses nothing: every step is a function of the seed and its number.
+"""Resumable training: every step is a function of the seed and its number.
 
 The loop runs on Lightning Fabric (devices, precision, several GPUs or machines). Windows, dropout and learning rate
 depend on the step number alone; the checkpoint adds weights, EMA, optimizer and history. A run that is killed and
@@ -48,7 +48,7 @@ from .run_log import RunLog, read_table
 from .windows import ResumableSampler, WindowDataset
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
-ENOUGH_SHARED_MEMORY = 2**30  # bytes; containers often have 64 MB, in which workers cannot hand over their tensors
+ENOUGH_SHARED_MEMORY = 2**30  # bytes; containers often have 64 MB, too little for workers to share tensors
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before the second attempt to write; doubled each time
 PATIENCE = 600.0  # seconds: how long an epoch's end and the last checkpoint wait for space on the disk
 OnEpoch = Callable[["Trainer", dict[str, Any]], None]
@@ -69,13 +69,13 @@ def train(
     on_step: OnEpoch | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Trains until the epochs or the time are used up; returns the last epoch's row, ``step`` and ``finished``.
+    """Trains until the epochs or the time are over; returns the last epoch's row, ``step`` and ``finished``.
 
     Args:
         config: everything that shapes the run; stored in its folder and in every checkpoint.
         folder: of the run.
-        resume: go on from the newest valid checkpoint in ``folder`` (a fresh start where there is none).
-        start_from: a checkpoint or weights file whose weights a fresh run begins with.
+        resume: continue from the newest valid checkpoint in ``folder`` (a new run where there is none).
+        start_from: a checkpoint or weights file with the initial weights of a new run.
         max_seconds: wall time, from the call on.
         devices, num_nodes, accelerator: as Lightning Fabric's.
         mirrors: folders, or ``kaggle:OWNER/SLUG``, that get verified copies of the checkpoints in the background and
@@ -86,7 +86,7 @@ def train(
 
     Raises:
         AmtError: the configuration cannot be trained, another process trains in ``folder``, or the last checkpoint
-            could not be written (the message says from which step the run can go on).
+            could not be written (the message says from which step the run can resume).
     """
     first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
     store = Store(folder, mirrors if first else ())
@@ -128,15 +128,15 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.log = RunLog(self.folder)
         self.pending: list[dict[str, Any]] = []  # rows of steps that are not in steps.csv yet
-        self.stops_asked = 0  # signals to stop
+        self.stops_asked = 0  # number of signals to stop
         self.deadline = math.inf
         self.on_step: OnEpoch | None = None
-        self.waited = 0.0  # seconds in which a step waited for its windows
+        self.waited = 0.0  # seconds that steps waited for windows
 
     # -- set up ---------------------------------------------------------------------------------------------------
 
     def prepare(self, *, resume: bool, start_from: str | os.PathLike | None = None) -> None:
-        """Launches the processes, builds network, optimizer and data, and loads the state to go on from."""
+        """Launches the processes, builds network, optimizer and data, and loads the state to resume from."""
         self.fabric.launch()
         train, rank = self.config.train, self.fabric.global_rank
         if self.fabric.device.type == "cpu":
@@ -146,7 +146,7 @@ class Trainer:
         self.parameters = count_parameters(model)
         model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         optimizer = make_optimizer(model, self.config)
-        # the first process decides for all: other machines need not see its folder
+        # the first process decides for all: other machines may not see its folder
         state = self._find_state(resume) if rank == 0 else None
         state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
         if state:
@@ -201,7 +201,7 @@ class Trainer:
 
     def _load_state(self, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
         try:
-            model.load_state_dict(state["ema"])  # fits as well as the weights, or the run would end at its validation
+            model.load_state_dict(state["ema"])  # checks that it fits before the run starts
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
@@ -244,7 +244,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _alone_in_folder(self) -> Iterator[None]:
-        """Holds the folder against other runs; of a run's processes the first one does, before it starts the others."""
+        """Holds the folder against other runs; done by the run's first process, before it starts the others."""
         if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) != 0:
             yield
             return
@@ -261,7 +261,7 @@ class Trainer:
         row: dict[str, Any] = self.history[-1] if self.history else {}
         validated = row.get("step", 0)
         while True:
-            # also first thing after a resume, when the run was killed between an epoch's end and its validation
+            # also right after resuming, when the run was killed before the epoch's validation
             if self.step % train.steps_per_epoch == 0 and self.step != validated:
                 row, validated = self._end_epoch(), self.step
                 if on_epoch:
@@ -321,8 +321,8 @@ class Trainer:
                 fabric.backward(loss / train.accumulate)
             for name, value in {"loss": loss, **terms}.items():
                 sums[name] = sums.get(name, 0) + value.detach() / train.accumulate
-        # a step with a non-finite loss or gradient is left out: one bad batch must not end a run. In fp16 the loss
-        # scaler leaves it out itself, and must be asked to, or it would never lower its scale.
+        # a step with a non-finite loss or gradient is skipped. In fp16 the loss scaler skips it itself, and its step
+        # must be called, or it would never lower its scale.
         norm = fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip_norm, error_if_nonfinite=False)
         if norm is None or torch.isfinite(norm) or getattr(fabric.strategy.precision, "scaler", None) is not None:
             self.optimizer.step()
@@ -374,7 +374,7 @@ class Trainer:
         return model.eval()
 
     def card(self, config: Config | None = None) -> dict[str, Any]:
-        """What a checkpoint says of itself."""
+        """A checkpoint's card."""
         return {
             "version": __version__,
             "commit": _read_commit(),
@@ -388,7 +388,7 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """``step_00001200.pt`` and its card; the one before is kept, and older ones go once this one is safe."""
+        """``step_00001200.pt`` and its card; the previous one is kept, older ones are deleted after."""
         if self.fabric.global_rank != 0:
             return
         state = {
@@ -407,14 +407,14 @@ class Trainer:
         save_weights(self.folder / BEST, self.ema, self.card(config))
 
     def _save_all(self) -> None:
-        """The rows of the steps since the last time, and a checkpoint."""
+        """Saves the new rows of steps, and a checkpoint."""
         if self.fabric.global_rank == 0:
             self.log.append(self.pending)
         self.pending = []
         self.save()
 
     def _write(self, write: Callable[[], None], what: str, otherwise: str) -> bool:
-        """Whether ``write`` did what it says; when the disk would not have it, this and ``otherwise`` are said."""
+        """Calls ``write``; returns whether it succeeded. On a write error a message with ``otherwise`` is printed."""
         try:
             write()
         except (AmtError, OSError) as error:
@@ -423,9 +423,9 @@ class Trainer:
         return True
 
     def _write_patiently(self, write: Callable[[], None], what: str, *, last: bool = False) -> bool:
-        """As :meth:`_write`, again and again for :data:`PATIENCE` seconds; time that is over and a signal end it.
+        """As :meth:`_write`, repeated for :data:`PATIENCE` seconds, until the deadline or a signal.
 
-        The ``last`` write may use the seconds kept free for it, and goes on after the signal that ended the training.
+        The ``last`` write may use the reserved seconds, and continues after the signal that ended the training.
         """
         pause, begin = PAUSE, time.monotonic()
         limit = min(begin + PATIENCE, self.deadline + (0.9 * SAFETY_SECONDS if last else 0.0))
@@ -441,7 +441,7 @@ class Trainer:
 
 
 def _check_state(state: dict[str, Any], card: dict[str, Any], path: Path) -> None:
-    """Raises :class:`AmtError` unless ``state`` is what :meth:`Trainer.save` writes and the card speaks of it."""
+    """Raises :class:`AmtError` unless ``state`` is what :meth:`Trainer.save` writes and agrees with its card."""
     kinds: dict[str, Any] = {"model": dict, "ema": dict, "optimizer": dict, "step": int, "best": float, "history": str}
     wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
     if wrong:
@@ -462,18 +462,18 @@ def _start_from(model: torch.nn.Module, path: str | os.PathLike) -> None:
 
 
 def shared_memory_bytes() -> int:
-    """Free bytes where processes share tensors; plenty on systems that do not use ``/dev/shm``."""
+    """Free bytes of shared memory; unlimited on systems without ``/dev/shm``."""
     return shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 2**62
 
 
 def _collate_arrays(items: list[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
-    """A batch that goes through a pipe: slower than shared memory, but it needs none."""
+    """A batch as arrays, sent through a pipe: slower than shared memory, but without it."""
     return {name: value.numpy() for name, value in default_collate(items).items()}
 
 
 def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the trainer decides when to stop, not the keyboard's group signal
+    for number in (signal.SIGINT, signal.SIGTERM):  # the trainer decides when to stop, not Ctrl-C's signal to the group
         signal.signal(number, signal.SIG_IGN)
 
 

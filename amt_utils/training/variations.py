@@ -1,4 +1,4 @@
-"""A performance as it might have been played: an excerpt, faster or slower, transposed, louder, with other octaves."""
+"""Augmentation of performances: excerpts, tempo, transposition, dynamics, octave doublings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, make_notes, make_pedals
 
-RINGING = 12.0  # seconds before a window in which notes may have begun that still sound in it
+RINGING = 12.0  # seconds before a window from which notes may still sound in it
 
 
 def excerpt(performance: Performance, begin: float, seconds: float, speed: float) -> Performance:
@@ -32,11 +32,11 @@ def vary_playing(performance: Performance, rng: np.random.Generator) -> Performa
     notes, pedals = performance.notes.copy(), performance.pedals
     if rng.random() < 0.2:
         notes = vary_octaves(notes, rng)
-    # a few whole octaves: the lowest and highest keys are rare in what people play
+    # sometimes by an octave: the lowest and highest keys are rare in pieces
     notes["pitch"] += rng.integers(-5, 6) + 12 * rng.choice([-1, 0, 1], p=[0.2, 0.7, 0.1])
     notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
     middle = notes["velocity"].mean() if len(notes) else 0.0
-    contrast = rng.uniform(0.6, 1.4)  # above one: a soft voice under a loud one
+    contrast = rng.uniform(0.6, 1.4)  # above one: more difference between voices
     velocity = middle * rng.uniform(0.6, 1.25) + (notes["velocity"] - middle) * contrast
     notes["velocity"] = np.clip(np.rint(velocity + rng.normal(0, 3, len(notes))), 8, 127)
     if rng.random() < 0.1:
@@ -45,10 +45,10 @@ def vary_playing(performance: Performance, rng: np.random.Generator) -> Performa
 
 
 def vary_octaves(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Half of the doublings at the octave taken away, about as many put elsewhere.
+    """Removes half of the octave doublings and adds about as many elsewhere.
 
-    An octave above a struck note is what networks invent most. Whether it was struck must be heard, not guessed from
-    how such music usually goes.
+    Octaves above played notes are the most frequent false positives. This keeps a network from learning where doublings
+    usually are.
     """
     together = np.abs(notes["onset"][:, None] - notes["onset"]) < 0.03
     above = notes["pitch"][:, None] - notes["pitch"] == 12

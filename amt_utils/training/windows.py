@@ -86,7 +86,7 @@ class WindowDataset(Dataset):
         """Window, performance that begins ``RINGING`` s before it, piano's touch, seconds that are not padding."""
         rate, window = self.config.feature.sample_rate, self.config.data.window_seconds
         pair = self.recordings[rng.choice(len(self.recordings), p=self.recording_odds)]
-        ratio = 2.0 ** (rng.uniform(-12, 12) / 1200) if self.config.data.augment else 1.0  # faster: higher and shorter
+        ratio = 2.0 ** (rng.uniform(-12, 12) / 1200) if self.config.data.augment else 1.0  # pitch and tempo together
         begin = rng.uniform(0, max(0.0, pair.seconds - window * ratio))
         y = load_audio(pair.audio, sample_rate=rate, start=begin, duration=window * ratio)
         if ratio != 1.0 and len(y):

@@ -1,4 +1,4 @@
-"""Widgets for notebooks and web pages: :class:`PianoRoll` to see and hear, :class:`AudioInput` to bring a recording."""
+"""Widgets for notebooks and web pages: :class:`PianoRoll` shows and plays, :class:`AudioInput` takes a recording."""
 
 from .audio_input import AudioInput
 from .compare import Comparison, compare_notes

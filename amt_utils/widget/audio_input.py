@@ -1,4 +1,4 @@
-"""A recording from the reader's computer or microphone, on Colab, in JupyterLab and in VS Code alike."""
+"""A recording from the user's computer or microphone, on Colab, in JupyterLab and in VS Code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AudioInput(anywidget.AnyWidget):
 
     Attributes:
         path: the latest recording as text, ``""`` before there is one (``source.observe(function, "path")``).
-        summary: what the widget says about it.
+        summary: the widget's text about it.
         result: of the latest transcription, ``None`` before there is one.
         output: where the result is shown; display it below the widget.
     """
@@ -65,7 +65,7 @@ class AudioInput(anywidget.AnyWidget):
         return Path(self.path or default)
 
     def transcribe(self) -> Any:
-        """What the button does; returns :attr:`result`. Errors are shown in the widget."""
+        """The button's action; returns :attr:`result`. Errors are shown in the widget."""
         recording = self.choose(example_files()[0])
         if self._transcribe is None or self.busy or self._transcribed == str(recording):
             return self.result

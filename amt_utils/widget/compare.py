@@ -3,7 +3,7 @@
 Two notes belong together when mir_eval says so: same pitch, onsets within 50 ms, each note used once, as many
 pairs as possible (``mir_eval.transcription.match_notes``). A pair whose ends differ by more than
 ``max(50 ms, 20 % of the reference's duration)`` counts as found, with a wrong end. mir_eval's note+offset score
-chooses its pairs anew with the ends in mind; where one key is struck twice within 50 ms the two can differ.
+chooses its pairs by onsets and ends; where one key is struck twice within 50 ms the two can differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HIT, WRONG_END, UNMATCHED = 1, 2, 3  # UNMATCHED: an extra note of the estimate,
 
 @dataclass(frozen=True)
 class Comparison:
-    """Fate of every note.
+    """The status of every note.
 
     Attributes:
         status: ``(n,)`` uint8 for the estimate: HIT, WRONG_END or UNMATCHED ("extra").

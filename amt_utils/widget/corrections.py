@@ -1,4 +1,4 @@
-"""What the reader of a piano roll struck out and added -> the corrected notes, as ``js/draft.js`` shows them."""
+"""Applies a user's corrections in the piano roll -> the corrected notes, as ``js/draft.js`` shows them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..transcription.candidates import Candidates, cut_at_strikes
 if TYPE_CHECKING:
     from ..sheet_music.score import Score
 
-MIDDLE_C, PER_SEMITONE = 60, 0.3  # where hands part without a score; log odds of the left one per semitone below
+MIDDLE_C, PER_SEMITONE = 60, 0.3  # boundary of the hands; log odds of the left one per semitone below
 
 
 def correct(
     offered: np.ndarray, hands: np.ndarray, candidates: Candidates | None, corrections: dict
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What was heard, and what the reader made of it -> notes and hands.
+    """Transcribed notes and the user's corrections -> notes and hands.
 
     Args:
         offered: ``(n,)`` notes; the candidates' where there are any.
         hands: ``(n,)`` 0 right, 1 left.
-        candidates: decide by their probability which of ``offered`` stand, and let notes end at the next strike.
+        candidates: their probabilities decide which of ``offered`` are shown, and notes end at the next strike.
         corrections: ``deleted`` indices of ``offered``, ``added`` rows ``[onset, offset, pitch, velocity, hand,
             origin]``, ``threshold``; ``{}`` where nothing was changed.
 
@@ -57,7 +57,7 @@ def correct(
 
 
 def find_hands(offered: np.ndarray, score: Score | None, candidates: Candidates | None) -> np.ndarray:
-    """``(n,)`` hand of each note, 0 right, 1 left: the staff it is written on, else as estimated from all notes.
+    """``(n,)`` hand of each note, 0 right, 1 left: the staff it is written on, otherwise estimated from all notes.
 
     Args:
         offered: ``(n,)`` notes.

@@ -1,4 +1,4 @@
-"""The browser's files joined: one script, one style sheet, and the page that carries both with its data."""
+"""Joins the browser's files: one script, one style sheet, and the page with both and its data."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def build(meta: dict, said: dict, binaries: dict[str, bytes]) -> str:
     """The self-contained page.
 
     Args:
-        meta: what is shown and how, as JSON in the page.
-        said: what the reader did to it, likewise (``corrections``, ``downbeat``).
+        meta: what is shown, as JSON in the page.
+        said: the user's changes, as JSON (``corrections``, ``downbeat``).
         binaries: each as base64 under its name.
     """
     # "<" must not open a tag inside a script element, whatever the title says

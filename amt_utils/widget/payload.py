@@ -1,4 +1,4 @@
-"""What the browser is given: notes as columns of bytes, sound as FLAC or MP3, spectra as small grey images.
+"""Data for the browser: notes as columns of bytes, sound as FLAC or MP3, spectra as small grey images.
 
 All of it is little-endian bytes, so that the live widget sends it as binary messages and a saved page carries it
 as base64; ``js/data.js`` reads it back.
@@ -53,11 +53,11 @@ def pack_pedals(performance: Performance) -> bytes:
 
 
 class Sound:
-    """A recording to listen to, given as samples or as a file; read block by block, never held twice.
+    """A recording to listen to, given as samples or as a file; read block by block.
 
     Args:
         source: ``(n,)`` samples in [-1, 1] or a path.
-        sample_rate: of the samples, in Hz; a file knows its own.
+        sample_rate: of the samples, in Hz; ignored for files.
 
     Raises:
         AmtError: no samples, not one channel, or a file that cannot be read.
@@ -93,7 +93,7 @@ class Sound:
             yield samples[start : start + step]
 
     def encoded(self, *, small: bool) -> tuple[bytes, str]:
-        """Bytes and MIME type: FLAC, quick to make and exact; or, if ``small``, MP3, which every browser plays.
+        """Bytes and MIME type: FLAC, fast and lossless; or, if ``small``, MP3, which every browser plays.
 
         Where libsndfile is too old for MP3 (before 1.1), ``small`` is Ogg Vorbis, which Safari plays from 18.4 on.
         """

@@ -2,7 +2,7 @@
 
     roll = PianoRoll(performance, audio="recording.flac", reference=truth, activations={"onset": probabilities})
     roll                                  # in a notebook cell: the live widget
-    roll.observe(print, "selection")      # Python hears what is chosen, and where the playhead is
+    roll.observe(print, "selection")      # the selection and the playhead are traits
     roll.performance                      # the transcription with the reader's corrections
     roll.to_html("recording.html")        # the same, self-contained, for anyone
 
@@ -28,7 +28,7 @@ from .compare import Comparison, compare_notes
 from .corrections import correct, find_hands
 from .payload import Sound, describe_beats, pack_image, pack_notes, pack_pedals, pack_score
 
-_FLAC_UP_TO = 600.0  # seconds; longer recordings reach the live widget as MP3, made slower but ten times smaller
+_FLAC_UP_TO = 600.0  # seconds; longer recordings are sent as MP3, slower to encode but ten times smaller
 _END_MARGIN = 0.5  # seconds shown after the last note
 _THEMES, _LANGUAGES = ("auto", "dark", "light"), ("auto", "en", "es")
 _SOUNDS, _MODES = ("recording", "midi", "both", "reference"), ("velocity", "hands", "comparison", "reference")
@@ -40,26 +40,26 @@ class PianoRoll(anywidget.AnyWidget):
     Args:
         performance: the transcription.
         audio: the recording, ``(n,)`` samples in [-1, 1] or a path; None shows and plays the MIDI alone.
-        sample_rate: of the samples in Hz; a path knows its own.
-        reference: what was really played; opens the comparison view (hit, wrong end, missed, extra).
+        sample_rate: of the samples in Hz; ignored for a path.
+        reference: what was played; opens the comparison view (hit, wrong end, missed, extra).
         activations: the network's probabilities behind the notes: ``(T, 88)`` onsets, or a dict of such arrays by
-            name ("onset", "frame", "offset"); other entries of the dict are passed over.
+            name ("onset", "frame", "offset"); other entries of the dict are ignored.
         frame_seconds: seconds per row of ``activations``.
-        candidates: what else the network thought possible (:func:`.find_candidates` of the same
-            performance): a slider then sets the threshold, and doubtful notes are found. Without them doubt is read
-            from the onset ``activations`` where there are any.
+        candidates: further possible notes (:func:`.find_candidates` of the same performance): a slider then sets the
+            threshold, and doubtful notes are marked. Without them doubt is taken from the onset ``activations``, if
+            given.
         spectrum: compute the recording's constant-Q spectrum to show behind the notes.
         background: what is shown behind at first: "spectrum", a name in ``activations``, or "" for nothing.
-        ends: which ends are drawn and compared: ``key`` or ``sounding``. By default ``key`` (with what rings on under
-            the pedal as a pale tail), or ``sounding``, as papers score, when there is a reference.
+        ends: which ends are drawn and compared: ``key`` or ``sounding``. By default ``key`` (with the sound under the
+            pedal as a pale tail), or ``sounding``, as papers evaluate, when there is a reference.
         title: shown above, and the saved page's title.
         height: of the roll in pixels.
         score: sheet music (:func:`.make_score` of the same performance) to follow under the roll;
-            its beats are what notes snap to and the metronome clicks, its staves tell the hands.
+            notes snap to its beats, the metronome clicks them, and its staves give the hands.
         theme: "auto" follows the notebook or the system, or "dark", "light".
         language: "auto" follows the browser, or "en", "es".
 
-    What the reader does arrives in these traits (``roll.observe(function, "selection")``):
+    The user's actions change these traits (``roll.observe(function, "selection")``):
 
     Attributes:
         playhead: seconds; ten times a second while playing.
@@ -68,8 +68,8 @@ class PianoRoll(anywidget.AnyWidget):
         selected_reference: indices of the chosen (missed) notes of ``reference.notes``.
         loop: ``[start, end]`` in seconds, or ``[]``.
         view: ``[start, end]`` of what is visible, in seconds.
-        corrections: what was struck out and added, and the threshold; ``{}`` before anything was.
-        downbeat: index of the first beat that begins a bar, as the reader tapped it; -1 without beats.
+        corrections: deleted and added notes, and the threshold; ``{}`` before any.
+        downbeat: index of the first beat that begins a bar, as set by the user; -1 without beats.
 
     Raises:
         AmtError: an argument is not as described; the message says which.
@@ -125,7 +125,7 @@ class PianoRoll(anywidget.AnyWidget):
         self._heard = performance
         self.sound = None if audio is None else Sound(audio, sample_rate=sample_rate)
         self.ends = ends or ("key" if reference is None else "sounding")
-        performance.with_ends(self.ends)  # says what is wrong with `ends`
+        performance.with_ends(self.ends)  # checks `ends`
         offered, probability = performance.notes, None
         if candidates is not None:
             if not np.array_equal(candidates.at()[["onset", "pitch"]], performance.notes[["onset", "pitch"]]):
@@ -166,7 +166,7 @@ class PianoRoll(anywidget.AnyWidget):
 
     @property
     def performance(self) -> Performance:
-        """The transcription as it is on the screen: with the reader's corrections, over the reader's threshold."""
+        """The transcription as shown: with the user's corrections and threshold."""
         return self._corrected()[0]
 
     @property
@@ -191,11 +191,11 @@ class PianoRoll(anywidget.AnyWidget):
         return self.performance.notes[np.array(self.selection, dtype=np.int64)]
 
     def play(self) -> None:
-        """Start playing, once the reader has touched the widget (browsers keep silent pages silent)."""
+        """Start playing; browsers require a click in the widget first."""
         self._order("play")
 
     def pause(self) -> None:
-        """Stop playing, keep the place."""
+        """Pause playing."""
         self._order("pause")
 
     def seek(self, seconds: float) -> None:
@@ -227,7 +227,7 @@ class PianoRoll(anywidget.AnyWidget):
         self._order("mode", mode)
 
     def _order(self, kind: str, value=None) -> None:
-        # messages, not traits: what the browser reports must not come back to it as an order
+        # messages, not traits: the browser's own reports must not come back to it as commands
         self.send({"type": kind, "value": value})
 
     def to_html(self, path: str | os.PathLike) -> Path:
@@ -254,7 +254,7 @@ class PianoRoll(anywidget.AnyWidget):
     def as_html(self):
         """The page in a frame, as an ``IPython.display.HTML``: for Kaggle, and for notebooks saved with their output.
 
-        It looks and sounds the same, but Python hears nothing from it.
+        It looks and sounds the same, but its traits do not change in Python.
         """
         return page.frame(self.page(), height=self._meta["height"] + (630 if self._meta["score"] else 250))
 

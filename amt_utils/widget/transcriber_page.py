@@ -1,7 +1,7 @@
-"""One HTML file that transcribes on its own, in the browser: networks, ONNX Runtime and the piano roll in it.
+"""One HTML file that transcribes on its own, in the browser: with networks, ONNX Runtime and the piano roll.
 
-The networks run in a worker by ONNX Runtime Web (``onnxruntime_web/`` holds its WebAssembly), in the windows and by
-the rules of :mod:`amt_utils.transcription`; the page asks no server for anything and works from a disk.
+The networks run in a worker by ONNX Runtime Web (``onnxruntime_web/`` holds its WebAssembly), with the windows and
+decoding of :mod:`amt_utils.transcription`; the page needs no server and works from a disk.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ window.amtApp = new TranscriberApp(document.getElementById("amt-root"), {config}
 def worker_script() -> str:
     """The worker's script: ONNX Runtime, decoding, and the worker itself.
 
-    Not a module: from a page on disk browsers start none.
+    Not a module: browsers do not start module workers from a page on disk.
     """
     package = files(__package__)
     runtime = (package / "onnxruntime_web" / RUNTIME).read_text(encoding="utf-8")
@@ -113,14 +113,14 @@ def worker_script() -> str:
     ort = "const ort = {" + ", ".join(f"{name.strip()}: {inner.strip()}" for inner, name in names) + "};"
     parts = [(package / "transcriber" / f"{name}.js").read_text(encoding="utf-8") for name in ("decode", "worker")]
     ours = "\n".join([page.script(("data",)), *parts])
-    # a block of its own: the runtime's short names stay outside
+    # a block, to keep the runtime's short names apart
     runtime = runtime[: exported.start()].replace("import.meta.url", "self.location.href")
     script = f"{runtime}\n{ort}\n{{\n{ours}\n}}\n"
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def describe(weights: Path, network: Path) -> dict[str, Any]:
-    """What the browser must know of features, windows and decoding."""
+    """The configuration of features, windows and decoding for the browser."""
     config = Config.from_dict(read_card(weights)["config"], where=f"{weights.with_suffix('.json')}: config")
     session = find_session(network, weights)
     assert session is not None  # build_page has checked it

@@ -1,4 +1,4 @@
-"""Optuna's journal file, made to survive kills and copied to other places (see :mod:`.study`)."""
+"""Optuna's journal file, made robust against kills and copied to mirrors (see :mod:`.study`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...system.files import parse_json, written_whole
 class SafeJournal(JournalFileBackend):
     """Optuna's journal, except that a line cut short by a kill is removed before the next one is appended.
 
-    Optuna itself would append to it, after which nobody can read the file again.
+    Optuna itself would append to it, after which the file cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -63,7 +63,7 @@ def fetch_journal(path: Path, mirrors: Iterable[FolderMirror]) -> None:
 
 
 def publish_journal(path: Path, mirrors: Iterable[FolderMirror]) -> None:
-    """Copy the journal's whole lines to the mirrors; a mirror that cannot be written is named and left."""
+    """Copy the journal's whole lines to the mirrors; errors of a mirror are only printed."""
     content = _whole_lines(path)
     for mirror in mirrors:
         try:

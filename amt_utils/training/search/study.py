@@ -1,8 +1,8 @@
-"""Search for good training settings and thresholds with Optuna, in pieces, on any number of machines (notebook 07).
+"""Hyper-parameter search with Optuna, which can be interrupted, on any number of machines (notebook 07).
 
 A study lives in a journal file (or in a database, ``--storage postgresql://…``). It can be stopped or killed at any
-moment: a half-written last line is cut off by the next writer, trials whose worker is gone are tried again *from
-their own checkpoint*, and the journal is copied to the mirrors after every trial. Trials that fall behind are pruned
+moment: the next writer removes an incomplete last line, trials whose worker is gone are continued *from their own
+checkpoint*, and the journal is copied to the mirrors after every trial. Trials that fall behind are pruned
 by the note F1 that the training reports after each epoch. The best trial is written as a configuration file::
 
     python -m amt_utils search --config base.json --folder search --trials 40 --workers 2
@@ -45,7 +45,7 @@ SPACE: dict[str, list] = {
     "model.size": ["choice", ["tiny", "base"]],
     "model.dropout": ["float", 0.0, 0.3],
 }
-RETRIES = 3  # how often a trial whose worker was lost is taken up again
+RETRIES = 3  # how often a trial whose worker was lost is continued
 LOST_AFTER = timedelta(hours=13)  # a trial begun longer ago on another machine is lost: no free session lasts longer
 # a trial: configuration, folder for its checkpoints, report(epoch, note F1) which may raise TrialPruned -> note F1
 Objective = Callable[[Config, Path, Callable[[int, float], None]], float]
@@ -67,7 +67,7 @@ def open_study(
     text = os.fspath(storage)
     try:
         if is_address(text):
-            # workers of several machines meet here: wait for each other rather than fail
+            # workers of several machines wait for each other
             arguments = {"connect_args": {"timeout": 60}} if text.startswith("sqlite") else {"pool_pre_ping": True}
             backend: BaseStorage = optuna.storages.RDBStorage(text, engine_kwargs=arguments)
         else:
@@ -86,22 +86,22 @@ def open_study(
         raise
     except ImportError as error:
         raise AmtError(f"--storage {text}: its driver is missing ({error}); install it") from error
-    except Exception as error:  # SQLAlchemy's, Optuna's, or what a journal out of order makes of Optuna
+    except Exception as error:  # SQLAlchemy's, Optuna's, or of a damaged journal
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
         raise AmtError(f"--storage {text}: cannot be opened ({reason})") from error
 
 
 def is_address(storage: str | os.PathLike) -> bool:
-    """Whether ``storage`` is a database's address, not a file. Raises :class:`AmtError` for half an address."""
+    """Whether ``storage`` is a database's address, not a file. Raises :class:`AmtError` for an incomplete address."""
     text = os.fspath(storage)
-    # a letter and a colon are a drive of Windows
+    # a letter and a colon are a Windows drive
     if re.match(r"[A-Za-z][\w+.-]+:(?!//)", text) and not Path(text).exists():
         raise AmtError(f"--storage {text}: an address has two slashes, as in postgresql://user@host/name")
     return "://" in text
 
 
 def as_mirrors(places: Iterable[str | os.PathLike | FolderMirror]) -> list[FolderMirror]:
-    """Folders as mirrors, each made at the start and never anew (:class:`.FolderMirror`)."""
+    """Folders as mirrors, each created at the start only (:class:`.FolderMirror`)."""
     return [p if isinstance(p, FolderMirror) else FolderMirror(p) for p in places]
 
 
@@ -143,7 +143,7 @@ def revive_lost(study: optuna.Study) -> list[int]:
             continue
         try:
             study.tell(trial.number, state=TrialState.FAIL)
-        except ValueError:  # another worker was quicker
+        except ValueError:  # another worker was first
             continue
         closed.append(trial.number)
         retries = trial.user_attrs.get("retries", 0)
@@ -161,7 +161,7 @@ def _is_alive(trial: FrozenTrial) -> bool:
 
 
 def _process_mark(pid: int) -> str | None:
-    """What tells a process from a later one with the same number: when it began. None when it does not run."""
+    """The start time of a process, to tell it from a later one with the same number; None when it does not run."""
     if not is_running(pid):
         return None
     try:
@@ -227,7 +227,7 @@ def run_search(
 
         try:
             return (objective or train_once)(apply_values(config, suggest(trial, space)), run, report)
-        except KeyboardInterrupt:  # Ctrl-C, or the time is over: the trial goes on another time
+        except KeyboardInterrupt:  # Ctrl-C, or the time is over: the trial is continued by the next call
             attributes = {"run": trial.user_attrs.get("run", trial.number)}
             study.enqueue_trial(trial.params, user_attrs=attributes)
             raise
@@ -257,7 +257,7 @@ def run_search(
 
 
 def train_once(config: Config, folder: Path, report: Callable[[int, float], None]) -> float:
-    """Train one configuration, going on from what is in ``folder``; its best note F1 on the validation recordings.
+    """Train one configuration, resuming in ``folder``; returns its best note F1 on the validation recordings.
 
     Raises:
         AmtError: nothing to validate on.
@@ -266,7 +266,7 @@ def train_once(config: Config, folder: Path, report: Callable[[int, float], None
     if not config.data.validation:
         raise AmtError("data.validation is empty: trials are compared by their note F1 on validation recordings")
     table = folder / "epochs.csv"
-    for row in read_table(table):  # a trial taken up again has been through these epochs
+    for row in read_table(table):  # a continued trial has finished these epochs
         report(int(row["epoch"]), float(row["note_f1"]))
 
     def on_epoch(_trainer: Trainer, row: dict[str, Any]) -> None:
