@@ -50,7 +50,8 @@ class Muon(torch.optim.AdamW):
 
     A weight is treated as ``matrices`` stacked matrices (an LSTM's four gates), a convolution's as
     ``(out, in * kernel)``. Each matrix's averaged gradient is orthogonalised before the step. Steps are as large as
-    AdamW's (Liu et al., arXiv 2502.16982), so that both use one learning rate. ``torch.optim.Muon`` does the same for plain matrices only.
+    AdamW's (Liu et al., arXiv 2502.16982), so that both use one learning rate. ``torch.optim.Muon``
+    does the same for plain matrices only.
     """
 
     @torch.no_grad()
