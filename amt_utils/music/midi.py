@@ -21,9 +21,18 @@ import numpy as np
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from .midi_events import read_events
-from .notes import HIGHEST_PITCH, LOWEST_PITCH, Performance, check_notes, check_pedals, make_notes, make_pedals
+from .notes import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    PEDAL_CONTROLLERS,
+    TICKS_PER_BEAT,
+    Performance,
+    check_notes,
+    check_pedals,
+    make_notes,
+    make_pedals,
+)
 
-PEDAL_CONTROLLERS = (64, 66, 67)  # sustain, sostenuto, soft: index = pedal kind
 MIDI_SUFFIXES = (".mid", ".midi")
 LONGEST_DAYS = 7  # longer files are damaged
 _DRUM_CHANNEL = 9  # counted from 0
@@ -44,7 +53,7 @@ class TempoMap:
         key_signatures: ``((tick, name), ...)``, names as mido's, e.g. ``"F#m"``.
     """
 
-    ticks_per_beat: int = 960
+    ticks_per_beat: int = TICKS_PER_BEAT
     tempos: tuple[tuple[int, int], ...] = ((0, 500_000),)
     time_signatures: tuple[tuple[int, int, int], ...] = ()
     key_signatures: tuple[tuple[int, str], ...] = ()

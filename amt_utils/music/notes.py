@@ -14,15 +14,21 @@ Two definitions of a note's end (papers evaluate the second, sheet music and DAW
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..system.errors import AmtError
 
+if TYPE_CHECKING:
+    from pretty_midi import PrettyMIDI
+
 LOWEST_PITCH, HIGHEST_PITCH, N_KEYS = 21, 108, 88
 SUSTAIN, SOSTENUTO, SOFT = 0, 1, 2
 PEDAL_NAMES = ("sustain", "sostenuto", "soft")
 ENDS = ("key", "sounding")
+PEDAL_CONTROLLERS = (64, 66, 67)  # MIDI control changes of sustain, sostenuto, soft: index = pedal kind
+TICKS_PER_BEAT = 960  # of MIDI files, at 120 beats per minute: about half a millisecond each
 
 NOTE = np.dtype([("onset", "f8"), ("offset", "f8"), ("pitch", "i2"), ("velocity", "i2")])
 PEDAL = np.dtype([("onset", "f8"), ("offset", "f8"), ("kind", "i1")])
@@ -66,6 +72,23 @@ class Performance:
             events["offset"] -= start
         notes["offset"] = np.minimum(notes["offset"], end - start)
         return Performance(notes[notes["offset"] > notes["onset"]], pedals)
+
+    def to_pretty_midi(self) -> PrettyMIDI:
+        """As ``pretty_midi.PrettyMIDI``: one piano with the notes (key ends), and the pedals as CC64, CC66 and CC67.
+
+        Times are exact; ``write`` rounds them to ticks of 1/1920 s. A note or press is at least one tick long.
+        """
+        import pretty_midi  # slow to import
+
+        midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_BEAT, initial_tempo=120.0)
+        piano, tick = pretty_midi.Instrument(program=0, name="Piano"), 0.5 / TICKS_PER_BEAT
+        for onset, offset, pitch, velocity in self.notes.tolist():
+            piano.notes.append(pretty_midi.Note(velocity, pitch, onset, max(offset, onset + tick)))
+        for onset, offset, kind in self.pedals.tolist():
+            for time, value in ((onset, 127), (max(offset, onset + tick), 0)):
+                piano.control_changes.append(pretty_midi.ControlChange(PEDAL_CONTROLLERS[kind], value, time))
+        midi.instruments.append(piano)
+        return midi
 
     def around(self, start: float, end: float) -> Performance:
         """The events that touch ``[start, end)`` seconds, uncut and at their own times."""

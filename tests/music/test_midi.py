@@ -189,6 +189,57 @@ def test_round_trip_to_the_tick(tmp_path, tempo, notes, pedals):
     assert in_ticks(again, tempo) == in_ticks(performance, tempo)
 
 
+def _one_at_a_time(rows):
+    """Rows (on, length, key, ...) without those that begin while another of the same key lasts."""
+    until, kept = {}, []
+    for on_tick, length, key, *rest in sorted(rows):
+        if on_tick >= until.get(key, 0):
+            until[key] = on_tick + length
+            kept.append((on_tick, length, key, *rest))
+    return kept
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(note_rows, pedal_rows)
+def test_what_pretty_midi_writes_is_the_same_performance(tmp_path, notes, pedals):
+    on, length, pitch, velocity = np.array(_one_at_a_time(notes), dtype=int).reshape(-1, 4).T
+    press, hold, kind = np.array(_one_at_a_time(pedals), dtype=int).reshape(-1, 3).T
+    seconds = TempoMap().to_seconds
+    performance = Performance(
+        make_notes(seconds(on), seconds(on + length), pitch, velocity),
+        make_pedals(seconds(press), seconds(press + hold), kind),
+    )
+    performance.to_pretty_midi().write(str(tmp_path / "a.mid"))
+    again, tempo = read_midi_and_tempo(tmp_path / "a.mid")
+    assert (tempo.ticks_per_beat, tempo.tempos) == (960, ((0, 500_000),))
+    assert in_ticks(again, tempo) == in_ticks(performance, tempo)
+
+
+def test_pretty_midi_has_velocities_and_one_control_change_per_press_and_release():
+    performance = Performance(
+        make_notes([0.5, 1], [1, 1.5], [60, 64], [10, 127]), make_pedals([0.25, 0.5, 0.75], [1, 2, 3], [0, 1, 2])
+    )
+    (piano,) = performance.to_pretty_midi().instruments
+    assert not piano.is_drum
+    assert [(n.start, n.end, n.pitch, n.velocity) for n in piano.notes] == performance.notes.tolist()
+    changes = sorted((c.time, c.number, c.value) for c in piano.control_changes)
+    down, up = [(0.25, 64, 127), (0.5, 66, 127), (0.75, 67, 127)], [(1, 64, 0), (2, 66, 0), (3, 67, 0)]
+    assert changes == down + up
+
+
+def test_pretty_midi_keeps_an_hour_to_the_tick(tmp_path):
+    times = np.arange(0.0, 3600, 1.2345)
+    performance = Performance(
+        make_notes(times, times + 0.3, 40 + np.arange(len(times)) % 40, np.full(len(times), 64)),
+        make_pedals(times, times + 1, np.arange(len(times)) % 3),
+    )
+    performance.to_pretty_midi().write(str(tmp_path / "a.mid"))
+    again = read_midi(tmp_path / "a.mid")
+    for events, kept in ((performance.notes, again.notes), (performance.pedals, again.pedals)):
+        for name in ("onset", "offset"):
+            assert np.abs(events[name] - kept[name]).max() <= 0.5 / 1920 + 1e-9
+
+
 def test_a_pedal_changed_at_once_stays_two_on_several_channels(tmp_path):
     notes = make_notes([0, 0], [4, 3], [60, 60], [64, 64])  # one key twice takes two channels
     pedals = make_pedals([0, 1], [1, 2], [0, 0])
