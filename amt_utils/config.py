@@ -253,15 +253,15 @@ def _checked(kind: type, values: Any, where: str) -> dict[str, Any]:
 def _find_problem(value: Any, known: dataclasses.Field) -> str | None:
     """What is wrong with a value for this field, or None."""
     annotation, limits = str(known.type), known.metadata
-    wanted = annotation.removesuffix(" | None")
+    inner = annotation.removesuffix(" | None")
     if value is None:
-        return None if wanted != annotation else f"expected {annotation}"
-    several = wanted.startswith("tuple[")
+        return None if inner != annotation else f"expected {annotation}"
+    several = inner.startswith("tuple[")
     if several and not (isinstance(value, tuple) and len(value) <= 1_000):
         return "expected a list"
     if several and not value and "low" in limits:
         return "expected at least one number"
-    kind = wanted.removeprefix("tuple[").removesuffix(", ...]")
+    kind = inner.removeprefix("tuple[").removesuffix(", ...]")
     accepted = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}[kind]
     for item in value if several else (value,):
         if not isinstance(item, accepted) or (isinstance(item, bool) and kind != "bool"):

@@ -88,9 +88,9 @@ def installed_version(name: str) -> str | None:
 def missing_requirements() -> list[str]:
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(text) for text in metadata.requires(PACKAGE) or []]
-    wanted = [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
-    return [str(r).split(";")[0].strip() for r in wanted if installed_version(r.name) is None]
+    required = [Requirement(text) for text in metadata.requires(PACKAGE) or []]
+    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return [str(r).split(";")[0].strip() for r in required if installed_version(r.name) is None]
 
 
 def place_checkpoint() -> dict | None:
@@ -100,9 +100,10 @@ def place_checkpoint() -> dict | None:
     found, skipped = find_newest([RUN, INPUT])
     for path, reason in skipped:
         say(f"skipped {path.name}: {reason}")
-    wanted = JOB.get("checkpoint")
-    if wanted and (found is None or found.step < wanted["step"]):
-        raise RuntimeError(f"the job goes on from step {wanted['step']}, but the inputs hold {found}: not mounted yet")
+    expected = JOB.get("checkpoint")
+    if expected and (found is None or found.step < expected["step"]):
+        step = expected["step"]
+        raise RuntimeError(f"the job goes on from step {step}, but the inputs hold {found}: not mounted yet")
     if found is None:
         say("no checkpoint: a new run")
         return None

@@ -76,9 +76,9 @@ def probe_seconds(path: Path) -> float | None:
     program = shutil.which("ffprobe")
     if program is None:
         return None
-    wanted = "format=format_name,duration:stream=codec_type,duration"
-    wanted += ":stream_disposition=attached_pic:stream_tags=DURATION"
-    command = [program, "-v", "quiet", *_SAFE, "-show_entries", wanted, "-of", "json", os.fspath(path)]
+    entries = "format=format_name,duration:stream=codec_type,duration"
+    entries += ":stream_disposition=attached_pic:stream_tags=DURATION"
+    command = [program, "-v", "quiet", *_SAFE, "-show_entries", entries, "-of", "json", os.fspath(path)]
     try:
         ran = subprocess.run(command, capture_output=True, timeout=30, check=True, stdin=subprocess.DEVNULL)
         found = json.loads(ran.stdout)

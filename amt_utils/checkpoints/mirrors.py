@@ -75,10 +75,10 @@ class FolderMirror:
             raise AmtError(f"{self.path}: no copies can go there ({error.strerror or error}): {gone}") from error
         return self.path
 
-    def send(self, wanted: list[Checkpoint]) -> None:
-        """Makes the folder hold ``wanted`` and no other checkpoints of the run. Raises OSError or AmtError."""
+    def send(self, checkpoints: list[Checkpoint]) -> None:
+        """Makes the folder hold ``checkpoints`` and no other checkpoints of the run. Raises OSError or AmtError."""
         self.check()
-        for checkpoint in wanted:
+        for checkpoint in checkpoints:
             copy = self.path / (checkpoint.name + checkpoint.path.suffix)
             try:
                 proven = inspect_checkpoint(copy)["sha256"] == checkpoint.sha256
@@ -87,7 +87,7 @@ class FolderMirror:
             if not proven:
                 checkpoint.copy_to(self.path, make_folder=False)
         # only files that were copied here before are deleted: the folder may hold other files
-        names = [checkpoint.name + file.suffix for checkpoint in wanted for file in checkpoint.files]
+        names = [checkpoint.name + file.suffix for checkpoint in checkpoints for file in checkpoint.files]
         for old in set(_read_names(self.path / LEDGER)) - set(names):
             (self.path / old).unlink(missing_ok=True)
         self._write_ledger(names)
@@ -129,19 +129,19 @@ class KaggleMirror:
                 self.kaggle.call("datasets", "download", self.dataset, "-p", folder, "--unzip", "--force", "--quiet")
             yield Path(folder)
 
-    def send(self, wanted: list[Checkpoint]) -> None:
-        """A new version with ``wanted``, downloaded again and compared."""
+    def send(self, checkpoints: list[Checkpoint]) -> None:
+        """A new version with ``checkpoints``, downloaded again and compared."""
         with tempfile.TemporaryDirectory(prefix="amt-mirror-") as folder:
             stage = Path(folder)
             slug = self.dataset.split("/")[1]
             card = {"id": self.dataset, "title": slug[:50].replace("-", " "), "licenses": [{"name": "other"}]}
             (stage / "dataset-metadata.json").write_text(json.dumps(card))
-            for checkpoint in wanted:
+            for checkpoint in checkpoints:
                 checkpoint.copy_to(stage)
-            self.kaggle.publish_dataset(stage, f"step {wanted[0].step}" if wanted else "empty")
+            self.kaggle.publish_dataset(stage, f"step {checkpoints[0].step}" if checkpoints else "empty")
         with self.contents() as back:
             there = {c.sha256 for c in [*find_all([back])[0], find_best(back)] if c}
-        missing = [c.path.name for c in wanted if c.sha256 not in there]
+        missing = [c.path.name for c in checkpoints if c.sha256 not in there]
         if missing:
             raise AmtError(f"{self.name}: {', '.join(missing)} came back changed or not at all")
 
@@ -258,10 +258,10 @@ class Store:
                     self._thread = None
                     return
                 self._again = False
-            wanted = choose_kept(self.local, self.keep)
-            for mirror in self.mirrors if wanted else ():
+            checkpoints = choose_kept(self.local, self.keep)
+            for mirror in self.mirrors if checkpoints else ():
                 try:
-                    mirror.send(wanted)
+                    mirror.send(checkpoints)
                 except FileNotFoundError as error:
                     # the training replaced a file while it was copied: the next round copies it
                     if error.filename and Path(error.filename).is_relative_to(self.local):

@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
     recording, played = example_files()
     transcriber = Transcriber(args.weights)
     begun = time.perf_counter()
-    heard = transcriber.transcribe(recording)
+    performance = transcriber.transcribe(recording)
     seconds = time.perf_counter() - begun
-    target = write_midi(Path(args.out) / f"{recording.stem}.mid", heard)
+    target = write_midi(Path(args.out) / f"{recording.stem}.mid", performance)
     print(f"{recording.name}: {audio_duration(recording):.1f} s of audio in {seconds:.1f} s -> {target}")
-    scores = score_performance(read_midi(played), heard, ends="sounding")
+    scores = score_performance(read_midi(played), performance, ends="sounding")
     for text, name in _SHOWN:
         print(f"{text}: F1 {100 * scores[name]:.1f} %")
     return 0

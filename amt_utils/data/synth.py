@@ -227,7 +227,7 @@ def render(
     return np.pad(mix, (0, max(0, n_out - len(mix))))[:n_out]
 
 
-def as_heard(performance: Performance, touch: Touch, decibels: float) -> Performance:
+def with_loudness_velocities(performance: Performance, touch: Touch, decibels: float) -> Performance:
     """The same notes with the velocities at which a piano of the default touch would sound equally loud.
 
     A recording whose gain is unknown does not say how hard a key was struck, but how loud it sounds. Differences

@@ -59,13 +59,13 @@ def plan_renames(folder: str | os.PathLike, *, suffix: str = ".mid", old: Sequen
     pairs: list[tuple[str, str]] = []
     blocked: list[tuple[str, str]] = []
     for path in files:
-        wanted = path.with_suffix(suffix)
+        renamed = path.with_suffix(suffix)
         if path.suffix.lower() in (*old, suffix) and path.suffix != suffix:
-            names = path.relative_to(folder).as_posix(), wanted.relative_to(folder).as_posix()
+            names = path.relative_to(folder).as_posix(), renamed.relative_to(folder).as_posix()
             only_case = names[0].lower() == names[1].lower()
-            free = only_case or str(wanted.relative_to(folder)).lower() not in taken
+            free = only_case or str(renamed.relative_to(folder)).lower() not in taken
             (pairs if free else blocked).append(names)
-            taken.add(str(wanted.relative_to(folder)).lower())
+            taken.add(str(renamed.relative_to(folder)).lower())
     return Renaming(folder, tuple(pairs), tuple(blocked))
 
 

@@ -106,8 +106,8 @@ def count_kinds(
     found[matched[:, 0]], right[matched[:, 1]] = True, True
     counts = {}
     for name, belongs in KINDS.items():
-        wanted, given = belongs(ref), belongs(est)
-        numbers = wanted.sum(), (wanted & found).sum(), given.sum(), (given & ~right).sum()
+        in_reference, in_estimate = belongs(ref), belongs(est)
+        numbers = in_reference.sum(), (in_reference & found).sum(), in_estimate.sum(), (in_estimate & ~right).sum()
         counts[name] = Count(*map(int, numbers))
     return counts
 

@@ -36,7 +36,7 @@ NEAR_MISS = 0.15  # seconds
 REPEAT_SECONDS, SOFT_VELOCITY, CROWD = 0.4, 40, 8
 OCTAVES = (12, -12, 19, -19, 24, -24)
 @dataclass(frozen=True)
-class Heard:
+class SystemTranscription:
     """One system's transcription of a recording."""
 
     system: str
@@ -44,7 +44,7 @@ class Heard:
     estimate: Performance
 
 
-def run_systems(recordings: Sequence[Recording], systems: Mapping[str, System]) -> list[Heard]:
+def run_systems(recordings: Sequence[Recording], systems: Mapping[str, System]) -> list[SystemTranscription]:
     """Every recording through every named system; one that lacks a recording (a folder of MIDI) is left out there."""
     found = []
     total = round(sum(recording.seconds for recording in recordings) * len(systems))
@@ -53,40 +53,40 @@ def run_systems(recordings: Sequence[Recording], systems: Mapping[str, System]) 
             for recording in recordings:
                 bar.set_postfix_str(f"{name}: {recording.name[-24:]}")
                 try:
-                    found.append(Heard(name, recording, system.transcribe(recording.audio)))
+                    found.append(SystemTranscription(name, recording, system.transcribe(recording.audio)))
                 except AmtError as error:
                     bar.write(f"{name}: {recording.name} left out: {error}")
                 bar.update(round(recording.seconds))
     return found
 
 
-def score_table(heard: Sequence[Heard], *, ends: str = "sounding") -> pd.DataFrame:
+def score_table(transcriptions: Sequence[SystemTranscription], *, ends: str = "sounding") -> pd.DataFrame:
     """One row per system and recording: all measures of :mod:`amt_utils.evaluation.metrics`, in percent."""
     import pandas as pd
 
     rows = []
-    for one in heard:
+    for one in transcriptions:
         scores = score_performance(one.recording.performance, one.estimate, ends=ends)
         row = {"system": one.system, "composer": one.recording.composer, "recording": one.recording.name}
         rows.append(row | {name: 100 * value for name, value in scores.items() if not name.startswith("n_")})
     return pd.DataFrame(rows)
 
 
-def find_errors(heard: Sequence[Heard], *, ends: str = "sounding") -> pd.DataFrame:
+def find_errors(transcriptions: Sequence[SystemTranscription], *, ends: str = "sounding") -> pd.DataFrame:
     """Every note of reference and estimate, and its fate.
 
     Returns:
         Columns ``system, composer, recording``; ``fate`` (``hit``, ``missed``, ``extra``); ``cause`` of an error;
         ``onset`` in seconds, ``pitch``, ``velocity``, ``duration`` (the reference's, or the extra note's own);
         ``density`` (other reference notes that begin within half a second); of hits ``late`` (seconds the
-        estimate's onset comes after), ``heard_velocity`` and ``end_right`` (within 50 ms or 20 %).
+        estimate's onset comes after), ``estimated_velocity`` and ``end_right`` (within 50 ms or 20 %).
     """
     import pandas as pd
 
-    return pd.concat([_find_errors(one, ends) for one in heard], ignore_index=True)
+    return pd.concat([_find_errors(one, ends) for one in transcriptions], ignore_index=True)
 
 
-def _find_errors(one: Heard, ends: str) -> pd.DataFrame:
+def _find_errors(one: SystemTranscription, ends: str) -> pd.DataFrame:
     import pandas as pd
 
     reference, estimate = one.recording.performance.with_ends(ends), one.estimate.with_ends(ends)
@@ -105,7 +105,7 @@ def _find_errors(one: Heard, ends: str) -> pd.DataFrame:
         columns |= {"duration": notes["offset"] - notes["onset"], "density": high - low - (fate != "extra")}
         frames.append(pd.DataFrame({"fate": fate, **columns}))
     frames[0]["late"] = partner["onset"] - reference["onset"][hit]
-    frames[0]["heard_velocity"] = partner["velocity"]
+    frames[0]["estimated_velocity"] = partner["velocity"]
     frames[0]["end_right"] = [int(i) in with_end for i in hit]
     crowded = frames[1]["density"].to_numpy() >= CROWD
     frames[1]["cause"] = [
@@ -146,7 +146,7 @@ def _extra_cause(note: np.void, reference: np.ndarray, missed: np.ndarray) -> st
     return "repeat" if np.any(sounding & (reference["pitch"] == note["pitch"])) else "ghost"
 
 
-def find_worst(one: Heard, *, seconds: float = 10.0) -> float:
+def find_worst(one: SystemTranscription, *, seconds: float = 10.0) -> float:
     """Where the ``seconds`` with the most missed and extra notes begin."""
     errors = _find_errors(one, "sounding").query("fate != 'hit'")["onset"].sort_values().to_numpy()
     if not len(errors):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..data.library import Recording
 from .folder import COLUMNS, System, shorten
-from .mistakes import Heard, find_errors, find_worst, run_systems, score_table
+from .mistakes import SystemTranscription, find_errors, find_worst, run_systems, score_table
 
 HEADINGS = ("P", "R", "note", "+offset", "+off+vel", "frame", "pedal")
 
@@ -24,7 +24,7 @@ class Systems:
         ends: which ends of notes are compared, ``"sounding"`` or ``"key"``.
     """
 
-    transcriptions: tuple[Heard, ...]
+    transcriptions: tuple[SystemTranscription, ...]
     ends: str = "sounding"
 
     @cached_property
@@ -48,11 +48,11 @@ class Systems:
             found = found.rename(index=lambda name: shorten(name, 28), level=0)
         return found.round(1)
 
-    def of(self, system: str) -> list[Heard]:
+    def of(self, system: str) -> list[SystemTranscription]:
         """The transcriptions of one system."""
         return [one for one in self.transcriptions if one.system == system]
 
-    def weakest(self, system: str, *, seconds: float = 10.0) -> tuple[Heard, float]:
+    def weakest(self, system: str, *, seconds: float = 10.0) -> tuple[SystemTranscription, float]:
         """A system's recording with the lowest note F1, and where its worst ``seconds`` begin."""
         own = self.metrics[self.metrics.system == system]
         name = own.loc[own.note_f1.idxmin(), "recording"]

@@ -17,7 +17,7 @@ from ..audio.reading import load_audio
 from ..config import FeatureConfig
 from ..data.library import Recording
 from ..evaluation.metrics import score_performance
-from ..evaluation.mistakes import Heard, sweep_thresholds
+from ..evaluation.mistakes import SystemTranscription, sweep_thresholds
 from ..music.notes import PEDAL_NAMES
 from ..transcription.transcriber import Transcriber
 from ..widget.piano_roll import PianoRoll
@@ -175,11 +175,12 @@ def plot_velocity(errors: pd.DataFrame):
     for ax, system in zip(axes, systems, strict=True):
         own = hits[hits.system == system]
         ax.plot([1, 127], [1, 127], color="grey", linewidth=0.8)
-        ax.plot(own.velocity, own.heard_velocity, ".", color=BLUE, alpha=min(0.5, 60 / len(own) ** 0.7), markersize=4)
-        middle = own.groupby(own.velocity // 8 * 8 + 4).heard_velocity.agg(["median", "size"]).query("size >= 5")
+        estimated = own.estimated_velocity
+        ax.plot(own.velocity, estimated, ".", color=BLUE, alpha=min(0.5, 60 / len(own) ** 0.7), markersize=4)
+        middle = own.groupby(own.velocity // 8 * 8 + 4).estimated_velocity.agg(["median", "size"]).query("size >= 5")
         ax.plot(middle.index, middle["median"], "-D", color=VERMILION, markersize=4, label="median")
-        related = own.heard_velocity.std() > 0 and own.velocity.std() > 0
-        r = own.velocity.corr(own.heard_velocity) if related else np.nan
+        related = own.estimated_velocity.std() > 0 and own.velocity.std() > 0
+        r = own.velocity.corr(own.estimated_velocity) if related else np.nan
         ax.set_title(f"{system}, r = {r:.2f}" if related else f"{system}: tells no velocities", loc="left", fontsize=10)
         ax.set(xlim=(0, 128), ylim=(0, 128), xlabel="velocity played")
     axes[0].set_ylabel("velocity transcribed")
@@ -187,7 +188,7 @@ def plot_velocity(errors: pd.DataFrame):
     return axes
 
 
-def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None):
+def plot_pedal(one: SystemTranscription, *, start: float = 0.0, seconds: float = 30.0, ax=None):
     """The sustain pedal as played and as transcribed, one stripe each; the title gives the F1 of its presses."""
     ax = new_axes(ax, size=(10, 1.6))
     rows = (("played", one.recording.performance, BLUE, ""), ("transcribed", one.estimate, ORANGE, "///"))
@@ -204,7 +205,7 @@ def plot_pedal(one: Heard, *, start: float = 0.0, seconds: float = 30.0, ax=None
     return ax
 
 
-def plot_errors(one: Heard, errors: pd.DataFrame, start: float, *, seconds: float = 10.0, ax=None):
+def plot_errors(one: SystemTranscription, errors: pd.DataFrame, start: float, *, seconds: float = 10.0, ax=None):
     """An excerpt as a roll: found notes filled, missed ones hollow, extra ones crossed."""
     ax = new_axes(ax, size=(12, 4.2))
     own = errors[(errors.system == one.system) & (errors.recording == one.recording.name)]
@@ -234,7 +235,7 @@ def plot_errors(one: Heard, errors: pd.DataFrame, start: float, *, seconds: floa
     return ax
 
 
-def show_errors(one: Heard, start: float, *, seconds: float = 10.0):
+def show_errors(one: SystemTranscription, start: float, *, seconds: float = 10.0):
     """The listening widget for an excerpt: recording, transcription over reference, errors marked."""
     audio = load_audio(one.recording.audio, sample_rate=RATE, start=start, duration=seconds)
     end = start + len(audio) / RATE

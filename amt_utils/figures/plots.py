@@ -152,10 +152,10 @@ def plot_spectrogram(
 def _label_hertz(ax, frequencies: np.ndarray) -> None:
     inside = [h for h in (50, 100, 200, 500, 1000, 2000, 4000, 7000) if frequencies[0] <= h <= frequencies[-1]]
     evenly = np.allclose(np.diff(frequencies), frequencies[1] - frequencies[0])
-    wanted = np.array(range(0, int(frequencies[-1]) + 1, 1000) if evenly else inside)
-    ticks = np.interp(wanted, frequencies, np.arange(len(frequencies)))
+    marks = np.array(range(0, int(frequencies[-1]) + 1, 1000) if evenly else inside)
+    ticks = np.interp(marks, frequencies, np.arange(len(frequencies)))
     apart = np.diff(ticks, prepend=-np.inf) > len(frequencies) / 25  # labels that would overlap are left out
-    labels = [f"{h / 1000:g} kHz" if h >= 1000 else f"{h} Hz" for h in wanted[apart]]
+    labels = [f"{h / 1000:g} kHz" if h >= 1000 else f"{h} Hz" for h in marks[apart]]
     ax.set_yticks(ticks[apart], labels)
 
 

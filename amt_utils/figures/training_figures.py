@@ -67,14 +67,14 @@ class LiveView:
         figure = Figure(figsize=(10, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1)
         plot_curves(read_table(trainer.log.steps), trainer.history, ax=top)
-        found, wanted = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
+        found, reference = estimate.with_ends("sounding"), self.reference.with_ends("sounding")
         bottom.barh(
             found["pitch"], found["offset"] - found["onset"], left=found["onset"], height=0.8, color="#56B4E9",
             label=f"transcribed ({len(found)})",
         )  # fmt: skip
         bottom.barh(
-            wanted["pitch"], wanted["offset"] - wanted["onset"], left=wanted["onset"], height=0.8, fill=False,
-            edgecolor="black", linewidth=0.8, label=f"played ({len(wanted)})",
+            reference["pitch"], reference["offset"] - reference["onset"], left=reference["onset"], height=0.8,
+            fill=False, edgecolor="black", linewidth=0.8, label=f"played ({len(reference)})",
         )  # fmt: skip
         bottom.set(xlim=(0, self.seconds), xlabel="time (s)", ylabel="key (MIDI)", title=self.name)
         bottom.legend(loc="upper right", fontsize=8)

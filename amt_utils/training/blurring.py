@@ -21,7 +21,7 @@ MASS, OWN_WIDTH = 2.15, 0.82  # of a soft target of two frames: its sum, its sta
 SURE = 0.98  # the highest probability of a network
 
 
-def make_heard_rolls(
+def make_blurred_rolls(
     performance: Performance, n_frames: int, config: Config, rng: np.random.Generator, *, start: float = 0.0
 ) -> dict[str, np.ndarray]:
     """As :func:`.make_rolls`, with ``onset``, ``offset``, ``key_offset`` and ``frame`` as a network estimates them."""

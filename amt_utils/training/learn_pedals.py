@@ -22,7 +22,7 @@ from ..models import Transcriptor
 from ..models.residual import PEDAL_ROLLS, ResidualHPPNet
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
 from ..system.errors import AmtError
-from .blurring import make_heard_rolls
+from .blurring import make_blurred_rolls
 from .learn_velocities import miss_soft
 from .optimizer import learn_alone
 from .targets import make_rolls
@@ -78,7 +78,7 @@ def _draw_window(performance: Performance, config: Config, rng: np.random.Genera
     notes = miss_soft(notes, rng)
     notes = notes[(notes["pitch"] >= LOWEST_PITCH) & (notes["pitch"] <= HIGHEST_PITCH)]
     n_frames = round(NOTES_SECONDS / config.feature.frame_seconds)
-    make = make_rolls if rng.random() < EXACT else functools.partial(make_heard_rolls, rng=rng)
+    make = make_rolls if rng.random() < EXACT else functools.partial(make_blurred_rolls, rng=rng)
     rolls = make(Performance(notes, near.pedals), n_frames, config, start=RINGING)
     together = np.concatenate([rolls[name] for name in PEDAL_ROLLS], axis=1)
     if rng.random() < 0.7:  # some keys have lower probabilities than others

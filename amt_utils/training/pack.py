@@ -40,7 +40,7 @@ EXCERPTS, EXCERPT_SECONDS = 8, 30.0  # of recordings to validate on
 BYTES_PER_NOTE = 3.8  # of compact MIDI, an upper bound
 START, CHECKPOINT, MIDI = "start.safetensors", "resume.pt", f"midi{COMPACT_SUFFIX}"
 SCRIPT = '''\
-"""Trains for so many minutes: python train.py --minutes 8 --out results; README.txt says more."""
+"""Trains for so many minutes: python train.py --minutes 8 --out results; see README.txt."""
 
 import importlib.util
 import sys
@@ -174,7 +174,7 @@ def _download_wheels(folder: Path, pythons: Sequence[str]) -> None:
             command += ["--platform", platform]
         done = subprocess.run([*command, *WHEELS], capture_output=True, text=True)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
+            reason = (done.stderr.strip().splitlines() or ["pip printed no error"])[-1]
             raise AmtError(f"pip could not download the wheels for Python {version}: {reason}")
 
 
@@ -219,14 +219,14 @@ def _copy_folder(source: Path | str, pack: Path, name: str) -> str:
     return name
 
 
-def _choose(found: list[Performance], wanted: int | None, room: int) -> list[Performance]:
-    """``wanted`` performances, or as many as fit into ``room`` bytes, evenly spread."""
-    if wanted is None:
+def _choose(found: list[Performance], count: int | None, room: int) -> list[Performance]:
+    """``count`` performances, or as many as fit into ``room`` bytes, evenly spread."""
+    if count is None:
         bytes_each = BYTES_PER_NOTE * sum(len(p.notes) for p in found) / len(found)
-        wanted = int(min(len(found), room / bytes_each))
-    if wanted < 1:
+        count = int(min(len(found), room / bytes_each))
+    if count < 1:
         raise AmtError("no room is left for MIDI; name fewer data.pianos, or allow more --megabytes")
-    return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, wanted).round().astype(int))]
+    return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))]
 
 
 def _size(path: Path) -> int:

@@ -121,12 +121,12 @@ def _restore(resume: Path | None, folder: Path) -> int:
     return int(load_checkpoint(restore_checkpoint(source, folder))[0]["step"])
 
 
-def _choose_batch(config: Config, wanted: int | None, cuda: bool) -> tuple[int, float | None]:
+def _choose_batch(config: Config, requested: int | None, cuda: bool) -> tuple[int, float | None]:
     """Windows per step, and windows per second of the GPU: the smallest batch that uses it well."""
     if not cuda:
-        return wanted or config.train.batch_size, None
+        return requested or config.train.batch_size, None
     best, best_rate = 0, 0.0
-    for batch in (wanted,) if wanted else BATCHES:
+    for batch in (requested,) if requested else BATCHES:
         try:
             rate = measure_steps(config, batch)
         except torch.cuda.OutOfMemoryError:

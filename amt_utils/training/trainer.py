@@ -86,7 +86,7 @@ def train(
 
     Raises:
         AmtError: the configuration cannot be trained, another process trains in ``folder``, or the last checkpoint
-            could not be written (the message says from which step the run can resume).
+            could not be written (the message names the step from which the run can resume).
     """
     first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
     store = Store(folder, mirrors if first else ())

@@ -19,7 +19,7 @@ from ..data.augment import Surroundings, augment, load_impulse_responses
 from ..data.devices import load_noises
 from ..data.drills import make_drill
 from ..data.library import Recording, find_recordings, load_performances, without_unequal
-from ..data.synth import Touch, as_heard, load_piano, render, simple_tone_piano
+from ..data.synth import Touch, load_piano, render, simple_tone_piano, with_loudness_velocities
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
 from .targets import make_rolls
@@ -72,7 +72,7 @@ class WindowDataset(Dataset):
         steady = True
         if self.config.data.augment:
             audio, decibels, steady = augment(audio, rng, self.around)
-            performance = as_heard(performance, touch or Touch(), float(np.median(decibels)))
+            performance = with_loudness_velocities(performance, touch or Touch(), float(np.median(decibels)))
         rolls = make_rolls(performance, self.n_frames, self.config, start=RINGING)
         times = np.arange(self.n_frames) * self.config.feature.frame_seconds
         item = {name: torch.from_numpy(roll) for name, roll in rolls.items()}

@@ -51,8 +51,8 @@ def correct(
     order = np.lexsort((notes["pitch"], notes["onset"]))
     notes, sides = notes[order], sides[order]
     if candidates is not None:
-        heard = order < len(standing)
-        notes[heard] = cut_at_strikes(notes, candidates.shortest)[heard]
+        is_offered = order < len(standing)
+        notes[is_offered] = cut_at_strikes(notes, candidates.shortest)[is_offered]
     return check_notes(notes, where="corrected notes"), sides
 
 

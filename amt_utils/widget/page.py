@@ -35,7 +35,7 @@ def build(meta: dict, said: dict, binaries: dict[str, bytes]) -> str:
         said: the user's changes, as JSON (``corrections``, ``downbeat``).
         binaries: each as base64 under its name.
     """
-    # "<" must not open a tag inside a script element, whatever the title says
+    # "<" must not open a tag inside a script element, whatever the title is
     state = json.dumps({"_meta": meta, **said}, ensure_ascii=False).replace("<", "\\u003c")
     data = "\n".join(
         f'<script type="text/plain" id="amt{name}">{base64.b64encode(content).decode("ascii")}</script>'

@@ -5,7 +5,7 @@ import pytest
 
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.augment import Surroundings, add_noise, augment, filter_randomly, load_impulse_responses
-from amt_utils.data.synth import Touch, as_heard, load_piano, render, simple_tone_piano
+from amt_utils.data.synth import Touch, load_piano, render, simple_tone_piano, with_loudness_velocities
 from amt_utils.music.notes import LOWEST_PITCH, SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import shared_data
@@ -107,15 +107,15 @@ def test_augmentation_keeps_length_and_is_repeatable(tmp_path):
 
 
 @pytest.mark.parametrize(("pitch", "velocity"), [(40, 100), (60, 70), (84, 55)])
-def test_velocity_as_heard_is_the_usual_touch_at_that_loudness(pitch, velocity):
+def test_velocity_by_loudness_is_the_usual_touch_at_that_loudness(pitch, velocity):
     played = one_note(pitch, velocity)
     touch = Touch(decibels_per_velocity=0.42)
     louder = 4.0
-    heard = as_heard(played, touch, louder)
-    assert heard.notes["velocity"] != velocity
-    assert [heard.notes[n] == played.notes[n] for n in ("onset", "offset", "pitch")] == [True] * 3
+    relabelled = with_loudness_velocities(played, touch, louder)
+    assert relabelled.notes["velocity"] != velocity
+    assert [relabelled.notes[n] == played.notes[n] for n in ("onset", "offset", "pitch")] == [True] * 3
     there = 10 ** (louder / 20) * rms(render(played, PIANO, touch=touch), 0.5, 0.8)
-    assert abs(20 * np.log10(rms(render(heard, PIANO), 0.5, 0.8) / there)) < 0.4
+    assert abs(20 * np.log10(rms(render(relabelled, PIANO), 0.5, 0.8) / there)) < 0.4
 
 
 def test_the_chain_says_how_much_louder_a_fundamental_became():

@@ -4,7 +4,7 @@ import numpy as np
 
 from amt_utils.config import Config
 from amt_utils.music.notes import LOWEST_PITCH, SUSTAIN, Performance, make_notes, make_pedals
-from amt_utils.training.blurring import make_heard_rolls
+from amt_utils.training.blurring import make_blurred_rolls
 from amt_utils.training.targets import make_rolls
 
 COUNT = 300
@@ -20,7 +20,7 @@ def play(*, pedal: bool) -> Performance:
 def peaks(performance: Performance, name: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The roll's greatest value within 60 ms of each event, and its sum within half a second."""
     n = round(ON[-1] / 0.02) + 200
-    roll = make_heard_rolls(performance, n, Config(), np.random.default_rng(seed))[name]
+    roll = make_blurred_rolls(performance, n, Config(), np.random.default_rng(seed))[name]
     assert roll.shape == (n, 88) and roll.dtype == np.float32 and roll.min() >= 0 and roll.max() <= 1
     times = performance.notes["onset" if name == "onset" else "offset"]
     frames, keys = np.rint(times / 0.02).astype(int), performance.notes["pitch"] - LOWEST_PITCH
@@ -40,15 +40,15 @@ def test_key_ups_are_blurred_most_under_the_pedal():
 
 def test_onsets_and_pedals_stay_what_they_are():
     performance = play(pedal=True)
-    heard = make_heard_rolls(performance, 1000, Config(), np.random.default_rng(1), start=2.0)
+    blurred = make_blurred_rolls(performance, 1000, Config(), np.random.default_rng(1), start=2.0)
     exact = make_rolls(performance, 1000, Config(), start=2.0)
-    assert np.array_equal(heard["pedal"], exact["pedal"])
-    assert np.corrcoef(heard["onset"].ravel(), exact["onset"].ravel())[0, 1] > 0.9
-    assert np.corrcoef(heard["key_offset"].ravel(), exact["key_offset"].ravel())[0, 1] < 0.75
-    assert (heard["frame"] <= exact["frame"]).all() and heard["frame"][exact["frame"] > 0].mean() > 0.3
+    assert np.array_equal(blurred["pedal"], exact["pedal"])
+    assert np.corrcoef(blurred["onset"].ravel(), exact["onset"].ravel())[0, 1] > 0.9
+    assert np.corrcoef(blurred["key_offset"].ravel(), exact["key_offset"].ravel())[0, 1] < 0.75
+    assert (blurred["frame"] <= exact["frame"]).all() and blurred["frame"][exact["frame"] > 0].mean() > 0.3
 
 
 def test_it_is_a_function_of_its_generator():
-    one, two, other = (make_heard_rolls(play(pedal=True), 500, Config(), np.random.default_rng(s)) for s in (1, 1, 2))
+    one, two, other = (make_blurred_rolls(play(pedal=True), 500, Config(), np.random.default_rng(s)) for s in (1, 1, 2))
     assert all(np.array_equal(one[name], two[name]) for name in one)
     assert not np.array_equal(one["key_offset"], other["key_offset"])

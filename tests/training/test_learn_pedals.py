@@ -43,8 +43,8 @@ def test_learns_from_notes_what_goes_on_while_keys_are_up():
 
     def wrong() -> float:
         with torch.inference_mode():
-            told, played = pedals(notes)[0, :, 0], torch.from_numpy(rolls["pedal"][:, 0])
-        return float(F.binary_cross_entropy_with_logits(told, played))
+            logits, played = pedals(notes)[0, :, 0], torch.from_numpy(rolls["pedal"][:, 0])
+        return float(F.binary_cross_entropy_with_logits(logits, played))
 
     before = wrong()
     learn_from_notes(pedals, [performance], MICRO, steps=120)
@@ -63,7 +63,7 @@ def test_command_changes_the_pedals_alone(tmp_path, capsys, monkeypatch):
     command = ["learn-pedals", "--config", str(tmp_path / "config.json"), "--weights", str(mine), "--out"]
     options = ["--note-steps", "2", "--windows", "2", "--sound-steps", "2"]
     assert main([*command, str(out), *options]) == 0
-    assert "tuned anew" in capsys.readouterr().out
+    assert "tune its thresholds again" in capsys.readouterr().out
     taught, config, card = load_weights(out)
     assert config == MICRO and card["version"] == "1" and card["pedal_steps"] == {"notes": 2, "windows": 2, "sound": 2}
     before, changed = load_weights(mine)[0].state_dict(), set()

@@ -163,14 +163,14 @@ def unpack_midi(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
     """
     archive, folder = Path(archive), Path(folder)
     with reading_zip(archive) as zipped:
-        wanted = [i for i in zipped.infolist() if PurePosixPath(i.filename).suffix.lower() in _UNPACKED]
-        roots = {PurePosixPath(i.filename).parts[0] for i in wanted if i.filename.endswith(".csv")}
+        members = [i for i in zipped.infolist() if PurePosixPath(i.filename).suffix.lower() in _UNPACKED]
+        roots = {PurePosixPath(i.filename).parts[0] for i in members if i.filename.endswith(".csv")}
         if len(roots) != 1:
             raise AmtError(f"{archive}: no MAESTRO metadata in it; expected one folder with a .csv")
-        if len(wanted) > _MOST_MEMBERS:
-            raise AmtError(f"{archive}: {len(wanted)} files in it; this is not MAESTRO's zip")
-        wanted.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it marks the rest as complete
-        for info in wanted:
+        if len(members) > _MOST_MEMBERS:
+            raise AmtError(f"{archive}: {len(members)} files in it; this is not MAESTRO's zip")
+        members.sort(key=lambda info: info.filename.endswith(".csv"))  # last: it marks the rest as complete
+        for info in members:
             _check_name(info.filename, f"{archive}: member")
             table = info.filename.lower().endswith((".csv", ".json"))
             check_size(f"{archive}: {info.filename}", info.file_size, TABLE_BYTES if table else MIDI_BYTES)

@@ -181,15 +181,15 @@ class Client:
         except OSError as error:
             raise WriteError(f"{part}: cannot be written ({error.strerror}); choose another folder") from error
         with file:
-            told = end
+            known_end = end
             for _ in self._attempts(url, progress=file.tell):
                 have = start + file.tell()
-                if told is not None and have >= told:
+                if known_end is not None and have >= known_end:
                     break
                 try:
-                    told = self._fetch_once(url, file, have, told, total)
+                    known_end = self._fetch_once(url, file, have, known_end, total)
                     if limit is not None:
-                        check_size(url, told - start, limit)
+                        check_size(url, known_end - start, limit)
                 except Broken:
                     pass
                 except PastTheEnd:
@@ -199,7 +199,7 @@ class Client:
                         ) from None
                     if file.tell():  # an earlier reply stated an end that is too large
                         break
-                if told is not None and start + file.tell() >= told:
+                if known_end is not None and start + file.tell() >= known_end:
                     break
         if end is not None and part.stat().st_size > end - start:
             os.truncate(part, end - start)

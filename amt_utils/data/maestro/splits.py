@@ -106,13 +106,13 @@ def select(
             raise AmtError(f"split {split!r} is none of {', '.join(SPLITS)}")
     if fraction is not None and not 0 < fraction <= 1:
         raise AmtError(f"fraction must be in 0..1, not {fraction}")
-    wanted = [_plain(name) for name in composers or ()]
+    names = [_plain(name) for name in composers or ()]
     chosen = [
         piece
         for piece in pieces
         if (not splits or piece.split in splits)
         and (not years or piece.year in years)
-        and (not wanted or any(name in _plain(piece.composer) for name in wanted))
+        and (not names or any(name in _plain(piece.composer) for name in names))
         and min_seconds <= piece.duration <= max_seconds
     ]
     if not chosen:
