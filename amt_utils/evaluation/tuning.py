@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ..audio.reading import load_audio
 from ..config import Config
-from ..data.library import find_recordings
+from ..data.library import Recording, find_recordings
 from ..models import Transcriptor
 from ..music.notes import Performance
 from ..transcription.performance import decode_performance
@@ -29,31 +30,39 @@ ENDING_GRID = {  # in the order in which they are tuned
 SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
 
 Activations = tuple[str, dict[str, np.ndarray], Performance]  # name, activations, reference
+Score = Callable[[dict[str, float]], float]  # fields of the configuration's decode section -> score
+Record = Callable[[str, Score], Score]  # a step's name and score -> the same score, whose values are recorded
+
+
+def recording_activations(
+    transcriber: Transcriber, recordings: Iterable[Recording], *, excerpt_seconds: float | None = None
+) -> list[Activations]:
+    """(name, activations, reference) of each recording, or of its middle ``excerpt_seconds``."""
+    rate, results = transcriber.config.feature.sample_rate, []
+    for recording in recordings:
+        audio, reference = load_audio(recording.audio, sample_rate=rate), recording.performance
+        seconds = len(audio) / rate
+        if excerpt_seconds and seconds > excerpt_seconds:
+            begin = (seconds - excerpt_seconds) / 2
+            first = int(begin * rate)
+            audio = audio[first : first + int(excerpt_seconds * rate)]
+            reference = reference.window(first / rate, begin + excerpt_seconds)
+        results.append((recording.audio.stem, transcriber.activations(audio), reference))
+    return results
 
 
 def validation_activations(
     model: Transcriptor, config: Config, *, excerpt_seconds: float | None = None
 ) -> list[Activations]:
-    """(name, activations, reference) of every recording in ``data.validation``, or of its middle excerpt."""
-    transcriber = Transcriber.from_model(model, config)
+    """:func:`recording_activations` of the recordings in ``data.validation``, at most ``data.validation_limit``."""
     recordings = [r for folder in config.data.validation for r in find_recordings(folder, split="validation")]
     limit = config.data.validation_limit
     if limit and len(recordings) > limit:
         recordings = [recordings[i] for i in np.linspace(0, len(recordings) - 1, limit).round().astype(int)]
-    results = []
-    for recording in recordings:
-        audio, reference = load_audio(recording.audio, sample_rate=config.feature.sample_rate), recording.performance
-        seconds = len(audio) / config.feature.sample_rate
-        if excerpt_seconds and seconds > excerpt_seconds:
-            begin = (seconds - excerpt_seconds) / 2
-            first = int(begin * config.feature.sample_rate)
-            audio = audio[first : first + int(excerpt_seconds * config.feature.sample_rate)]
-            reference = reference.window(first / config.feature.sample_rate, begin + excerpt_seconds)
-        results.append((recording.audio.stem, transcriber.activations(audio), reference))
-    return results
+    return recording_activations(Transcriber.from_model(model, config), recordings, excerpt_seconds=excerpt_seconds)
 
 
-def tune_onset(held: list[Activations], config: Config) -> dict[str, float]:
+def tune_onset(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
     """Step one: the onset threshold, and the time between key and sound, with the best mean note F1.
 
     On a real piano the hammer strikes milliseconds after the key goes down, and the sound travels to the microphone;
@@ -65,15 +74,16 @@ def tune_onset(held: list[Activations], config: Config) -> dict[str, float]:
         scores = [score_notes(reference, decode_performance(a, tried)) for _, a, reference in held]
         return float(np.mean(scores))
 
+    score_of = record("onset", note_f1) if record else note_f1
     best: dict[str, float] = {}
     for name, grid in ONSET_GRID.items():
-        scores = [note_f1({**best, name: value}) for value in grid]
+        scores = [score_of({**best, name: value}) for value in grid]
         enough = max(scores) - (WORTH_A_SHIFT if name == "time_shift" else 0.0)
         best[name] = next(value for value, score in zip(grid, scores, strict=True) if score >= enough)
     return best
 
 
-def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
+def tune_endings(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
     """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
 
     A tenth of the F1 of frames and of the sustain pedal's presses is added, since over a wide range of pedal thresholds
@@ -93,29 +103,46 @@ def tune_endings(held: list[Activations], config: Config) -> dict[str, float]:
             scores.append(score_notes(reference, estimate, offset_ratio=0.2) + 0.1 * pedal + 0.1 * frame)
         return float(np.mean(scores))
 
+    score_of = record("endings", ending_score) if record else ending_score
     for name, grid in ENDING_GRID.items():
-        scores = [ending_score({**best, name: value}) for value in grid]
+        scores = [score_of({**best, name: value}) for value in grid]
         best[name] = grid[int(np.argmax(scores))]
     return best
 
 
-def tune_velocity(held: list[Activations], config: Config) -> dict[str, float]:
+def tune_velocity(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
     """Step three: the smoothing of velocities with the best mean note+velocity F1."""
 
-    def velocity_f1(amount: float) -> float:
-        tried = config.replace(decode={"velocity_smoothing": amount})
+    def velocity_f1(values: dict[str, float]) -> float:
+        tried = config.replace(decode=values)
         scores = [score_performance(reference, decode_performance(a, tried)) for _, a, reference in held]
         return float(np.mean([s["note_velocity_f1"] for s in scores]))
 
-    return {"velocity_smoothing": max(SMOOTHING_GRID, key=velocity_f1)}
+    score_of = record("velocity", velocity_f1) if record else velocity_f1
+    return max(({"velocity_smoothing": amount} for amount in SMOOTHING_GRID), key=score_of)
+
+
+def tune_decoding(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
+    """All three steps; the network is not run again.
+
+    Args:
+        held: as :func:`recording_activations` gives.
+        config: of the network; where the search begins.
+        record: wraps each step's score, e.g. to store the values and to continue an interrupted search.
+
+    Returns:
+        the tuned fields of the configuration's ``decode`` section.
+    """
+    best: dict[str, float] = {}
+    for step in (tune_onset, tune_endings, tune_velocity):
+        best |= step(held, config.replace(decode=best), record=record)
+    return best
 
 
 def tune(model: Transcriptor, config: Config) -> tuple[Config, dict[str, float]]:
     """All steps on whole validation recordings -> configuration with the thresholds, and the mean scores."""
     held = validation_activations(model, dataclasses.replace(config, data=dataclasses.replace(
         config.data, validation_limit=None)))  # fmt: skip
-    config = config.replace(decode=tune_onset(held, config))
-    config = config.replace(decode=tune_endings(held, config))
-    config = config.replace(decode=tune_velocity(held, config))
+    config = config.replace(decode=tune_decoding(held, config))
     scores = [score_performance(reference, decode_performance(a, config)) for _, a, reference in held]
     return config, {k: v["mean"] for k, v in average_scores(scores).items()}

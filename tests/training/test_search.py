@@ -193,11 +193,12 @@ def test_training_is_what_trials_do(tmp_path):
     assert axes[0].get_xlabel() == "trial" and axes[1].get_xlabel() == "train.learning_rate"
 
 
-def test_thresholds_are_found_where_they_were_hidden(tmp_path):
+def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     """Activations of which only those over 0.62 are notes, and whose frames end at 0.4."""
     import numpy as np
 
-    from amt_utils.training.search.thresholds import score_thresholds, search_thresholds
+    from amt_utils.evaluation import tuning
+    from amt_utils.training.search.thresholds import search_thresholds
     from amt_utils.transcription.performance import decode_performance
 
     rng = np.random.default_rng(0)
@@ -211,12 +212,21 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path):
         rolls["frame"][frame + 8 : frame + 30, key] = np.maximum(rolls["frame"][frame + 8 : frame + 30, key], 0.35)
     truth = config.replace(decode={"onset_threshold": 0.62, "frame_threshold": 0.4})
     held = [("made", rolls, decode_performance(rolls, truth))]
-    best, studies = search_thresholds(held, config, tmp_path, trials=25)
+    best, studies = search_thresholds(held, config, tmp_path)
+    assert best == tuning.tune_decoding(held, config)
     assert 0.55 < best["onset_threshold"] <= 0.75 + 1e-6
     assert studies["onset"].best_value == 1.0
-    assert score_thresholds(held, config, with_ends=True) < studies["endings"].best_value
-    again, studies = search_thresholds(held, config, tmp_path, trials=25)
-    assert again == best and len(studies["onset"].trials) == 25
+    assert studies["endings"].trials[0].value < studies["endings"].best_value
+    counts = {step: len(study.trials) for step, study in studies.items()}
+    # the grids hold 19, 22 and 4 values; three of the endings are the best found so far, which is not scored again
+    assert counts == {"onset": 12 + 7, "endings": 22 - 3, "velocity": 4}
+
+    def decode_again(*_):
+        raise AssertionError("scored twice")
+
+    monkeypatch.setattr(tuning, "decode_performance", decode_again)
+    again, studies = search_thresholds(held, config, tmp_path)
+    assert again == best and {step: len(study.trials) for step, study in studies.items()} == counts
 
 
 def test_the_commands_configuration_is_checked_before_anything_is_trained(tmp_path):
