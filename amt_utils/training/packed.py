@@ -19,10 +19,11 @@ from ..checkpoints.weights import save_weights
 from ..config import Config, change_config, load_config
 from ..models import build_model
 from ..system.errors import AmtError
+from .loading import shared_memory_bytes
 from .losses import compute_losses, total_loss
 from .optimizer import make_optimizer
 from .pack import CHECKPOINT, START
-from .trainer import Trainer, shared_memory_bytes, train
+from .trainer import Trainer, train
 from .windows import WindowDataset
 
 BATCHES = (8, 16, 32, 64, 128)  # that are tried on a GPU

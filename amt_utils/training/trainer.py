@@ -15,7 +15,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -23,32 +22,31 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch.utils.data import DataLoader, default_collate
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from ..checkpoints.checkpoint import save_checkpoint
 from ..checkpoints.inventory import BEST, find_newest, prune
 from ..checkpoints.mirrors import Store
-from ..checkpoints.weights import load_weights, save_weights
+from ..checkpoints.weights import save_weights
 from ..config import Config, save_config
 from ..evaluation.validation import validate
 from ..models import Transcriptor, build_model, count_parameters
 from ..system.errors import AmtError
-from ..system.files import clear_leftovers, parse_json
+from ..system.files import clear_leftovers
 from ..system.lock import hold_folder
 from ..system.memory import keep_memory
 from ..system.paths import repository_folder
+from .loading import make_batches
 from .losses import compute_losses, total_loss
 from .optimizer import choose_precision, learning_rate, make_optimizer, update_average
+from .resuming import find_state, load_initial_weights, load_state
 from .run_log import RunLog, read_table
-from .windows import ResumableSampler, WindowDataset
+from .windows import ResumableSampler
 
 SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
-ENOUGH_SHARED_MEMORY = 2**30  # bytes; containers often have 64 MB, too little for workers to share tensors
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before the second attempt to write; doubled each time
 PATIENCE = 600.0  # seconds: how long an epoch's end and the last checkpoint wait for space on the disk
 OnEpoch = Callable[["Trainer", dict[str, Any]], None]
@@ -147,70 +145,23 @@ class Trainer:
         model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         optimizer = make_optimizer(model, self.config)
         # the first process decides for all: other machines may not see its folder
-        state = self._find_state(resume) if rank == 0 else None
+        state = find_state(self.folder, self.config, resume=resume, show=self.fabric.print) if rank == 0 else None
         state = self.fabric.broadcast(state) if self.fabric.world_size > 1 else state
         if state:
-            self._load_state(state, model, optimizer)
+            load_state(state, model, optimizer, self.fabric.strategy.precision, folder=self.folder)
+            self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
         elif start_from:
-            _start_from(model, start_from)
+            load_initial_weights(model, start_from)
         self.model, self.optimizer = self.fabric.setup(model, optimizer)
         averages = state["ema"] if state else self._plain().state_dict()
         self.ema = {k: v.detach().clone().to(self.fabric.device) for k, v in averages.items()}
         self.sampler = ResumableSampler(
             self.windows_per_step * train.steps_per_epoch, rank=rank, replicas=self.fabric.world_size
         )
-        self.loader = DataLoader(
-            WindowDataset(self.config),
-            batch_size=train.batch_size,
-            sampler=self.sampler,
-            num_workers=self.config.data.workers,
-            pin_memory=self.fabric.device.type == "cuda",
-            worker_init_fn=_start_worker,
-            collate_fn=None if shared_memory_bytes() > ENOUGH_SHARED_MEMORY else _collate_arrays,
-            multiprocessing_context="fork" if self.config.data.workers else None,
-        )
+        self.loader = make_batches(self.config, self.sampler, pin_memory=self.fabric.device.type == "cuda")
         if rank == 0:
             save_config(self.config, self.folder / "config.json")
             self.log.trim(self.step)
-
-    def _find_state(self, resume: bool) -> dict[str, Any] | None:
-        newest, skipped = find_newest([self.folder])
-        for _path, reason in skipped:
-            self.fabric.print(f"skipped: {reason}")
-        if newest and not resume:
-            raise AmtError(f"{self.folder}: holds a run already; add --resume to go on, or name another folder")
-        if not newest:
-            return None
-        existing = newest.path
-        state, card = load_checkpoint(existing)
-        theirs, mine = Config.from_dict(card["config"], where=str(existing)), self.config
-        for section in ("feature", "model", "target"):
-            if getattr(theirs, section) != getattr(mine, section):
-                raise AmtError(
-                    f"{existing}: was trained with another {section} configuration "
-                    f"({getattr(theirs, section)}, now {getattr(mine, section)}); start a new folder"
-                )
-        if theirs.train.optimizer != mine.train.optimizer:
-            raise AmtError(
-                f"{existing}: was trained with {theirs.train.optimizer}, now train.optimizer is "
-                f"{mine.train.optimizer}; start a new folder with --start-from {existing}"
-            )
-        _check_state(state, card, existing)
-        self.fabric.print(f"going on from {existing} at step {state['step']}")
-        return state
-
-    def _load_state(self, state: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        try:
-            model.load_state_dict(state["ema"])  # checks that it fits before the run starts
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise AmtError(
-                f"{self.folder}: the checkpoint of step {state['step']} does not fit this network or optimizer "
-                f"({str(error)[:300]}); remove it, or start a new folder"
-            ) from error
-        self.step, self.best, self.history = state["step"], state["best"], json.loads(state["history"])
 
     @property
     def windows_per_step(self) -> int:
@@ -438,43 +389,6 @@ class Trainer:
                 return self._write(write, what, "and that was the last attempt")
             pause = min(2 * pause, LONGEST_PAUSE)
         return True
-
-
-def _check_state(state: dict[str, Any], card: dict[str, Any], path: Path) -> None:
-    """Raises :class:`AmtError` unless ``state`` is what :meth:`Trainer.save` writes and agrees with its card."""
-    kinds: dict[str, Any] = {"model": dict, "ema": dict, "optimizer": dict, "step": int, "best": float, "history": str}
-    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
-    if wrong:
-        raise AmtError(f"{path}: no training can go on from it ({wrong[0]!r} is missing or damaged); remove it")
-    if state["step"] != card.get("step"):
-        raise AmtError(f"{path}: holds step {state['step']}, its card says {card.get('step')}; remove both")
-    history = parse_json(state["history"], f"{path}: history")
-    sound = isinstance(history, list) and all(isinstance(r, dict) and isinstance(r.get("step"), int) for r in history)
-    if not sound or state["step"] < 0:
-        raise AmtError(f"{path}: its history of epochs is damaged; remove it")
-
-
-def _start_from(model: torch.nn.Module, path: str | os.PathLike) -> None:
-    try:
-        model.load_state_dict(load_weights(path)[0].state_dict())
-    except RuntimeError as error:
-        raise AmtError(f"{path}: weights of another network than the configuration describes ({error})") from error
-
-
-def shared_memory_bytes() -> int:
-    """Free bytes of shared memory; unlimited on systems without ``/dev/shm``."""
-    return shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else 2**62
-
-
-def _collate_arrays(items: list[dict[str, torch.Tensor]]) -> dict[str, np.ndarray]:
-    """A batch as arrays, sent through a pipe: slower than shared memory, but without it."""
-    return {name: value.numpy() for name, value in default_collate(items).items()}
-
-
-def _start_worker(_worker: int) -> None:
-    torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the trainer decides when to stop, not Ctrl-C's signal to the group
-        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
