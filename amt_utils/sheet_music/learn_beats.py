@@ -1,8 +1,9 @@
 """Teaches :mod:`.note_network` from performances with known scores (:mod:`.asap`).
 
 One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds
-its cross entropy. Held-out compositions are never learnt from. The run saves its whole state every minute and goes on
-from there.
+its cross entropy. A share of the windows is made up: scores of the same performances, and of more music
+(:mod:`.tunes`), played anew each time (:mod:`.playing`). Held-out compositions are never learnt from. The run saves its
+whole state every minute and goes on from there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +29,20 @@ from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from .asap import find_performances
-from .note_features import FEATURES, describe_notes
+from .learn_bars import learn_bars
+from .note_features import FEATURES, LENGTHS, PEDALS, VELOCITIES, describe_notes
 from .note_network import HEADS
+from .playing import Music, play, written_music
 from .targets import IGNORED, Targets, borrow_alignment, cut_window, make_targets, vary
+from .tunes import accompany_some
 
 BATCH, LENGTH = 20, 400  # windows, notes
 RATE, WARMUP, FINAL = 4e-3, 100, 0.02
 AVERAGED = 0.998  # decay of the averaged weights, which are the ones that are kept
 SAVE_SECONDS = 60.0
+MADE_UP = 0.35  # share of windows that are played from written music
+HIDDEN = 0.12  # share of windows in which velocities (or lengths, or pedals) are hidden
+MOST_NOTES, BALANCE = 6000, 0.6  # a performance counts by its notes up to so many; by how much often played ones less
 WEIGHT = {
     "beat": 2.0, "downbeat": 2.0, "period": 0.6, "metre": 0.4, "key": 0.4, "staff": 1.0, "voice": 0.4,
     "name": 0.5, "part": 0.7, "value": 0.4, "short": 0.2, "grace": 0.3,
@@ -47,7 +58,7 @@ class NoteNetwork(nn.Module):
         self.described = nn.Linear(FEATURES, inputs)
         self.gru = nn.GRU(inputs, hidden, num_layers=2, batch_first=True, bidirectional=True)
         self.heads = nn.Linear(2 * hidden, sum(HEADS.values()))
-        self.dropout = nn.Dropout(0.1)
+        self.dropout = nn.Dropout(0.2)
         nn.init.normal_(self.embedding.weight, std=0.3)
 
     def forward(self, key: Tensor, features: Tensor) -> Tensor:
@@ -56,41 +67,84 @@ class NoteNetwork(nn.Module):
         return self.heads(self.dropout(hidden))
 
 
-def load_examples(folder: str | os.PathLike, *, held_out: bool) -> list[tuple[Performance, Targets]]:
-    """Performances with their targets, of the compositions to learn from or of those held out."""
+@dataclass(frozen=True)
+class Examples:
+    """What is learnt from, or judged by.
+
+    Attributes:
+        played: performances with their targets.
+        weight: ``(n,)`` how often each of them is drawn, 1 in all.
+        written: sheet music that is played anew, of performances and of a corpus; may be empty.
+    """
+
+    played: list[tuple[Performance, Targets]]
+    weight: np.ndarray
+    written: tuple[list[Music], list[Music]] = ([], [])
+
+
+def load_examples(
+    folder: str | os.PathLike, *, held_out: bool, corpus: Iterable[Music] = (), written: bool = True
+) -> Examples:
+    """Performances with their targets, of the compositions to learn from or of those held out.
+
+    Args:
+        folder: in (n)ASAP's shape.
+        held_out: which compositions.
+        corpus: more music to play.
+        written: whether the performances' own scores are played anew, too.
+    """
     performances = [p for p in find_performances(folder) if p.held_out == held_out]
     if not performances:
         raise AmtError(f"{folder}: no performances {'held out' if held_out else 'to learn from'}")
-    examples = []
+    examples, scores = [], []
     for own in tqdm(performances, desc="reading", unit="performance"):
         rows = own.alignment
         if not len(rows):
             others = [o for o in performances if o.midi.parent == own.midi.parent and len(o.alignment)]
             rows = borrow_alignment(own, others[0]) if others else rows
+        elif written and (score := written_music(own)) is not None:
+            scores.append(score)
         examples.append((own.performance, make_targets(own.performance, own.annotations, rows)))
-    return examples
+    often = Counter(own.composition for own in performances)
+    weight = np.array([min(len(own.performance.notes), MOST_NOTES) for own in performances], float)
+    weight = weight / np.array([often[own.composition] for own in performances]) ** BALANCE
+    return Examples(examples, weight / weight.sum(), (scores, list(corpus)))
 
 
 def draw_batch(
-    examples: list[tuple[Performance, Targets]], rng: np.random.Generator, *, varied: bool = True
+    examples: Examples, rng: np.random.Generator, *, varied: bool = True
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Random windows -> keys, features and targets ``(B, n)``."""
-    share = np.array([min(len(p.notes), 6000) for p, _ in examples], float)
     keys = np.zeros((BATCH, LENGTH), np.int64)
     features = np.zeros((BATCH, LENGTH, FEATURES), np.float32)
     wanted = {name: np.full((BATCH, LENGTH), IGNORED, np.int64) for name in HEADS}
-    for row, which in enumerate(rng.choice(len(examples), BATCH, p=share / share.sum())):
-        performance, targets = examples[which]
-        begin = int(rng.integers(max(1, len(performance.notes) - LENGTH + 1)))
-        performance, targets = cut_window(performance, targets, begin, LENGTH)
+    for row in range(BATCH):
+        performance, targets = _draw_window(examples, rng, varied=varied)
         if varied:
             performance, targets = vary(performance, targets, rng)
         order, key, described = describe_notes(performance)
         n = min(len(order), LENGTH)
         keys[row, :n], features[row, :n] = key[:n], described[:n]
+        if varied:
+            for columns in (VELOCITIES, LENGTHS, PEDALS):
+                if rng.random() < HIDDEN:
+                    features[row][:, columns] = 0
         for name in HEADS:
             wanted[name][row, :n] = getattr(targets, name)[order][:n]
     return torch.from_numpy(keys), torch.from_numpy(features), {k: torch.from_numpy(v) for k, v in wanted.items()}
+
+
+def _draw_window(examples: Examples, rng: np.random.Generator, *, varied: bool) -> tuple[Performance, Targets]:
+    own, more = examples.written
+    if varied and (own or more) and rng.random() < MADE_UP:
+        from_corpus = bool(more) and (not own or rng.random() < len(more) ** 0.5 / (len(more) ** 0.5 + len(own) ** 0.5))
+        source = more if from_corpus else own
+        music = source[int(rng.integers(len(source)))]
+        performance, beats, rows = play(accompany_some(music, rng), rng, notes=LENGTH)
+        return performance, make_targets(performance, beats, rows)
+    performance, targets = examples.played[rng.choice(len(examples.played), p=examples.weight)]
+    begin = int(rng.integers(max(1, len(performance.notes) - LENGTH + 1)))
+    return cut_window(performance, targets, begin, LENGTH)
 
 
 def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -110,7 +164,7 @@ def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def learn_beats(
-    examples: list[tuple[Performance, Targets]], *, steps: int, seed: int = 1, state: Path | None = None
+    examples: Examples, *, steps: int, seed: int = 1, state: Path | None = None
 ) -> NoteNetwork:
     """A network taught for ``steps`` batches; its averaged weights. Goes on from ``state``, a file, where it exists."""
     torch.manual_seed(seed)
@@ -159,7 +213,7 @@ def learn_beats(
 
 
 @torch.inference_mode()
-def measure(net: NoteNetwork, examples: list[tuple[Performance, Targets]], batches: int = 12) -> dict[str, float]:
+def measure(net: NoteNetwork, examples: Examples, batches: int = 12) -> dict[str, float]:
     """Share of right answers to each question, of notes as they were played (the classes by the greatest logit)."""
     right: dict[str, list[float]] = {}
     for number in range(batches):
@@ -174,33 +228,39 @@ def measure(net: NoteNetwork, examples: list[tuple[Performance, Targets]], batch
     return {name: float(np.nanmean(values)) for name, values in right.items()}
 
 
-def save_network(net: NoteNetwork, path: str | os.PathLike, card: dict) -> None:
+def save_network(weights: dict[str, Tensor], path: str | os.PathLike, card: dict) -> None:
     """Weights as float16 safetensors, and a JSON beside them that says what they are."""
     from safetensors.torch import save_file
 
     path = Path(path)
     with written_whole(path) as partial:
-        save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, partial)
+        save_file({name: value.half().contiguous() for name, value in weights.items()}, partial)
     content = path.read_bytes()
     card = card | {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     with written_whole(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
-def learn_from_folder(folder: str | os.PathLike, out: Path, *, steps: int, seed: int = 1) -> dict:
-    """Learns from a folder of :mod:`.asap`'s kind and writes the weights; returns their card."""
-    examples = load_examples(folder, held_out=False)
+def learn_from_folder(
+    folder: str | os.PathLike, out: Path, *, steps: int, seed: int = 1, corpus: Iterable[Music] = ()
+) -> dict:
+    """Learns from a folder of :mod:`.asap`'s kind, and from more music; writes the weights and returns their card."""
+    corpus = list(corpus)
+    examples = load_examples(folder, held_out=False, corpus=corpus)
     state = out.with_suffix(".state")
     net = learn_beats(examples, steps=steps, seed=seed, state=state)
-    card = {
+    card: dict[str, Any] = {
         "format": 1,
         "parameters": sum(p.numel() for p in net.parameters()),
-        "learnt_from": f"(n)ASAP: {sum(len(p.notes) for p, _ in examples):,} notes of {len(examples)} performances",
+        "learnt_from": f"(n)ASAP: {sum(len(p.notes) for p, _ in examples.played):,} notes of {len(examples.played)} "
+        f"performances, {len(examples.written[0])} scores played anew; {len(corpus)} pieces of music21's corpus",
         "steps": steps,
         "seed": seed,
         "scores": measure(net, load_examples(folder, held_out=True)),
         "licence": "CC BY-NC-SA 4.0 (learnt from (n)ASAP)",
     }
-    save_network(net, out, card)
+    bars = learn_bars(folder, corpus, seed=seed)
+    card["parameters"] += sum(value.numel() for value in bars.values())
+    save_network(net.state_dict() | bars, out, card)
     state.unlink(missing_ok=True)
     return card

@@ -13,6 +13,10 @@ TIMES = ("before", "after", "before two", "after two", "length", "near before", 
          "lower before", "lower after", "pedal before", "pedal after")  # fmt: skip
 SCALARS = 8
 FEATURES = len(TIMES) * len(CENTRES) + SCALARS
+_SCALARS_FROM = len(TIMES) * len(CENTRES)
+VELOCITIES = [_SCALARS_FROM, _SCALARS_FROM + 1]  # columns of features that tell velocities, lengths, pedals
+LENGTHS = [*range(4 * len(CENTRES), 5 * len(CENTRES)), _SCALARS_FROM + 5]
+PEDALS = list(range(10 * len(CENTRES), 12 * len(CENTRES)))
 NEAR, NEIGHBOURS = 7, 12  # semitones; notes looked through for one that near
 UNKNOWN = np.inf  # a time there is nothing to measure: no centre is near
 

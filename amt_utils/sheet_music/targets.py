@@ -133,8 +133,15 @@ def vary(performance: Performance, targets: Targets, rng: np.random.Generator) -
     for events in (notes, pedals):
         for name in ("onset", "offset"):
             events[name] = (events[name] - origin) * stretch
-    targets = replace(targets, period=_shifted(targets.period, np.log2(stretch) * 8, len(PERIODS)))
+    slower = np.full(len(notes), np.log2(stretch))
+    if rng.random() < 0.6:
+        slower += _bend_time(notes, pedals, rng)
+    targets = replace(targets, period=_shifted(targets.period, slower * 8, len(PERIODS)))
     notes, targets = _transpose(notes, targets, int(rng.integers(-6, 7)))
+    if rng.random() < 0.08:  # one hand alone
+        hand = targets.staff == rng.integers(2)
+        if 0.25 < hand.mean() < 0.9:
+            notes, targets = notes[hand], targets.take(np.flatnonzero(hand))
     rough = rng.random() < 0.5  # a transcription's, else a piano's own MIDI
     jitter = rng.uniform(0, 0.012) if rough else 0.002
     notes["onset"] = np.maximum(notes["onset"] + rng.normal(0, jitter, len(notes)), 0)
@@ -170,7 +177,24 @@ def vary(performance: Performance, targets: Targets, rng: np.random.Generator) -
     return Performance(notes[order].astype(NOTE), pedals), targets.take(order)
 
 
-def _shifted(classes: np.ndarray, by: float, count: int) -> np.ndarray:
+def _bend_time(notes: np.ndarray, pedals: np.ndarray, rng: np.random.Generator, step: float = 0.25) -> np.ndarray:
+    """Bends the tempo smoothly, in place; returns by how many octaves it is slower at each note."""
+    known = [events for events in (notes, pedals) if len(events)]
+    begin, end = min(e["onset"].min() for e in known), max(e["offset"].max() for e in known)
+    time = np.arange(begin - step, end + 2 * step, step)
+    slower = np.zeros(len(time))
+    for _ in range(3):
+        slower += rng.uniform(0, 0.12) * np.sin(2 * np.pi * (time / rng.uniform(3, 20) + rng.random()))
+    bent = time[0] + np.concatenate([[0.0], np.cumsum(step * 2.0 ** slower[:-1])])
+    bent -= np.interp(0.0, time, bent)
+    at_notes = np.interp(notes["onset"], time, slower)
+    for events in (notes, pedals):
+        for name in ("onset", "offset"):
+            events[name] = np.interp(events[name], time, bent)
+    return at_notes
+
+
+def _shifted(classes: np.ndarray, by: np.ndarray, count: int) -> np.ndarray:
     return np.where(classes >= 0, np.clip(np.rint(classes + by), 0, count - 1), IGNORED).astype(int)
 
 

@@ -1,0 +1,76 @@
+"""What the network of :mod:`.bar_network` is given about each beat: what is struck on it, and what it repeats."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .events import Events
+
+LAGS = 12  # beats back and ahead that a beat is compared with
+SLOTS = 12  # of a beat, for its rhythm
+EARLY = 0.12  # of a beat: what is struck so much before it belongs to it
+BAR_FEATURES = 4 * LAGS + 6 + 7
+
+
+def describe_beats(notes: np.ndarray, events: Events, times: np.ndarray) -> np.ndarray:
+    """``(n, BAR_FEATURES)`` of the beats at ``times`` ``(n,)``: accents, density, length, and likeness at each lag.
+
+    Likeness is the cosine between two beats' pitch classes, and between their rhythms: neither depends on the key.
+    """
+    n = len(times)
+    beat = np.arange(n)
+    period = np.gradient(times)
+    place = np.interp(notes["onset"], times, beat) + EARLY
+    place = np.where(notes["onset"] < times[0] - EARLY * period[0], -1.0, place)
+    of = np.floor(place).astype(int)
+    inside = (of >= 0) & (of < n) & (notes["onset"] < times[-1] + 2 * period[-1])
+    of, pitch = of[inside], notes["pitch"][inside]
+    chroma, rhythm = np.zeros((n, 12)), np.zeros((n, SLOTS))
+    np.add.at(chroma, (of, pitch % 12), 1.0)
+    np.add.at(rhythm, (of, np.floor((place[inside] - of) * SLOTS).astype(int) % SLOTS), 1.0)
+    rhythm = np.sqrt(rhythm)
+    count, low = chroma.sum(1), np.full(n, 127.0)
+    np.minimum.at(low, of, pitch)
+    low = np.where(low < 127, low, np.median(pitch) if len(pitch) else 60)
+    event = np.clip(np.searchsorted(events.time, times), 1, max(len(events.time) - 1, 1)).clip(max=len(events.time) - 1)
+    before = np.maximum(event - 1, 0)
+    nearest = np.where(times - events.time[before] < events.time[event] - times, before, event)
+    struck = np.abs(events.time[nearest] - times) < np.minimum(0.08, 0.2 * period)
+    accents = np.where(struck[:, None], events.terms[nearest], 0.0)
+    bass = np.zeros((n, 12))
+    bass[beat, low.astype(int) % 12] = count > 0
+    columns = [
+        *_likeness(chroma), *_likeness(rhythm),
+        *accents.T, struck, np.log1p(count) - np.log1p(count).mean(), np.log(period / np.median(period)).clip(-1, 1),
+        (low - _smooth(low)) / 12, 1 - _alike(bass, 1), np.full(n, np.log(np.median(period))), _onsets_between(rhythm),
+    ]  # fmt: skip
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _likeness(x: np.ndarray) -> list[np.ndarray]:
+    """For each lag, back and then ahead, ``(n,)`` cosines less their mean over the piece's beats and lags."""
+    rows = [_alike(x, lag) for lag in range(1, LAGS + 1)]
+    usual = float(np.mean([row.mean() for row in rows]))
+    back = [row - usual for row in rows]
+    ahead = [np.concatenate([row[lag:], np.zeros(min(lag, len(row)))])[: len(row)] for lag, row in enumerate(back, 1)]
+    return [*back, *ahead]
+
+
+def _alike(x: np.ndarray, lag: int) -> np.ndarray:
+    """``(n,)`` cosine between each row and the one ``lag`` before; 0 where there is none."""
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    found = np.zeros(len(x))
+    if lag < len(x):
+        found[lag:] = (unit[lag:] * unit[:-lag]).sum(1)
+    return found
+
+
+def _smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
+    kernel = np.ones(min(width, len(x)))
+    return np.convolve(x, kernel, "same") / np.convolve(np.ones(len(x)), kernel, "same")
+
+
+def _onsets_between(rhythm: np.ndarray) -> np.ndarray:
+    """Share of what is struck in a beat that is struck off it."""
+    total = rhythm.sum(1)
+    return np.where(total > 0, 1 - rhythm[:, : SLOTS // 4].sum(1) / np.maximum(total, 1e-9), 0.0)

@@ -1,0 +1,55 @@
+"""Small networks that tell which of a performance's beats begin a bar, once the beats are known.
+
+What a bar is shows in what comes back after two, three or four beats, which notes read one by one hardly tell. Dilated
+convolutions over the beats (:mod:`.bar_features`) see eight bars; the log odds of some networks are averaged. They
+lie in the weights of :mod:`.note_network`, under ``bars.``; what taught them is :mod:`.learn_bars`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from .bar_features import describe_beats
+from .events import Events
+from .note_network import WEIGHTS, load_network
+
+DILATIONS = (1, 2, 3, 4, 6, 8)
+LIMIT = 4.0  # of a standardised feature
+
+
+def read_bars(
+    notes: np.ndarray, events: Events, times: np.ndarray, path: str | os.PathLike = WEIGHTS
+) -> np.ndarray:
+    """Log odds ``(n,)`` of each beat's being a bar's first.
+
+    Args:
+        notes: of the performance.
+        events: its notes struck together.
+        times: ``(n,)`` rising seconds of the beats, n >= 2.
+        path: of the weights.
+
+    Raises:
+        AmtError: the weights cannot be read.
+    """
+    weights = load_network(Path(path))
+    described = describe_beats(notes, events, times)
+    found, members = np.zeros(len(times)), sum(name.endswith(".mean") for name in weights)
+    for member in range(members):
+        own = {name.removeprefix(f"bars.{member}."): value for name, value in weights.items()}
+        hidden = np.clip((described - own["mean"]) * own["scale"], -LIMIT, LIMIT)
+        hidden = np.maximum(_convolve(hidden, own["input.weight"], own["input.bias"], 1), 0)
+        for i, dilation in enumerate(DILATIONS):
+            hidden = hidden + np.maximum(
+                _convolve(hidden, own[f"blocks.{i}.weight"], own[f"blocks.{i}.bias"], dilation), 0
+            )
+        found += (hidden @ own["output.weight"][0, :, 0] + own["output.bias"]) / members
+    return found
+
+
+def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, dilation: int) -> np.ndarray:
+    """``(n, inputs)`` and a kernel ``(outputs, inputs, 3)`` -> ``(n, outputs)``, zeros beyond the ends."""
+    padded = np.pad(x, ((dilation, dilation), (0, 0)))
+    return bias + sum(padded[k * dilation : k * dilation + len(x)] @ weight[:, :, k].T for k in range(3))
