@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from .divisions import prefer_threes
 from .events import Events
 from .evidence import Evidence
 from .metre import Metre
 from .note_network import METRES
 
-DOWNBEAT, METRE = 0.8, 0.25  # weights of what the network says of a beat
+DOWNBEAT, METRE = 0.4, 0.1  # weights of what the network of notes says of a beat
+BARS, SURE = 1.0, 4.0  # weight of what the network of beats says; no beat is more certain than this, in nats
 # what accents a bar's first beat, in the order of events.ACCENTS: size, bass, length, wait, loudness, harmony
 ACCENT = 0.4 * np.array([-0.18, 1.18, 1.51, 0.1, 1.02, 1.0])
 CHANGE, IRREGULAR = 12.0, 9.0  # nats: another time signature; a bar of another length
+# of the compositions that were learnt from, those with each signature; weight of it, since evidence is not independent
+SHARES = {(2, 4): 0.15, (3, 4): 0.21, (4, 4): 0.35, (2, 2): 0.08, (3, 8): 0.04, (6, 8): 0.14, (9, 8): 0.03,
+          (12, 8): 0.05}  # fmt: skip
+USUAL = 4.0
 OPENING = 2.0  # nats: a piece that begins on a downbeat
+THREES = 0.5  # weight of how much better thirds of a beat fit its events than halves
 OVERALL = 0.5  # of what is said of the time signature, the whole's share
 
 
@@ -29,6 +36,7 @@ def find_bars(
     metre: Metre | None = None,
     pickup: float | None = None,
     first: np.ndarray | None = None,
+    likely: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[Metre, ...]]:
     """``(n,)`` seconds of beats -> indices of those that begin a bar, and each bar's time signature.
 
@@ -39,9 +47,14 @@ def find_bars(
         metre: the time signature, found when ``None``.
         pickup: beats from the first event to the first full bar.
         first: ``(n,)`` whether a beat begins a bar, found when ``None``.
+        likely: ``(n,)`` log odds of each beat's being a bar's first (:func:`.bar_network.read_bars`).
     """
     kinds = [metre] if metre is not None else [Metre(*m) for m in METRES]
     downbeat, said = _say_of_beats(times, events, evidence, kinds)
+    if likely is not None:
+        downbeat = DOWNBEAT * downbeat + BARS * np.clip(likely, -SURE, SURE)
+    else:
+        downbeat = DOWNBEAT * downbeat
     anchor = None
     if pickup is not None:
         opening = float(np.interp(evidence.time[0], times, np.arange(len(times))))
@@ -50,6 +63,7 @@ def find_bars(
         return _from_downbeats(first, said, kinds)
     states = [(k, p) for k, kind in enumerate(kinds) for p in range(kind.beats)]
     kind_of, place = np.array(states).T
+    lengths = np.array([kinds[k].beats for k in kind_of])
     last = np.array([place_ == kinds[k].beats - 1 for k, place_ in states])
     cost = np.full((len(states), len(states)), np.inf)  # (to, from)
     for to, (k, p) in enumerate(states):
@@ -61,17 +75,18 @@ def find_bars(
             elif to == source and last[to] and kinds[k].beats > 1:
                 cost[to, source] = IRREGULAR
     opening = int(np.argmin(np.abs(times - evidence.time[0])))
-    value = np.zeros(len(states))
+    value = USUAL * np.log([SHARES.get((kinds[k].numerator, kinds[k].denominator), 0.03) for k in kind_of])
     came = np.zeros((len(times), len(states)), int)
     for b in range(len(times)):
         if b:
             ways = value[None, :] - cost
             came[b] = ways.argmax(1)
             value = ways.max(1)
-        value = value + np.where(place == 0, DOWNBEAT * downbeat[b] + OPENING * (b == opening), 0.0)
-        value = value + METRE * said[b][kind_of]
-        if b == anchor:
-            value = np.where(place == 0, value + 1e4, value)
+        value = value + np.where(place == 0, downbeat[b] + OPENING * (b == opening), 0.0)
+        value = value + said[b][kind_of]
+        if anchor is not None and b <= anchor:  # whole bars before it, and none that begins within the pick-up
+            whole = (anchor - b) % lengths == 0
+            value = value + 1e4 * ((place == 0) & whole) - 1e4 * ((place == 0) & ~whole)
     chosen = np.zeros(len(times), int)
     chosen[-1] = int(value.argmax())
     for b in range(len(times) - 1, 0, -1):
@@ -82,7 +97,7 @@ def find_bars(
 def _say_of_beats(
     times: np.ndarray, events: Events, evidence: Evidence, kinds: list[Metre]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` log probability of the signature."""
+    """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` nats for the time signature."""
     n = len(times)
     period = np.gradient(times)
     event = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
@@ -94,8 +109,9 @@ def _say_of_beats(
     downbeat = np.where(near, evidence.downbeat[nearest], -1.0) + np.clip(accent - accent.mean(), -2, 2)
     if len(kinds) == 1:
         return downbeat, np.zeros((n, 1))
-    said = evidence.metre[nearest]
-    return downbeat, (1 - OVERALL) * said + OVERALL * evidence.metre.mean(0)
+    said = METRE * ((1 - OVERALL) * evidence.metre[nearest] + OVERALL * evidence.metre.mean(0))
+    threes = THREES * np.append(prefer_threes(evidence.time, times), 0.0)
+    return downbeat, said + np.array([kind.compound for kind in kinds]) * threes[:, None]
 
 
 def _from_downbeats(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from .evidence import Evidence
 from .metre import Metre
 from .tracking import BeatModel, track_beats
 
+CERTAIN = 100.0  # nats: what the user says outweighs all evidence
 LONGEST_SILENCE, MOST_REST_BARS = 5.0, 64  # seconds looked at; what is beyond becomes whole bars of rest
 
 
@@ -97,6 +99,7 @@ def find_beats(
     metre: Metre | None = None,
     pickup: float | None = None,
     model: BeatModel | None = None,
+    read: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Beats:
     """Evidence of at least one event -> beats with bars; long silences are filled with whole bars.
 
@@ -107,7 +110,10 @@ def find_beats(
         metre: the time signature.
         pickup: beats from the first event to the first full bar.
         model: what the evidence weighs.
+        read: beats -> log odds of each one's being a bar's first.
     """
+    if pickup is not None and float(pickup).is_integer():  # then the first event is on a beat
+        evidence = replace(evidence, beat=np.append(CERTAIN, evidence.beat[1:]))
     gap = np.diff(evidence.time)
     surplus = np.maximum(gap - LONGEST_SILENCE, 0.0)
     shift = np.concatenate([[0.0], np.cumsum(surplus)])
@@ -121,12 +127,19 @@ def find_beats(
         count = beats * max(1, min(int(round(surplus[i] / period / beats)), MOST_REST_BARS))
         rest = times[b] + surplus[i] * np.arange(1, count) / count
         times = np.concatenate([times[: b + 1], rest, times[b:] + surplus[i]])
-    bars, metres = find_bars(times, events, evidence, metre=metre, pickup=pickup)
+    likely = read(times) if read else None
+    bars, metres = find_bars(times, events, evidence, metre=metre, pickup=pickup, likely=likely)
     return Beats(times, bars, metres)
 
 
 def given_beats(
-    times: np.ndarray, first: np.ndarray, events: Events, evidence: Evidence, *, metre: Metre | None = None
+    times: np.ndarray,
+    first: np.ndarray,
+    events: Events,
+    evidence: Evidence,
+    *,
+    metre: Metre | None = None,
+    read: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Beats:
     """A grid from beats that were tapped or annotated.
 
@@ -136,9 +149,10 @@ def given_beats(
         events: of the performance.
         evidence: what the network says, for the time signature.
         metre: the time signature, where it is known.
+        read: beats -> log odds of each one's being a bar's first.
     """
     if not first.any():
-        bars, metres = find_bars(times, events, evidence, metre=metre)
+        bars, metres = find_bars(times, events, evidence, metre=metre, likely=read(times) if read else None)
     else:
         bars, metres = find_bars(times, events, evidence, metre=metre, first=first)
     return Beats(times, bars, metres)

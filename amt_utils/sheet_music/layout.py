@@ -1,4 +1,4 @@
-"""Where bars begin, which clef a bar of a staff has, and where the pedal is marked."""
+"""Where bars begin, which clef a bar of a staff has, and where pedal and loudness are marked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from .bars import Bars
 from .beats import Beats
 
 BLIP = 0.25  # seconds: a shorter pedal is not written
+# velocities that are written so; how far a bar's loudness scatters; nats of another mark
+DYNAMICS = {"pp": 32.0, "p": 45.0, "mp": 56.0, "mf": 68.0, "f": 82.0, "ff": 100.0}
+LEVEL_SPREAD, DYNAMICS_CHANGE = 8.0, 5.0
 SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds between two uses of the soft pedal, and of one, to be written
 
 
@@ -67,6 +70,38 @@ def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list
             chosen.append(int(came[number, chosen[-1]]))
         staves.append([list(tops)[j] for j in chosen[::-1]])
     return staves[0], staves[1]
+
+
+def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tuple[int, str]]:
+    """Dynamics at the first note and where a bar's loudness changes for long: Viterbi over bars.
+
+    Args:
+        velocity: ``(n,)`` of the notes.
+        tick: ``(n,)`` at which they are written.
+        bars: of the page.
+    """
+    number = bars.number(tick)
+    cost = np.zeros((bars.count, len(DYNAMICS)))
+    for bar in np.unique(number):
+        own = velocity[number == bar].astype(float)
+        loud = np.sqrt(np.mean(own**2))  # loud notes count for more
+        cost[bar] = np.minimum((loud - np.array(list(DYNAMICS.values()))) ** 2 / (2 * LEVEL_SPREAD**2), 8.0)
+    level = np.arange(len(DYNAMICS))
+    change = DYNAMICS_CHANGE * (level[:, None] != level)
+    value, came = cost[0].copy(), np.zeros(cost.shape, int)
+    for bar in range(1, bars.count):
+        ways = value[None, :] + change
+        came[bar] = ways.argmin(1)
+        value = ways.min(1) + cost[bar]
+    chosen = np.full(bars.count, int(value.argmin()))
+    for bar in range(bars.count - 1, 0, -1):
+        chosen[bar - 1] = came[bar, chosen[bar]]
+    marks, names = [], list(DYNAMICS)
+    for bar in np.flatnonzero(np.diff(chosen, prepend=-1)):
+        later = tick[number >= bar]
+        if len(later):
+            marks.append((int(later.min()), f"dynamics {names[chosen[bar]]}"))
+    return marks
 
 
 def pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:

@@ -31,7 +31,7 @@ class Page:
         voices: (staff 1 or 2, voice 1 or 2, symbols per bar).
         names: step, alteration and octave of each of the performance's notes.
         clefs: per staff, the clef of each bar.
-        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"`` or words.
+        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"``, ``"dynamics mf"`` or words.
     """
 
     bars: Bars
@@ -161,13 +161,16 @@ def _write_tempo(measure: ET.Element, page: Page) -> None:
 def _write_mark(measure: ET.Element, mark: str, offset: int) -> None:
     direction = _add(measure, "direction", placement="below")
     kind = _add(direction, "direction-type")
-    if mark.startswith("pedal "):
-        _add(kind, "pedal", type=mark.split()[1], line="yes", sign="no")
+    what, _, which = mark.partition(" ")
+    if what == "pedal":
+        _add(kind, "pedal", type=which, line="yes", sign="no")
+    elif what == "dynamics":
+        _add(_add(kind, "dynamics"), which)
     else:
         _add(kind, "words", mark)
     if offset:
         _add(direction, "offset", offset)
-    _add(direction, "staff", 2)
+    _add(direction, "staff", 1 if what == "dynamics" else 2)
 
 
 def _needed_accidentals(page: Page, number: int) -> dict[tuple[int, int], str]:
@@ -228,9 +231,12 @@ def _write_note(measure, page, symbol, note, in_chord, staff, voice, signs, part
         for level, beam in enumerate(symbol.beams, start=1):
             _add(element, "beam", beam, number=str(level))
     bracket = symbol.bracket if not in_chord else ""
-    if ties or bracket:
+    dot = symbol.staccato and not in_chord
+    if ties or bracket or dot:
         notations = _add(element, "notations")
         for kind in ties:
             _add(notations, "tied", type=kind)
         if bracket:
             _add(notations, "tuplet", type=bracket, number="1")
+        if dot:
+            _add(_add(notations, "articulations"), "staccato")

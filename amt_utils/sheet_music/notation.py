@@ -33,6 +33,7 @@ class Symbol:
         beams: ``begin``, ``continue``, ``end``, ``forward hook``, ``backward hook`` for each beam, outermost first.
         hidden: takes time and is not drawn (gaps of the second voice).
         whole_bar: a rest for the bar, whatever its length.
+        staccato: written with a dot.
     """
 
     tick: int
@@ -47,6 +48,7 @@ class Symbol:
     beams: list[str] = field(default_factory=list)
     hidden: bool = False
     whole_bar: bool = False
+    staccato: bool = False
 
 
 def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> list[list[Symbol]]:
@@ -55,6 +57,7 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
     A ``secondary`` voice stays out of bars it has nothing in, and its gaps are hidden.
     """
     stretches: list[tuple[int, int, list[int]]] = []
+    staccato = {chord.tick for chord in chords if chord.staccato}
     now = 0
     for chord in chords:
         if chord.tick > now:
@@ -71,6 +74,7 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
             symbol.notes = notes
             symbol.tie_from, symbol.tie_to = bool(notes) and i > 0, bool(notes) and i < len(pieces) - 1
             symbol.hidden = secondary and not notes
+            symbol.staccato = bool(notes) and len(pieces) == 1 and begin in staccato
             measures[int(bars.number(symbol.tick))].append(symbol)
     for number, measure in enumerate(measures):
         if not any(symbol.notes for symbol in measure):

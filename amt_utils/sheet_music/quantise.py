@@ -14,17 +14,11 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from .beats import Beats
+from .divisions import EVERY, SHORTEST, complexity, lay_events
 from .evidence import Evidence
-from .note_network import PARTS
 
-ONSET_SPREAD, RELATIVE_SPREAD = 0.025, 0.045  # of onsets about the grid: seconds, share of the beat
 SAID = 0.6  # weight of the network's log probabilities
-_COMPLEXITY = {1: 0.0, 2: 0.5, 3: 1.6, 4: 1.2, 6: 2.6, 8: 2.8, 12: 4.0, 16: 4.5}  # nats per beat so divided
-_SPARSE = 0.5  # nats per part, beyond one for each event
 _SWITCH = 1.5  # nats, from twos to threes or back
-_COLLISION, APART = 4.0, 0.10  # nats, two events on one grid point that are so many seconds apart or more
-_MOST = 8.0  # nats for an event's distance from its point
-SHORTEST = 0.055  # seconds of a part
 
 
 def allowed_divisions(beat_ticks: int) -> tuple[int, ...]:
@@ -53,65 +47,34 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
     lowest, highest = int(number.min()), max(int(number.max()), len(beats.times) - 2)
     position = np.empty(len(place))
     slots: list[dict[int, np.ndarray]] = []
-    every = (1, 2, 3, 4, 6, 8, 12, 16)
-    cost = np.full((highest - lowest + 1, len(every)), np.inf)
+    cost = np.full((highest - lowest + 1, len(EVERY)), np.inf)
     start = np.searchsorted(number, np.arange(lowest, highest + 2))
     for row, beat in enumerate(range(lowest, highest + 1)):
         inside = int(np.clip(beat, 0, len(beats.times) - 2))
         ticks, period = int(beats.beat_ticks[inside]), float(beats.times[inside + 1] - beats.times[inside])
         own = slice(int(start[row]), int(start[row + 1]))
-        x, said = place[own] - beat, evidence.part[own]
+        x, said = place[own] - beat, SAID * evidence.part[own]
         laid: dict[int, np.ndarray] = {}
-        for j, s in enumerate(every):
+        for j, s in enumerate(EVERY):
             if s not in allowed_divisions(ticks) or (s > 2 and period / s < SHORTEST):
                 continue
             if not len(x):
                 cost[row, j] = 0.0 if s == 1 else 0.3
                 continue
-            spread = np.hypot(ONSET_SPREAD / period, RELATIVE_SPREAD)
-            laid[s], fit = _lay(x, said, s, spread, _COLLISION * np.minimum(np.diff(x) * period / APART, 1.0))
-            cost[row, j] = fit + _COMPLEXITY[s] + _SPARSE * max(0, s - len(x) - 1)
+            laid[s], fit = lay_events(x, said, s, period)
+            cost[row, j] = fit + complexity(s, len(x))
         slots.append(laid)
-    threes = np.array([0 if s == 1 else 3 if s % 3 == 0 else 2 for s in every])
+    threes = np.array([0 if s == 1 else 3 if s % 3 == 0 else 2 for s in EVERY])
     chosen = _viterbi(cost, threes)
     for row, beat in enumerate(range(lowest, highest + 1)):
         own = slice(int(start[row]), int(start[row + 1]))
         if own.stop > own.start:
-            position[own] = beat + slots[row][every[chosen[row]]]
+            position[own] = beat + slots[row][EVERY[chosen[row]]]
     divisions = np.ones(len(beats.times) - 1, int)
-    inner = np.array(every)[chosen][max(0, -lowest) :]
+    inner = np.array(EVERY)[chosen][max(0, -lowest) :]
     at = max(0, lowest)
     divisions[at : at + len(inner)] = inner[: len(divisions) - at]
     return position, divisions
-
-
-def _lay(
-    x: np.ndarray, said: np.ndarray, s: int, spread: float, collision: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Events at ``x`` of a beat (0..1) -> points ``k / s`` in their order, and what it costs.
-
-    ``collision`` is the price of one event's being on the point of the one before.
-    """
-    points = np.arange(s + 1) / s
-    part = points * PARTS % PARTS
-    low = np.floor(part).astype(int)
-    likely = np.maximum(said[:, low], said[:, np.ceil(part).astype(int) % PARTS])
-    price = np.minimum(0.5 * ((x[:, None] - points) / spread) ** 2, _MOST) - SAID * np.maximum(likely, -7.0)
-    value, came = price[0], []
-    for own, price_together in zip(price[1:], collision, strict=True):
-        reach = np.minimum.accumulate(value)  # the best at or before each point
-        strict = np.concatenate([[np.inf], reach[:-1]])
-        together = value + price_together
-        came.append((value, together < strict))
-        value = np.minimum(strict, together) + own
-    k = int(value.argmin())
-    total = float(value[k])
-    laid = [k]
-    for before, together in came[::-1]:
-        if not together[k]:
-            k = int(before[:k].argmin())
-        laid.append(k)
-    return np.array(laid[::-1]) / s, total
 
 
 def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ import numpy as np
 from ..music.midi import TempoMap
 from ..music.notes import Performance, check_notes
 from ..system.errors import AmtError
+from .bar_network import read_bars
 from .bars import Bars
 from .beats import Beats, find_beats, given_beats
 from .events import find_events
 from .evidence import log_softmax, weigh_events
 from .hands import LEFT, RIGHT, assign_hands
-from .layout import choose_clefs, lay_bars, pedal_marks
+from .layout import choose_clefs, dynamic_marks, lay_bars, pedal_marks
 from .metre import TICKS, Metre
 from .musicxml import Page, note_id, to_musicxml
 from .notation import write_voice
@@ -37,6 +38,8 @@ POSITION = np.dtype(
     [("note", "i8"), ("measure", "i8"), ("beat", "f8"), ("tick", "i8"), ("length", "i8"), ("staff", "i1"),
      ("voice", "i1"), ("id", "U24")]
 )  # fmt: skip
+
+STACCATO_HELD = 0.6  # of its written length, a chord with a staccato dot is held no longer
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,11 @@ def make_score(
     reading = read_notes(performance, weights)
     events = find_events(notes)
     evidence = weigh_events(reading, events)
+    read = partial(read_bars, notes, events, path=weights)
     if beats is not None:
-        grid = given_beats(beats.times, beats.first, events, evidence, metre=asked)
+        grid = given_beats(beats.times, beats.first, events, evidence, metre=asked, read=read)
     else:
-        grid = find_beats(events, evidence, tempo=tempo, metre=asked, pickup=pickup, model=model)
+        grid = find_beats(events, evidence, tempo=tempo, metre=asked, pickup=pickup, model=model, read=read)
     event_tick, grid = quantise(evidence, grid, moved=beats is None)
     tick = event_tick[events.of_note]
     ends = grid.beat_to_tick(grid.to_beat(notes["offset"]))
@@ -185,12 +189,16 @@ def make_score(
         for chord in chords:
             chord.notes = [int(own[i]) for i in chord.notes]
         write_lengths(chords, value, bars, division, held)
+        for chord in chords:
+            cut_short = np.median(held[chord.notes]) < STACCATO_HELD * chord.length
+            chord.staccato = bool(cut_short and np.mean(reading.short[chord.notes]) > 0)
         for voice in (1, 2):
             line = [chord for chord in chords if chord.voice == voice]
             voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
             placed += [(chord, note, staff) for chord in line for note in chord.notes]
     names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
     marks = pedal_marks(performance.pedals, grid, shift, bars) if pedal else []
+    marks += dynamic_marks(notes["velocity"], tick, bars) if np.ptp(notes["velocity"]) else []
     page = Page(bars, keys[0], grid.tempo, voices, names, choose_clefs(voices, names, bars.count), marks, title)
     return Score(page, grid, shift, _positions(placed, bars))
 

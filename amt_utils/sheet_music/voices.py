@@ -35,12 +35,14 @@ class Chord:
         notes: indices into the performance's notes, low to high.
         voice: 1 or 2.
         length: written duration in ticks.
+        staccato: written with a dot.
     """
 
     tick: int
     notes: list[int]
     voice: int = 1
     length: int = 0
+    staccato: bool = False
 
 
 def separate_voices(

@@ -10,13 +10,18 @@ from amt_utils.__main__ import main
 from amt_utils.music.midi import write_midi
 from amt_utils.music.notes import Performance, make_notes
 from amt_utils.sheet_music.asap import find_performances
+from amt_utils.sheet_music.bar_features import BAR_FEATURES, describe_beats
+from amt_utils.sheet_music.bar_network import read_bars
 from amt_utils.sheet_music.barring import _write_bars
 from amt_utils.sheet_music.check_asap import check_record
+from amt_utils.sheet_music.events import find_events
 from amt_utils.sheet_music.metre import Metre
 from amt_utils.sheet_music.note_features import describe_notes
 from amt_utils.sheet_music.note_network import WEIGHTS, load_network, read_notes
+from amt_utils.sheet_music.playing import WRITTEN, Music, play
 from amt_utils.sheet_music.tapped import read_beats
 from amt_utils.sheet_music.targets import Targets, make_targets, vary
+from amt_utils.sheet_music.tunes import accompany
 from amt_utils.system.errors import AmtError
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -89,11 +94,88 @@ def test_numpy_hears_what_torch_taught(folder):
 
     (own,) = find_performances(folder)
     net = NoteNetwork().eval()
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in load_network(WEIGHTS).items()})
+    weights = load_network(WEIGHTS)
+    net.load_state_dict({name: torch.from_numpy(weights[name]) for name in net.state_dict()})
     order, key, described = describe_notes(own.performance)
     with torch.inference_mode():
         logits = net(torch.from_numpy(key)[None], torch.from_numpy(described)[None])[0].numpy()
     assert np.abs(logits[:, 0] - read_notes(own.performance).beat[order]).max() < 1e-3
+
+
+def test_numpy_reads_bars_as_torch_does(folder):
+    torch = pytest.importorskip("torch")
+    from amt_utils.sheet_music.learn_bars import BarNetwork
+
+    (own,) = find_performances(folder)
+    notes, beats = own.performance.notes, own.annotations.beats
+    events = find_events(notes)
+    weights = load_network(WEIGHTS)
+    odds = []
+    for member in range(3):
+        net = BarNetwork().eval()
+        net.load_state_dict({n: torch.from_numpy(weights[f"bars.{member}.{n}"]) for n in net.state_dict()})
+        mean, scale = weights[f"bars.{member}.mean"], weights[f"bars.{member}.scale"]
+        described = (describe_beats(notes, events, beats) - mean) * scale
+        with torch.inference_mode():
+            odds.append(net(torch.from_numpy(np.clip(described, -4, 4).T.astype(np.float32))[None])[0].numpy())
+    assert np.abs(np.mean(odds, 0) - read_bars(notes, events, beats)).max() < 1e-3
+
+
+def test_beats_are_described_the_same_in_any_key(folder):
+    (own,) = find_performances(folder)
+    notes, beats = own.performance.notes, own.annotations.beats
+    described = describe_beats(notes, find_events(notes), beats)
+    assert described.shape == (len(beats), BAR_FEATURES)
+    higher = notes.copy()
+    higher["pitch"] += 5
+    assert np.allclose(describe_beats(higher, find_events(higher), beats), described, atol=1e-5)
+
+
+def test_what_is_played_is_what_is_written():
+    for seed in range(10):
+        music = Music(*waltz())
+        performance, beats, rows = play(music, np.random.default_rng(seed), notes=60)
+        targets = make_targets(performance, beats, rows)
+        assert (performance.notes["pitch"][rows["note"]] % 12 == 0).any()
+        assert np.allclose(rows["quarter"] % 3, rows["place"] % 3)
+        assert np.array_equal(targets.beat == 1, np.isclose(rows["quarter"] % 1, 0))
+        assert np.array_equal(targets.downbeat == 1, np.isclose(rows["place"], 0))
+        assert (np.diff(beats.beats) > 0).all()
+
+
+def waltz():
+    """Twenty bars of 3/4: a bass, two chords, and a melody of eighths."""
+    rows = []
+    for bar in range(20):
+        rows += [(3 * bar, 1, 48, 2, 1, "C", 0, 3, False)]
+        rows += [(3 * bar + k, 1, 60 + n, 2, 1, s, 0, 4, False) for k in (1, 2) for n, s in ((0, "C"), (4, "E"))]
+        rows += [(3 * bar + k / 2, 0.5, 72 + k % 3 * 2, 1, 1, "CDE"[k % 3], 0, 5, False) for k in range(6)]
+    notes = np.sort(np.array(rows, WRITTEN), order=["quarter", "pitch"])
+    return notes, 3.0 * np.arange(20), np.tile([3, 4], (20, 1)), np.zeros(20, int)
+
+
+def test_networks_of_beats_learn_a_waltz(folder, monkeypatch):
+    pytest.importorskip("torch")
+    from amt_utils.sheet_music import bar_network, learn_bars
+
+    monkeypatch.setattr(learn_bars, "MEMBERS", 1)
+    weights = learn_bars.learn_bars(folder, [Music(*waltz())] * 8, steps=60)
+    monkeypatch.setattr(bar_network, "load_network", lambda path: {n: v.numpy() for n, v in weights.items()})
+    performance, beats, _ = play(Music(*waltz()), np.random.default_rng(99), notes=140)
+    odds = read_bars(performance.notes, find_events(performance.notes), beats.beats)
+    assert odds[beats.first].mean() > odds[~beats.first].mean() + 1
+
+
+def test_a_melody_gets_a_left_hand_in_its_key():
+    notes, bars, metres, fifths = waltz()
+    melody = Music(notes[notes["staff"] == 1], bars, metres, fifths)
+    for seed in range(8):
+        both = accompany(melody, np.random.default_rng(seed))
+        left = both.notes[both.notes["staff"] == 2]
+        assert len(left) >= len(bars)
+        assert not left["alter"].any()  # C major
+        assert ((left["quarter"] >= 0) & (left["quarter"] + left["duration"] <= 60 + 1e-9)).all()
+        assert len(both.notes) == len(left) + len(melody.notes)
 
 
 def test_learning_goes_on_where_it_stopped(folder, tmp_path, monkeypatch):
@@ -104,7 +186,8 @@ def test_learning_goes_on_where_it_stopped(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(learn_beats, "LENGTH", 32)
     monkeypatch.setattr(learn_beats, "SAVE_SECONDS", -1.0)
     (own,) = find_performances(folder)
-    examples = [(own.performance, make_targets(own.performance, own.annotations, own.alignment))]
+    played = [(own.performance, make_targets(own.performance, own.annotations, own.alignment))]
+    examples = learn_beats.Examples(played, np.ones(1), ([Music(*waltz())], []))
     whole = learn_beats.learn_beats(examples, steps=4)
     draw = learn_beats.draw_batch
     calls = []
