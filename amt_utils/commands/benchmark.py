@@ -37,6 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
     parser.add_argument("--processes", metavar="AUDIO", type=Path, help="compare whole processes on this recording")
     parser.add_argument("--runs", type=int, default=5, help="of each process; medians are shown (default: 5)")
+    parser.add_argument("--busy", metavar="N", type=int, default=0, help="beside N processes that keep processors busy")
     parser.add_argument("--basic-pitch", metavar="PYTHON", help="interpreter of an environment that has basic-pitch")
     parser.add_argument("--transkun", metavar="PYTHON", help="interpreter of an environment that has transkun")
     parser.set_defaults(run=run)
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     print(describe_processor())
     if args.processes:
         others = {"basic-pitch": args.basic_pitch, "transkun": args.transkun}
-        for line in process_lines(args.processes, {k: v for k, v in others.items() if v}, runs=args.runs):
+        others = {name: python for name, python in others.items() if python}
+        for line in process_lines(args.processes, others, runs=args.runs, busy=args.busy):
             print(line, flush=True)
         return 0
     if args.threads:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from ..system.errors import AmtError
+
+# A process begins with the peak memory of the one that starts it: a small one does. It writes status, CPU and wall
+# seconds, and peak memory as the system counts it.
+_LAUNCHER = """
+import json, os, sys, time
+begun = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+wall = time.perf_counter() - begun
+with open(sys.argv[1], "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss], file)
+"""
 
 
 def describe_processor() -> str:
@@ -27,10 +39,11 @@ def describe_processor() -> str:
     return f"{name}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def process_lines(recording: Path, others: dict[str, str], *, runs: int = 5) -> Iterator[str]:
+def process_lines(recording: Path, others: dict[str, str], *, runs: int = 5, busy: int = 0) -> Iterator[str]:
     """One line per program: medians, and ratios to the first of ``others`` (name -> its interpreter).
 
     Runs take turns, so that what else the machine does falls on all alike; each program runs once before, unmeasured.
+    Meanwhile ``busy`` processes of one thread each do nothing but keep processors busy.
 
     Raises:
         AmtError: no such recording, or a program fails.
@@ -39,7 +52,7 @@ def process_lines(recording: Path, others: dict[str, str], *, runs: int = 5) -> 
         raise AmtError(f"{recording}: no such file")
     if os.name == "nt":
         raise AmtError("comparing whole processes needs Linux or macOS")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _busy(busy):
         audio, ours = str(recording.absolute()), [sys.executable, "-m", "amt_utils"]
         commands = {f"{name} ({Path(python).name})": _other(name, python, audio) for name, python in others.items()}
         for weights in ("base", "tiny"):
@@ -66,22 +79,31 @@ def _other(name: str, python: str, audio: str) -> list[str]:
     }[name]
 
 
+@contextlib.contextmanager
+def _busy(n: int) -> Iterator[None]:
+    """``n`` processes that only count, while the context lasts."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def _measure(name: str, command: list[str], folder: Path) -> tuple[float, float, float]:
     """CPU seconds, wall seconds and peak bytes of a process that runs in a new ``folder``."""
     folder.mkdir(parents=True)
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    begun = time.perf_counter()
-    try:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-    except OSError as error:
-        raise AmtError(f"{name}: cannot be started ({error.strerror}: {command[0]})") from error
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise AmtError(f"{name}: failed with status {process.returncode}: {' '.join(command)}")
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return usage.ru_utime + usage.ru_stime, wall, peak
+    taken = folder / "taken.json"
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(taken), *command]
+    done = subprocess.run(
+        launcher, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise AmtError(f"{name}: cannot be started ({done.stderr.strip().splitlines()[-1]})")
+    status, cpu, wall, peak = json.loads(taken.read_text())
+    if status:
+        raise AmtError(f"{name}: failed with status {status}: {' '.join(command)}")
+    return cpu, wall, peak * (1 if sys.platform == "darwin" else 1024)

@@ -21,7 +21,8 @@ from ..models.blocks import HDConv, KeyNetwork, sum_convolutions
 from ..models.velocities import DESCRIPTION
 from ..system.errors import AmtError
 from ..system.files import hash_file, written_whole
-from .onnx import HASHES, MARGIN, WEIGHTS_HASH, WINDOW_BYTES, onnx_paths
+from .lean import make_lean
+from .onnx import HASHES, MARGIN, SAMPLES, WEIGHTS_HASH, WINDOW_BYTES, WINDOW_SAMPLES, onnx_paths
 from .torch_network import feature_margin
 from .velocities import load_dynamics
 
@@ -31,7 +32,7 @@ _MEASURE = """
 import sys, numpy
 from amt_utils.transcription.onnx import open_session
 peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
-session = open_session(sys.argv[1])
+session = open_session(sys.argv[1], samples=int(sys.argv[2]))
 before = peak()
 session.run(None, {"audio": numpy.zeros((1, int(sys.argv[2])), "float32")})
 print(peak() - before)
@@ -95,26 +96,26 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
     with torch.inference_mode():
         example = model.network(model.feature(audio[:, : 4 * config.feature.sample_rate]))
     names = sorted(example)
-    for parent in list(model.modules()):
+    head, network = model.network.pedal_head, make_lean(model.network)
+    for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, HDConv):
                 setattr(parent, name, Taps(child))
     path, pedals = onnx_paths(weights)
     told = {MARGIN: margin, "window_frames": cut.length, "context_frames": cut.context, "config": config.to_dict()}
     _export(
-        AudioToLogits(model.feature, model.network, margin, names),
-        {"audio": (audio, {1: "samples"})},
+        AudioToLogits(model.feature, network, margin, names),
+        {"audio": (audio, {1: SAMPLES})},
         {name: {1: "frames"} for name in names},
         path,
         {**told, WEIGHTS_HASH: hash_file(weights)},
         lambda partial: {WINDOW_BYTES: _window_bytes(partial, samples)},
     )
-    head = model.network.pedal_head
     cue = torch.zeros_like(example["pedal_cue"])
     _export(
         head, {"cue": (cue, {1: "frames"})}, {"pedal": {1: "frames"}}, pedals, {WEIGHTS_HASH: hash_file(weights)}
     )
-    _tell_hashes(weights, [path, pedals])
+    _tell_card(weights, [path, pedals], **{WINDOW_SAMPLES: samples})
     return [path, pedals]
 
 
@@ -126,7 +127,7 @@ def export_velocities(weights: Path = VELOCITY_WEIGHTS) -> Path:
     inputs = {"notes": (notes, axes), "key": (key, axes)}
     told = {WEIGHTS_HASH: hash_file(weights)}
     _export(NotesToVelocities(load_dynamics(weights)), inputs, {"velocity": axes}, path, told)
-    _tell_hashes(weights, [path])
+    _tell_card(weights, [path])
     return path
 
 
@@ -177,8 +178,8 @@ def _window_bytes(path: Path, samples: int) -> int:
     return int(done.stdout)
 
 
-def _tell_hashes(weights: Path, files: list[Path]) -> None:
-    card = read_card(weights)
+def _tell_card(weights: Path, files: list[Path], **told: int) -> None:
+    card = {**read_card(weights), **told}
     card[HASHES] = {path.name: hash_file(path) for path in files}
     with written_whole(weights.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
