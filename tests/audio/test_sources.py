@@ -283,33 +283,39 @@ def fuzz_audio(folder: Path, clean: dict[str, Path], n: int, seed: int = 0) -> C
     contents = {name: path.read_bytes() for name, path in clean.items()}
     wholes = {name: load_audio(path) for name, path in clean.items()}
     outcomes: Counter = Counter()
+    for name, way, content in damages(contents, n, seed):
+        path = folder / f"fuzzed{clean[name].suffix}"
+        path.write_bytes(content)
+        try:
+            outcome = judge_audio(path, wholes[name])
+        except AmtError as error:
+            assert "fuzzed" in str(error)
+            outcome = "refused"
+        if outcome.startswith("wrong"):
+            print(name, way, outcome)
+            (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
+            outcome = f"wrong: {name} {way}"
+        outcomes[outcome] += 1
+    return outcomes
+
+
+def judge_audio(path: Path, whole: np.ndarray) -> str:
+    """What came of a damaged copy of ``whole``; :class:`AmtError` where it is refused."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("amt_utils").addHandler(handler)
-    for name, way, content in damages(contents, n, seed):
-        path = folder / f"fuzzed{clean[name].suffix}"
-        path.write_bytes(content)
-        said.clear()
-        sources.warn_once.cache_clear()
-        try:
-            y = load_audio(path)
-        except AmtError as error:
-            assert "fuzzed" in str(error)
-            outcomes["refused"] += 1
-            continue
-        by, alike = shift(y, wholes[name])
-        in_time = abs(len(y) - len(wholes[name])) < 4000 and (abs(by) < 0.05 or alike < 0.1)
-        if in_time:
-            outcome = "read right" if alike > 0.9 else "read, some of it sounds otherwise"
-        else:
-            outcome = "read with a warning" if said else f"wrong: {name} {way}"
-            if not said:
-                print(name, way, f"{len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike")
-                (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
-        outcomes[outcome] += 1
-    logging.getLogger("amt_utils").removeHandler(handler)
-    return outcomes
+    sources.warn_once.cache_clear()
+    try:
+        y = load_audio(path)
+    finally:
+        logging.getLogger("amt_utils").removeHandler(handler)
+    by, alike = shift(y, whole)
+    if abs(len(y) - len(whole)) < 4000 and (abs(by) < 0.05 or alike < 0.1):
+        return "read right" if alike > 0.9 else "read, some of it sounds otherwise"
+    if said:
+        return "read with a warning"
+    return f"wrong: {len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike"
 
 
 @needs_ffmpeg
