@@ -230,6 +230,30 @@ def test_what_ffmpeg_complains_of_is_said(made, tmp_path, caplog):
             assert "scratched.mka" in str(error)
 
 
+@needs_ffmpeg
+def test_an_mp3_whose_tag_has_lost_its_name_is_in_time_and_said(made, waltz, tmp_path, caplog):
+    content = (made / "a.mp3").read_bytes()
+    (tmp_path / "tag.mp3").write_bytes(content.replace(b"Xing", b"Xi\x10g", 1).replace(b"Info", b"I\x10fo", 1))
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        by, alike = shift(load_audio(tmp_path / "tag.mp3"), waltz)
+    assert abs(by) < 2e-3 and alike > 0.99
+    assert "tag.mp3: the tag that tells its delay is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["CAF", "W64"])
+@pytest.mark.parametrize("more", [0, 700])
+def test_bytes_behind_the_samples_are_said(waltz, tmp_path, caplog, kind, more):
+    path = tmp_path / f"a.{kind.lower()}"
+    soundfile.write(path, waltz, 16_000, format=kind)
+    path.write_bytes(path.read_bytes() + bytes(more))
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        extra = len(load_audio(path)) - len(waltz)  # libsndfile takes them for samples in a W64
+    assert 0 <= extra <= more // 2
+    assert (f"{path.name}: its header tells of" in caplog.text) == bool(more)
+
+
 # ---- channels that cancel each other
 
 
