@@ -1,73 +1,99 @@
 """Writes docs/platforms.md: on which Python and system everything in requirements.txt installs from wheels.
 
-``python docs/make_platforms.py`` asks pip to resolve the requirements for each pair without installing anything; it
-needs a package index and some minutes.
+``python docs/make_platforms.py`` resolves the requirements for each pair from the packages' metadata and installs
+nothing. It needs ``uv`` (``pip install uv``), which, unlike pip, reads each package's conditions as the other system
+would, and a package index; it takes about a minute.
 """
 
 from __future__ import annotations
 
-import json
+import datetime
+import os
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PAGE = REPOSITORY / "docs" / "platforms.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-SYSTEMS = {
-    "Linux x86-64": [f"manylinux_2_{n}_x86_64" for n in (28, 27, 24, 17, 12, 5)] + ["manylinux2014_x86_64"],
-    "Linux arm64": [f"manylinux_2_{n}_aarch64" for n in (28, 27, 24, 17)] + ["manylinux2014_aarch64"],
-    "macOS arm64": [f"macosx_{n}_0_{kind}" for n in range(14, 10, -1) for kind in ("arm64", "universal2")],
-    "macOS Intel": [f"macosx_{n}_{m}_{kind}" for n, m in ((14, 0), (13, 0), (12, 0), (11, 0), (10, 15), (10, 9))
-                    for kind in ("x86_64", "universal2")],
-    "Windows x86-64": ["win_amd64"],
-}  # fmt: skip
+SYSTEMS = {  # uv's names
+    "Linux x86-64 (glibc 2.28)": "x86_64-manylinux_2_28",
+    "Linux arm64 (glibc 2.28)": "aarch64-manylinux_2_28",
+    "macOS 14 arm64": "aarch64-apple-darwin",
+    "macOS 14 Intel": "x86_64-apple-darwin",
+    "Windows x86-64": "x86_64-pc-windows-msvc",
+}
 
 
-def resolve(python: str, tags: list[str]) -> tuple[dict[str, str], str]:
-    """The versions pip would install, or none and what is missing."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--report", f"{folder}/report.json"]
-        command += ["--ignore-installed", "--only-binary", ":all:", "--target", folder, "--python-version", python]
-        for tag in tags:
-            command += ["--platform", tag]
-        done = subprocess.run(
-            [*command, "-r", str(REPOSITORY / "requirements.txt")], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            missing = re.findall(r"(?:distribution found for|satisfies the requirement) ([\w.-]+)", done.stderr)
-            return {}, missing[-1] if missing else done.stderr.strip().splitlines()[-1][:100]
-        report = json.loads(Path(folder, "report.json").read_text())
-    return {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in report["install"]}, ""
+def find_uv() -> str:
+    """The program ``uv``, beside this Python or on the path."""
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        sys.exit("uv is missing: pip install uv")
+    return found
+
+
+def resolve(uv: str, python: str, system: str) -> tuple[dict[str, str], str]:
+    """The versions that would be installed, by name; or none, and the name of what has no wheel."""
+    words = [uv, "pip", "compile", "--quiet", "--no-build", "--no-header", "--no-annotate", "--color", "never"]
+    words += ["--python-version", python, "--python-platform", system, str(REPOSITORY / "requirements.txt")]
+    environment = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        return {}, find_missing(done.stderr)
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", done.stdout, re.MULTILINE)), ""
+
+
+def find_missing(text: str) -> str:
+    """uv's explanation -> the package that it found no wheel of. Ends the program when it says something else."""
+    found = re.findall(r"([\w.-]+)(?:[=<>!]=?\S+)? (?:has|have) no (?:\S+ )*wheels", " ".join(text.split()))
+    if not found:
+        sys.exit(f"uv failed for another reason than a missing wheel:\n{text}")
+    return found[-1]
+
+
+def make_rows(uv: str) -> list[str]:
+    """The table's lines: a system each, a column for each Python."""
+    rows = ["| | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |", "|---" * (len(PYTHONS) + 1) + "|"]
+    for name, system in SYSTEMS.items():
+        cells = []
+        for python in PYTHONS:
+            versions, missing = resolve(uv, python, system)
+            cells.append(f"no wheel of {missing}" if missing else f"yes (torch {versions['torch']})")
+            print(f"{name}, Python {python}: {cells[-1]}", flush=True)
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
 
 
 def main() -> None:
-    rows, newest = [], {}
-    for system, tags in SYSTEMS.items():
-        cells = []
-        for python in PYTHONS:
-            versions, missing = resolve(python, tags)
-            newest = newest or versions
-            cells.append(f"no wheel of {missing}" if missing else f"yes (torch {versions['torch']})")
-            print(f"{system}, Python {python}: {cells[-1]}", flush=True)
-        rows.append(f"| {system} | " + " | ".join(cells) + " |")
-    heading = ["| | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |", "|---" * (len(PYTHONS) + 1) + "|"]
-    page = PAGE.format(table="\n".join([*heading, *rows]))
-    (REPOSITORY / "docs" / "platforms.md").write_text(page, encoding="utf-8")
+    text = TEXT.format(table="\n".join(make_rows(find_uv())), day=datetime.date.today().isoformat())
+    PAGE.write_text(text, encoding="utf-8")
 
 
-PAGE = """# Pythons and systems
+TEXT = """# Pythons and systems
 
-What installs from wheels alone, without a compiler, as `python docs/make_platforms.py` found it from the packages'
-metadata. Tests run on Linux x86-64 with Python 3.11.
+What installs from wheels alone, without a compiler, as the packages' metadata said on {day}. *Yes* means that every
+package has a wheel there, not that the tests ran there: they run on Linux x86-64 with Python 3.11. Made by
+`python docs/make_platforms.py`.
 
 {table}
 
-Macs with Intel processors are not served: PyTorch has made no wheels for them since 2.2. On Windows use Git Bash or
-WSL for `colab_setup.sh`, or `pip install .` and `python -m amt_utils demo`.
+Macs with Intel processors are not served: PyTorch has made no wheels for them since version 2.2. On Windows,
+`colab_setup.sh` needs Git Bash or WSL; `pip install .` and `amt-piano demo` need neither.
 
-`constraints.txt` holds the exact versions that the tests passed with: `pip install -c constraints.txt .`
+## The exact versions of the tests
+
+`constraints.txt`, beside `requirements.txt`, names the version of each package that the tests passed with, those that
+the requirements require among them:
+
+```bash
+pip install -c constraints.txt .
+python tests/make_constraints.py     # writes it anew, from the environment that it runs in
+```
+
+It is for a fresh environment. On Colab and Kaggle use `colab_setup.sh`, which replaces nothing that is there.
 """
 
 if __name__ == "__main__":

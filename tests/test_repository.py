@@ -104,6 +104,15 @@ def test_requirements_are_installed_in_the_versions_asked_for():
         assert requirement.specifier.contains(version, prereleases=True), f"{requirement} but {version} is installed"
 
 
+def test_constraints_name_every_requirement_and_satisfy_it():
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for requirement in requirements():
+        version = pinned[normal(requirement.name)]
+        assert Version(version) in requirement.specifier, f"{requirement} but constraints.txt has {version}"
+        assert Version(version).local is None
+
+
 def test_the_wheel_holds_every_file_of_the_package(tmp_path):
     try:
         recent = Version(importlib.metadata.version("setuptools")) >= Version("77")

@@ -31,6 +31,8 @@ _BITRATES = {  # kbit/s of Layer III, by MPEG version 1 and 2 (also 2.5)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # Hz, by the version's two bits
 _FLAC_TAIL = 1 << 18  # bytes in which the last frame begins
 _BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_ENCODERS = (b"LAME", b"Lavc", b"Lavf")  # whose names in a tag are followed by the delay
+_SIDE_BYTES, _FULL_TAG = (9, 17, 32), 120  # before a tag, and from its begin to the encoder's name
 _DECODER_DELAY = 529  # samples of every MP3 decoder's delay, added to the encoder's own
 
 
@@ -154,6 +156,34 @@ def _is_chunk(head: bytes) -> bool:
     return not head.strip(b"\0") or (len(head) >= 4 and all(32 <= byte < 127 for byte in head[:4]))
 
 
+# ---- CAF and W64
+
+
+def find_bytes_left(path: Path) -> int:
+    """Bytes of a CAF or W64 file behind its samples that are no chunk: the header tells of too few samples."""
+    length = os.path.getsize(path)
+    with path.open("rb") as file:
+        head = file.read(40)
+        if head[:4] == b"caff":
+            at, name_bytes, size_type, counted, step = 8, 4, ">q", 0, 1
+        elif head[:4] == b"riff" and head[24:28] == b"wave":
+            at, name_bytes, size_type, counted, step = 40, 16, "<q", 24, 8  # sizes count the header; padded to 8 bytes
+        else:
+            return 0
+        behind = False
+        while at + name_bytes + 8 <= length:
+            file.seek(at)
+            name, size = file.read(name_bytes), struct.unpack(size_type, file.read(8))[0]
+            following = at + (0 if counted else name_bytes + 8) + size
+            if behind and not (name[:4].isascii() and name[:4].decode().isprintable() and at < following <= length):
+                break
+            if following <= at or following > length:  # of the samples: the length is not known, or not reached
+                return 0
+            behind = behind or name[:4] == b"data"
+            at = -(-following // step) * step
+        return max(0, length - at) if behind else 0
+
+
 # ---- MP3
 
 
@@ -168,6 +198,7 @@ class MpegPart:
         n_found: frames of sound found.
         delay: samples to drop at the beginning, by the tag.
         skipped: bytes between its frames, or before the file's first frame, that belong to no frame.
+        doubtful: whether its tag is damaged, so that ``delay`` may be wrong.
     """
 
     begin: int
@@ -177,6 +208,7 @@ class MpegPart:
     n_found: int = 0
     delay: int = 0
     skipped: int = 0
+    doubtful: bool = False
 
     @property
     def tells_its_length(self) -> bool:
@@ -206,9 +238,9 @@ def find_mpeg_parts(path: Path) -> list[MpegPart]:
             if parts and not tag:
                 parts[-1].skipped += at - parts[-1].end
             else:
-                n_claimed, delay = tag or (None, 0)
+                n_claimed, delay, doubtful = tag or (None, 0, False)
                 lost = 0 if parts or not data[begin:at].strip(b"\0") else at - begin
-                parts.append(MpegPart(at, at, at + size if tag else at, n_claimed, 0, delay, lost))
+                parts.append(MpegPart(at, at, at + size if tag else at, n_claimed, 0, delay, lost, doubtful))
             parts[-1].n_found += not tag
             at += size
             parts[-1].end = min(at, end)
@@ -234,24 +266,32 @@ def _frame_size(data: mmap.mmap, at: int) -> int:
     return per_frame * rates[bitrate] // _RATES[version][rate] + (head[2] >> 1 & 1)
 
 
-def _read_tag(data: mmap.mmap, at: int, size: int) -> tuple[int | None, int] | None:
-    """Frames and delay by a Xing, Info or VBRI tag in this frame; ``None`` where it is a frame of sound."""
+def _read_tag(data: mmap.mmap, at: int, size: int) -> tuple[int | None, int, bool] | None:
+    """Frames and delay by a Xing, Info or VBRI tag in this frame, and whether the tag is damaged.
+
+    ``None`` where it is a frame of sound.
+    """
     frame = data[at : at + min(size, 220)]
     place = max(frame.find(b"Xing", 4, 48), frame.find(b"Info", 4, 48))
     if place < 0:
         place = frame.find(b"VBRI", 36, 48)
-        return None if place < 0 else (int.from_bytes(frame[place + 14 : place + 18], "big"), 0)
+        if place >= 0:
+            return int.from_bytes(frame[place + 14 : place + 18], "big"), 0, False
+        for encoder in (4 + side + _FULL_TAG for side in _SIDE_BYTES):  # the tag's name is damaged, its end is there
+            if frame[encoder : encoder + 4] in _ENCODERS:
+                return None, (int.from_bytes(frame[encoder + 21 : encoder + 24], "big") >> 12) + _DECODER_DELAY, True
+        return None
     flags = int.from_bytes(frame[place + 4 : place + 8], "big")
     n_frames = int.from_bytes(frame[place + 8 : place + 12], "big") if flags & 1 else None
     encoder = place + 8 + sum(n for bit, n in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
     delay = int.from_bytes(frame[encoder + 21 : encoder + 24], "big") >> 12
-    if frame[encoder : encoder + 4] not in (b"LAME", b"Lavc", b"Lavf"):
-        return n_frames, 0
+    if frame[encoder : encoder + 4] not in _ENCODERS:
+        return n_frames, 0, False
     at = encoder + 34
     by_lame = frame[encoder : encoder + 4] == b"LAME"  # FFmpeg's checksum is at another place
     if by_lame and _crc16(frame[:at]) != int.from_bytes(frame[at : at + 2], "big"):
-        return None, 0  # a damaged tag is ignored
-    return n_frames, delay + _DECODER_DELAY
+        return None, 0, True  # a damaged tag is ignored
+    return n_frames, delay + _DECODER_DELAY, False
 
 
 def _crc16(content: bytes) -> int:

@@ -24,6 +24,7 @@ from ..system.errors import AmtError
 from .containers import (
     HEADER_SLACK,
     Section,
+    find_bytes_left,
     find_flac_length,
     find_mpeg_parts,
     find_ogg_chain,
@@ -251,6 +252,9 @@ def _check_claim(path: Path, file: soundfile.SoundFile) -> None:
             _warn_of_size(path, claimed, found)
     elif "*** Frame count read" in file.extra_info:
         raise _contradiction(path)
+    elif n_left := find_bytes_left(path):
+        size = path.stat().st_size
+        warn_once(f"{path}: its header tells of {size - n_left:,} bytes, the file has {size:,}; the rest is not read")
 
 
 def _contradiction(path: Path) -> AmtError:
@@ -273,6 +277,8 @@ def _open_mp3(path: Path) -> Source:
         return _open_with_ffmpeg(path)
     for part in parts:
         _warn_of_damage(path, int(part.skipped > 0))
+        if part.doubtful:
+            warn_once(f"{path}: the tag that tells its delay is damaged; the sound may come up to 0.1 s late")
         if part.n_claimed and part.n_found > part.n_claimed + 1:
             warn_once(f"{path}: it tells of {part.n_claimed:,} frames, but has {part.n_found:,}; all are read")
     files, length_known = [], True

@@ -25,6 +25,7 @@ from ..system.files import written_whole
 from ..system.paths import shared_data, work_folder
 from .maestro.catalogue import SPLITS, find_root, open_maestro
 from .maestro.splits import without_leaks
+from .stored_labels import find_damage, labels_path
 
 LATE_NOTES = 1.0  # seconds by which a note may begin after the end of the audio
 LONG_TAIL = 30.0  # seconds of audio after the last note, or a fifth of the music: applause, silence
@@ -72,8 +73,11 @@ class Recording:
     def mismatch(self) -> str:
         """Why audio and MIDI cannot be of the same performance, by their lengths; ``""`` where they can.
 
-        A file that cannot be read is a reason as well.
+        A file that cannot be read is a reason as well, and one of ``processed_data/`` that is not what was written.
         """
+        labels = labels_path(self.audio)
+        if labels.is_file() and (damage := find_damage(labels, hashed=("midi",))):
+            return damage
         try:
             seconds, notes = self.seconds, self.performance.notes
         except AmtError as error:

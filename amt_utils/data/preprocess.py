@@ -11,7 +11,8 @@
 
 Labels are stored as notes, exact to the tick; ``grid`` or ``soft`` rolls are drawn from them for the window that is
 read, so that the choice stays a switch. Of an HCQT whose harmonics are octaves one CQT is stored and read at
-shifts, a bit less than half the space. Nothing is computed twice: a run that was stopped goes on.
+shifts, a bit less than half the space. Nothing is computed twice: a run that was stopped goes on, and what was damaged
+since is done again.
 """
 
 from __future__ import annotations
@@ -35,16 +36,17 @@ from tqdm.auto import tqdm
 from ..audio.reading import convert_audio, load_audio, save_audio
 from ..config import Config
 from ..music.midi import read_midi, write_midi
-from ..music.notes import Performance
 from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
-from ..system.files import describe_bytes, written_whole
+from ..system.files import describe_bytes, read_json, written_whole
 from .library import Recording, find_recordings, is_maestro, without_unequal
 from .stored_features import Computer, feature_config, make_computer, quantise, stored_bins
+from .stored_labels import find_damage, pack_labels
 from .tidy import trim_lead
 
 FEATURES = ("none", "cqt", "hcqt", "logmel")
 DTYPES = ("float16", "uint8")
+CARD = "processed.json"
 _VERSION = 1
 
 
@@ -74,7 +76,7 @@ def estimate_disk(
     flac = labels = feature_bytes = 0
     for item in items:
         flac += _flac_bytes(item, config.feature.sample_rate)
-        labels += item.midi.stat().st_size + len(_packed_labels(read_midi(item.midi), 0))
+        labels += item.midi.stat().st_size + len(pack_labels(read_midi(item.midi), 0, {}))
         if features != "none":
             frames = round(item.seconds * config.feature.sample_rate) // config.feature.hop_length + 1
             feature_bytes += 128 + frames * stored_bins(feature_config(config, features)) * np.dtype(dtype).itemsize
@@ -138,7 +140,7 @@ def preprocess(
         trim = _stored_settings(folder).get("trim", not is_maestro(raw))
     settings = {"features": features, "dtype": dtype, "trim": trim, "config": config.to_dict()}
     _check_settings(folder, settings)
-    missing = [item for item in items if not _paths(folder, item)["labels"].is_file()]
+    missing = [item for item in items if not _is_done(_paths(folder, item)["labels"], say)]
     need = estimate_disk(missing, config, features=features, dtype=dtype)
     say(f"to do: {need}; {len(items) - len(missing)} recordings are done already")
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +150,7 @@ def preprocess(
         raise AmtError(f"{folder}: {short}; leave features out, take --dtype uint8, or process a part")
     if dry_run:
         return folder
-    with written_whole(folder / "processed.json") as partial:  # first, so that a resumed run knows the settings
+    with written_whole(folder / CARD) as partial:  # first, so that a resumed run knows the settings
         partial.write_text(json.dumps({"version": _VERSION, **settings, "items": _rows(items)}, indent=1))
     rate = config.feature.sample_rate
     if cluster:
@@ -190,8 +192,34 @@ def _one_torch_thread(wanted: bool) -> Iterator[None]:
 
 
 def _stored_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "processed.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    path = folder / CARD
+    return read_settings(path) if path.is_file() else {}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """``processed.json``. Raises :class:`AmtError` where it is missing, damaged or not ours."""
+    card = read_json(path)
+    fields = {"config": dict, "items": list, "features": str, "dtype": str}
+    if not isinstance(card, dict) or not all(isinstance(card.get(name), kind) for name, kind in fields.items()):
+        raise AmtError(f"{path}: not what preprocess writes; delete it and run preprocess again with its options")
+    rows = [row for row in card["items"] if isinstance(row, dict)]
+    names = [(row.get("split"), row.get("name")) for row in rows]
+    words = [word for both in names for word in both]
+    inside = all(isinstance(w, str) and ".." not in Path(w).parts and not os.path.isabs(w) for w in words)
+    if len(rows) != len(card["items"]) or not inside or card["features"] not in FEATURES or card["dtype"] not in DTYPES:
+        raise AmtError(f"{path}: was changed; delete it and run preprocess again with its options")
+    Config.from_dict(card["config"], where=f"{path}: config")
+    return card
+
+
+def _is_done(labels: Path, say: Callable[[str], None]) -> bool:
+    """Whether a recording is processed and its files are still what was written; says what is to be done again."""
+    if not labels.is_file():
+        return False
+    damage = find_damage(labels)
+    if damage:
+        say(f"done again: {damage.removesuffix('; run preprocess again')}")
+    return not damage
 
 
 def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
@@ -201,7 +229,7 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         old = stored.get(name)
         if name == "config":  # only what decides what is stored; the labels' mode may change
-            old, value = stored["config"]["feature"], value["feature"]
+            old, value = stored["config"].get("feature"), value["feature"]
         if old != value:
             raise AmtError(f"{folder}: was made with {name} = {old}, not {value}; choose another folder or delete it")
 
@@ -234,7 +262,7 @@ def _process(item: Recording, folder: Path, compute: Computer | None, dtype: str
         with written_whole(paths["features"]) as partial:
             np.save(partial, values)
     with written_whole(paths["labels"]) as partial:
-        partial.write_bytes(_packed_labels(performance, n))
+        partial.write_bytes(pack_labels(performance, n, paths))
 
 
 def _process_anywhere(
@@ -248,9 +276,3 @@ def _process_anywhere(
 @functools.lru_cache(maxsize=1)
 def _make_computer_once(config: Config, features: str) -> Computer:
     return make_computer(config, features)
-
-
-def _packed_labels(performance: Performance, n_samples: int) -> bytes:
-    packed = io.BytesIO()
-    np.savez(packed, notes=performance.notes, pedals=performance.pedals, samples=np.int64(n_samples))
-    return packed.getvalue()

@@ -108,7 +108,7 @@ class ResidualHPPNet(KeyNetwork):
         # features for the pedal head: which keys are up while their notes sound
         self.pedal_state = nn.Linear(2 * hidden, PEDAL_STATES)
         self.floor_channels = config.feature.n_channels // config.feature.subframes
-        floors = self.floor_channels * config.feature.n_bins // FLOOR_BINS
+        floors = self.floor_channels * (config.feature.n_bins // FLOOR_BINS)
         self.pedal_cue = PedalCue(len(PEDAL_ROLLS) * N_KEYS, 2 * key + 2 * PEDAL_STATES + floors, PEDAL_CUES)
         self.pedal_head = PedalHead(PEDAL_CUES, PEDAL_HIDDEN, deep=True)
 

@@ -166,6 +166,7 @@ def _parse_track(data: bytes, at: int, end: int, metas: list[tuple[int, int, Any
             at += length
         elif status in _SYSTEM_DATA_BYTES:
             at += _SYSTEM_DATA_BYTES[status]
+            running = 0  # MIDI 1.0: a system message ends the running status
         else:
             raise ValueError(f"status {status:02X} at byte {at}")
     if at > end:

@@ -7,7 +7,6 @@ recordings are padded, and a mask says what counts; nothing is ever stretched.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..config import Config
+from ..data.preprocess import CARD, read_settings
 from ..data.stored_features import feature_config, restore, stack_channels
+from ..data.stored_labels import KINDS, find_damage, labels_path, read_labels
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from .targets import make_rolls
@@ -52,31 +53,34 @@ class Processed:
         return Windows(self, **options)
 
 
-def open_processed(folder: str | os.PathLike) -> Processed:
+def open_processed(folder: str | os.PathLike, *, verify: bool = True) -> Processed:
     """A folder made by :func:`amt_utils.data.preprocess.preprocess`; recordings not finished yet are left out.
 
+    Args:
+        folder: the folder.
+        verify: read every file once and compare its hash; without it, only sizes are compared.
+
     Raises:
-        AmtError: it is not one, or holds nothing yet.
+        AmtError: it is not one, holds nothing yet, or a file in it is not what was written.
     """
     folder = Path(folder)
-    try:
-        card = json.loads((folder / "processed.json").read_text())
-        config = Config.from_dict(card["config"], where=f"{folder}/processed.json")
-        rows, features, dtype = card["items"], card["features"], card["dtype"]
-    except (OSError, ValueError, KeyError) as error:
-        raise AmtError(f"{folder}: not a processed folder; make one with `python -m amt_utils preprocess`") from error
+    if not (folder / CARD).is_file():
+        raise AmtError(f"{folder}: not a processed folder; make one with `python -m amt_utils preprocess`")
+    card = read_settings(folder / CARD)
     found = []
-    for row in rows:
-        stem = folder / row["split"] / row["name"]
-        labels = stem.with_name(stem.name + ".npz")
-        if labels.is_file():
-            with np.load(labels) as stored:
-                performance, samples = Performance(stored["notes"], stored["pedals"]), int(stored["samples"])
-            audio, values = (stem.with_name(stem.name + suffix) for suffix in (".flac", ".npy"))
-            found.append(StoredRecording(row["name"], row["split"], audio, values, samples, performance))
+    for row in card["items"]:
+        audio = folder / row["split"] / (row["name"] + ".flac")
+        path = labels_path(audio)
+        if path.is_file():
+            if damage := find_damage(path, hashed=KINDS if verify else ()):
+                raise AmtError(damage)
+            labels, features = read_labels(path), path.with_suffix(".npy")
+            found.append(
+                StoredRecording(row["name"], row["split"], audio, features, labels.samples, labels.performance)
+            )
     if not found:
         raise AmtError(f"{folder}: no finished recording in it; run preprocess again")
-    return Processed(folder, config, features, dtype, tuple(found))
+    return Processed(folder, Config.from_dict(card["config"]), card["features"], card["dtype"], tuple(found))
 
 
 class Windows(Dataset):

@@ -230,6 +230,30 @@ def test_what_ffmpeg_complains_of_is_said(made, tmp_path, caplog):
             assert "scratched.mka" in str(error)
 
 
+@needs_ffmpeg
+def test_an_mp3_whose_tag_has_lost_its_name_is_in_time_and_said(made, waltz, tmp_path, caplog):
+    content = (made / "a.mp3").read_bytes()
+    (tmp_path / "tag.mp3").write_bytes(content.replace(b"Xing", b"Xi\x10g", 1).replace(b"Info", b"I\x10fo", 1))
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        by, alike = shift(load_audio(tmp_path / "tag.mp3"), waltz)
+    assert abs(by) < 2e-3 and alike > 0.99
+    assert "tag.mp3: the tag that tells its delay is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["CAF", "W64"])
+@pytest.mark.parametrize("more", [0, 700])
+def test_bytes_behind_the_samples_are_said(waltz, tmp_path, caplog, kind, more):
+    path = tmp_path / f"a.{kind.lower()}"
+    soundfile.write(path, waltz, 16_000, format=kind)
+    path.write_bytes(path.read_bytes() + bytes(more))
+    sources.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        extra = len(load_audio(path)) - len(waltz)  # libsndfile takes them for samples in a W64
+    assert 0 <= extra <= more // 2
+    assert (f"{path.name}: its header tells of" in caplog.text) == bool(more)
+
+
 # ---- channels that cancel each other
 
 
@@ -283,33 +307,39 @@ def fuzz_audio(folder: Path, clean: dict[str, Path], n: int, seed: int = 0) -> C
     contents = {name: path.read_bytes() for name, path in clean.items()}
     wholes = {name: load_audio(path) for name, path in clean.items()}
     outcomes: Counter = Counter()
+    for name, way, content in damages(contents, n, seed):
+        path = folder / f"fuzzed{clean[name].suffix}"
+        path.write_bytes(content)
+        try:
+            outcome = judge_audio(path, wholes[name])
+        except AmtError as error:
+            assert "fuzzed" in str(error)
+            outcome = "refused"
+        if outcome.startswith("wrong"):
+            print(name, way, outcome)
+            (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
+            outcome = f"wrong: {name} {way}"
+        outcomes[outcome] += 1
+    return outcomes
+
+
+def judge_audio(path: Path, whole: np.ndarray) -> str:
+    """What came of a damaged copy of ``whole``; :class:`AmtError` where it is refused."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("amt_utils").addHandler(handler)
-    for name, way, content in damages(contents, n, seed):
-        path = folder / f"fuzzed{clean[name].suffix}"
-        path.write_bytes(content)
-        said.clear()
-        sources.warn_once.cache_clear()
-        try:
-            y = load_audio(path)
-        except AmtError as error:
-            assert "fuzzed" in str(error)
-            outcomes["refused"] += 1
-            continue
-        by, alike = shift(y, wholes[name])
-        in_time = abs(len(y) - len(wholes[name])) < 4000 and (abs(by) < 0.05 or alike < 0.1)
-        if in_time:
-            outcome = "read right" if alike > 0.9 else "read, some of it sounds otherwise"
-        else:
-            outcome = "read with a warning" if said else f"wrong: {name} {way}"
-            if not said:
-                print(name, way, f"{len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike")
-                (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
-        outcomes[outcome] += 1
-    logging.getLogger("amt_utils").removeHandler(handler)
-    return outcomes
+    sources.warn_once.cache_clear()
+    try:
+        y = load_audio(path)
+    finally:
+        logging.getLogger("amt_utils").removeHandler(handler)
+    by, alike = shift(y, whole)
+    if abs(len(y) - len(whole)) < 4000 and (abs(by) < 0.05 or alike < 0.1):
+        return "read right" if alike > 0.9 else "read, some of it sounds otherwise"
+    if said:
+        return "read with a warning"
+    return f"wrong: {len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike"
 
 
 @needs_ffmpeg

@@ -89,11 +89,11 @@ def find_kinds() -> dict[str, Kind]:
     return _kinds
 
 
-def run_kind(chosen: Kind, tries: int) -> Result:
-    """Tries a kind ``tries`` times, each in a folder of its own."""
+def run_kind(chosen: Kind, tries: int, seed: int = 0) -> Result:
+    """Tries a kind ``tries`` times, each in a folder of its own; another ``seed``, other faults of the kind."""
     result, begin = Result(), time.monotonic()
     for number in range(tries):
-        rng = np.random.default_rng((zlib.crc32(chosen.name.encode()), number))
+        rng = np.random.default_rng((zlib.crc32(chosen.name.encode()) + seed, number))
         with tempfile.TemporaryDirectory(prefix="amt-fault-", ignore_cleanup_errors=True) as folder:
             outcome, problem = _try_once(chosen, rng, Path(folder))
         result.outcomes[outcome] += chosen.each

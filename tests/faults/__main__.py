@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", default="", help="kinds with this in their name")
     parser.add_argument("--few", action="store_true", help="as many tries as the test run makes")
     parser.add_argument("--tries", type=int, help="this many tries of each kind")
+    parser.add_argument("--seed", type=int, default=0, help="other faults of the same kinds")
     parser.add_argument("--list", action="store_true", help="name the kinds and stop")
     args = parser.parse_args()
     os.environ["AMT_WORK"] = os.environ.get("AMT_WORK", tempfile.mkdtemp(prefix="amt-faults-"))
@@ -29,7 +30,7 @@ def main() -> int:
         tries = args.tries or (chosen.few if args.few else chosen.full)
         stdout, sys.stdout = sys.stdout, sys.stderr  # what the package says while it is maltreated
         try:
-            result = run_kind(chosen, tries)
+            result = run_kind(chosen, tries, args.seed)
         finally:
             sys.stdout = stdout
         cells = " | ".join(str(result.outcomes[name]) for name in OUTCOMES)
