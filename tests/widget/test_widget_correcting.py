@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from helpers_browser import open_browser, open_page, why_no_browser
+from helpers_browser import download, open_browser, open_page, why_no_browser
 
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import Performance, make_notes, make_pedals
@@ -331,16 +331,6 @@ def test_python_has_what_is_on_the_screen(roll, shown):
         np.testing.assert_array_equal(notes[name], screen[:, k])
     np.testing.assert_array_equal(hands, screen[:, 4])
     np.testing.assert_array_equal(roll.performance.notes, roll.candidates.at())  # this one was not touched
-
-
-def download(shown, kind: str, folder):
-    if shown.locator(".amt-tray:not([hidden]) [data-kind]").count() == 0:
-        shown.keyboard.press("w")
-    with shown.expect_download() as started:
-        shown.click(f"[data-kind={kind}]")
-    path = folder / started.value.suggested_filename
-    started.value.save_as(path)
-    return path
 
 
 @pytest.mark.parametrize("corrected", [False, True])

@@ -156,15 +156,16 @@ class TranscriberApp {
     if (busy) this.cancelButton.focus();
   }
 
-  show(file, bytes, decoded, { notes, pedals }, took) {
+  show(file, bytes, decoded, { notes, pedals, offered, candidates, beats }, took) {
     this.start.remove();
     const audio = { bytes, mime: file.type || "audio/wav", duration: decoded.duration, rate: decoded.sampleRate };
-    const model = makeModel({ notes, pedals, audio, title: file.name.replace(/\.\w+$/, "").replaceAll("_", " "), probabilities: true });
+    const title = file.name.replace(/\.\w+$/, "").replaceAll("_", " ");
+    const model = makeModel({ notes: offered, pedals, candidates, beats, audio, title });
     this.holder = make("main", { class: "amt-app-roll" });
     this.element.append(this.again, this.holder);
     this.view = new RollView(model, this.holder, { page: true });
     window.amtPiano = this.view;
-    window.amtTranscription = { notes, pedals, seconds: took };
+    window.amtTranscription = { notes, pedals, offered, candidates, beats, seconds: took };
   }
 
   restart() {
@@ -197,4 +198,10 @@ class TranscriberApp {
       this.say(this.words.denied);
     }
   }
+}
+
+/** The page as it comes transcribes; one that was saved from it shows what it was saved with. */
+function openTranscriber(element, config) {
+  if (document.getElementById("amt-state")) return mountPage(element.appendChild(make("main", { class: "amt-app-roll" })));
+  window.amtApp = new TranscriberApp(element, config);
 }
