@@ -113,6 +113,7 @@ def compare(transcriber, file, found: dict) -> None:
 @needs_browser
 def test_the_browser_finds_the_notes_that_python_finds(chromium, page_file, recordings, transcriber, waltz):
     compare(transcriber, recordings / "waltz.flac", waltz[1])
+    assert f"{len(waltz[1]['notes'])} notes and" in waltz[0].get_by_role("status").first.inner_text()
     page = watched(chromium, page_file)
     for name in ("silence.wav", "room.wav"):
         compare(transcriber, recordings / name, transcribe(page, recordings / name))
