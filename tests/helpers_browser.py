@@ -56,6 +56,17 @@ def open_page(browser, path: Path, *, width: int = 1280, height: int = 720, them
     return page
 
 
+def download(page, kind: str, folder: Path) -> Path:
+    """Saves what a piano roll shows by its own button."""
+    if page.locator(".amt-tray:not([hidden]) [data-kind]").count() == 0:
+        page.keyboard.press("w")
+    with page.expect_download() as started:
+        page.click(f"[data-kind={kind}]")
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
 @contextlib.contextmanager
 def run_jupyterlab(folder: Path):
     """JupyterLab on ``folder``; gives its address."""

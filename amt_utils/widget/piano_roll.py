@@ -19,6 +19,7 @@ import numpy as np
 import traitlets
 
 from ..audio.reading import SAMPLE_RATE
+from ..music.midi import write_midi
 from ..music.notes import Performance, check_notes, check_pedals
 from ..system.errors import AmtError
 from ..system.files import written_whole
@@ -239,6 +240,14 @@ class PianoRoll(anywidget.AnyWidget):
         with written_whole(path) as partial:
             partial.write_text(self.page(), encoding="utf-8")
         return Path(path)
+
+    def to_midi(self, path: str | os.PathLike) -> Path:
+        """Write :attr:`performance`, corrections included, as MIDI, and return its path.
+
+        Raises:
+            AmtError: the file cannot be written.
+        """
+        return write_midi(path, self.performance)
 
     def page(self) -> str:
         """The self-contained page as text."""

@@ -20,13 +20,16 @@ from ..audio.windows import key_cut, pedal_cut
 from ..checkpoints.checkpoint import read_card
 from ..checkpoints.weights import VELOCITY_WEIGHTS, weights_path
 from ..config import Config
+from ..sheet_music import hands
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from ..system.paths import example_files
 from ..transcription import velocities
+from ..transcription.candidates import LOWEST_THRESHOLD
 from ..transcription.onnx import MARGIN, find_session, metadata, onnx_paths
 from ..transcription.transcriber import MOST_GAIN, USUAL_LEVELS
 from . import page
+from .corrections import MIDDLE_C, PER_SEMITONE
 
 WASM, RUNTIME = "ort-wasm-simd-threaded.wasm.gz", "ort.wasm.bundle.min.mjs"
 
@@ -63,8 +66,8 @@ def build_page(weights: Path) -> str:
         "amt-example": (example_files()[0].read_bytes(), "none"),
     }
     data = "\n".join(
-        f'<script type="text/plain" id="{name}" data-encoding="{encoding}">{base64.b64encode(content).decode("ascii")}'
-        "</script>"
+        f'<script type="text/plain" class="amt-engine" id="{name}" data-encoding="{encoding}">'
+        f"{base64.b64encode(content).decode('ascii')}</script>"
         for name, (content, encoding) in binaries.items()
     )
     config = json.dumps(describe(weights, network)).replace("<", "\\u003c")
@@ -86,12 +89,12 @@ def build_page(weights: Path) -> str:
 <body>
 <div id="amt-root"></div>
 {data}
-<script type="text/plain" id="amt-worker">{worker_script()}</script>
+<script type="text/plain" class="amt-engine" id="amt-worker">{worker_script()}</script>
 <script>
 (() => {{
 {page.script()}
 {read}
-window.amtApp = new TranscriberApp(document.getElementById("amt-root"), {config});
+openTranscriber(document.getElementById("amt-root"), {config});
 }})();
 </script>
 </body>
@@ -109,9 +112,10 @@ def worker_script() -> str:
     exported = re.search(r"export\s*\{([^}]*)\};?\s*$", runtime)
     if exported is None:
         raise AmtError(f"{RUNTIME}: does not end in its exports; is it another version of ONNX Runtime Web?")
-    names = (pair.split(" as ") for pair in exported.group(1).split(","))
-    ort = "const ort = {" + ", ".join(f"{name.strip()}: {inner.strip()}" for inner, name in names) + "};"
-    parts = [(package / "transcriber" / f"{name}.js").read_text(encoding="utf-8") for name in ("decode", "worker")]
+    pairs = (pair.split(" as ") for pair in exported.group(1).split(","))
+    ort = "const ort = {" + ", ".join(f"{name.strip()}: {inner.strip()}" for inner, name in pairs) + "};"
+    names = ("decode", "beat_finder", "worker")
+    parts = [(package / "transcriber" / f"{name}.js").read_text(encoding="utf-8") for name in names]
     ours = "\n".join([page.script(("data",)), *parts])
     # a block, to keep the runtime's short names apart
     runtime = runtime[: exported.start()].replace("import.meta.url", "self.location.href")
@@ -133,6 +137,15 @@ def describe(weights: Path, network: Path) -> dict[str, Any]:
         "levels": USUAL_LEVELS,
         "most": MOST_GAIN,
         "decode": dataclasses.asdict(config.decode),
+        "lowest": LOWEST_THRESHOLD,
+        "hands": {
+            "span": hands.SPAN,
+            "stretch": hands.STRETCH,
+            "fingers": hands.FINGERS,
+            "crowded": hands.CROWDED,
+            "middle": MIDDLE_C,
+            "perSemitone": PER_SEMITONE,
+        },
         "velocities": {
             "struckTogether": velocities.STRUCK_TOGETHER,
             "spread": velocities.SPREAD,

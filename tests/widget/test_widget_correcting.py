@@ -7,11 +7,19 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from helpers_browser import open_browser, open_page, why_no_browser
+from helpers_browser import download, open_browser, open_page, why_no_browser
 
+from amt_utils.audio.reading import save_audio
+from amt_utils.config import Config
+from amt_utils.data.library import find_recordings
+from amt_utils.data.maestro.miniature import perform
+from amt_utils.data.recordings import prepare_recordings
+from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi
-from amt_utils.music.notes import Performance, make_notes, make_pedals
+from amt_utils.music.notes import LOWEST_PITCH, Performance, make_notes, make_pedals
 from amt_utils.sheet_music.score import make_score
+from amt_utils.training.windows import WindowDataset
 from amt_utils.transcription.candidates import Candidates
 from amt_utils.widget import PianoRoll, compare_notes, page
 from amt_utils.widget.corrections import correct
@@ -58,6 +66,8 @@ def shown(browser, saved):
     opened = open_page(browser, saved, height=900)
     opened.focus(".amt-overlay")
     opened.keyboard.press("x")
+    # the tray makes the roll lower
+    opened.evaluate("new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)))")
     yield opened
     assert opened.problems == []
     opened.close()
@@ -333,14 +343,37 @@ def test_python_has_what_is_on_the_screen(roll, shown):
     np.testing.assert_array_equal(roll.performance.notes, roll.candidates.at())  # this one was not touched
 
 
-def download(shown, kind: str, folder):
-    if shown.locator(".amt-tray:not([hidden]) [data-kind]").count() == 0:
-        shown.keyboard.press("w")
-    with shown.expect_download() as started:
-        shown.click(f"[data-kind={kind}]")
-    path = folder / started.value.suggested_filename
-    started.value.save_as(path)
-    return path
+def test_a_draft_corrected_in_the_roll_goes_on_to_training(browser, tmp_path):
+    """As notebook 08 does it: beside the audio, prepared, found by name, cut into windows."""
+    home, own = tmp_path / "home", tmp_path / "own"
+    played = perform("waltz", seed=1)
+    audio = save_audio(home / "take.wav", render(played, simple_tone_piano()))
+    wrong = played.notes.copy()
+    wrong["pitch"][4] += 1  # heard a semitone too high
+    spare = make_notes([0.31], [0.7], [96], [30])
+    heard = np.concatenate([wrong, spare])
+    heard = Performance(heard[np.lexsort((heard["pitch"], heard["onset"]))], played.pedals)
+    roll = PianoRoll(heard, audio, language="en")
+    opened = open_page(browser, roll.to_html(tmp_path / "draft.html"))
+    opened.keyboard.press("x")
+    at = "p => amtPiano.chooser.chooseOne(amtPiano.data.notes, p, false)"
+    opened.evaluate(at, int(np.flatnonzero(heard.notes["pitch"] == 96)[0]))
+    opened.keyboard.press("Delete")
+    opened.evaluate(at, 4)
+    opened.keyboard.press("ArrowDown")
+    roll.corrections = opened.evaluate("amtPiano.model.get('corrections')")
+    assert opened.problems == []
+    opened.close()
+    np.testing.assert_array_equal(roll.performance.notes["pitch"], played.notes["pitch"])
+
+    roll.to_midi(home / "take.mid")
+    assert [row.status for row in prepare_recordings(home, own)] == ["pair"]
+    (pair,) = find_recordings(own)
+    assert score_performance(played, read_midi(pair.midi), ends="key")["note_offset_velocity_f1"] == 1
+    data = {"recordings": (str(own),), "window_seconds": 5.0, "augment": False}
+    windows = WindowDataset(Config().replace(data=data))
+    struck = {LOWEST_PITCH + int(key) for k in range(12) for key in np.flatnonzero(windows[k]["onset"].amax(0) > 0.9)}
+    assert len(struck) > 10 and struck <= set(played.notes["pitch"].tolist())
 
 
 @pytest.mark.parametrize("corrected", [False, True])

@@ -404,7 +404,7 @@ def test_ten_thousand_notes_over_twenty_pages_play_smoothly(browser, tmp_path, r
     notes = make_notes(
         onset, onset + 0.1 + 0.5 * rng.random(10_000), rng.integers(30, 95, 10_000), rng.integers(10, 127, 10_000)
     )
-    score = make_score(Performance(notes[:5600]), tempo=120, metre="4/4")
+    score = make_score(Performance(notes[:7600]), tempo=120, metre="4/4")
     opened = open_page(
         browser, PianoRoll(Performance(notes), score=score, language="en").to_html(tmp_path / "long.html"), height=900
     )

@@ -13,6 +13,17 @@ function toBytes(value) {
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
+/** The inverse for a page to be saved. */
+function toBase64(bytes) {
+  if (bytes.toBase64) return bytes.toBase64();
+  const parts = [];
+  for (let i = 0; i < bytes.length; i += 0x8000) parts.push(String.fromCharCode(...bytes.subarray(i, i + 0x8000)));
+  return btoa(parts.join(""));
+}
+
+/** What a model carries as bytes. */
+const BINARIES = ["_notes", "_reference", "_reference_pedals", "_pedals", "_audio", "_images", "_score"];
+
 /** Reads columns one after the other; copies, because typed arrays want aligned offsets. */
 function readColumns(value, n, types) {
   const bytes = toBytes(value);
@@ -206,6 +217,7 @@ function makeModel({ notes, pedals = [], audio = null, images = [], candidates =
     _audio: audio ? audio.bytes : null,
     _images: images.length ? join(images.map((image) => image.bytes)) : null,
     corrections: {},
+    downbeat: beats ? beats.downbeat : -1,
   });
 }
 

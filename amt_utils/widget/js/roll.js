@@ -234,9 +234,8 @@ function render({ model, el }) {
 }
 
 /** A saved page: the same view on a model read from the page itself. */
-function mountPage() {
+function mountPage(element = document.getElementById("amt-root")) {
   const state = JSON.parse(document.getElementById("amt-state").textContent);
-  for (const name of ["_notes", "_reference", "_reference_pedals", "_pedals", "_audio", "_images", "_score"])
-    state[name] = document.getElementById(`amt${name}`).textContent;
-  window.amtPiano = new RollView(new PageModel(state), document.getElementById("amt-root"), { page: true });
+  for (const name of BINARIES) state[name] = document.getElementById(`amt${name}`).textContent;
+  window.amtPiano = new RollView(new PageModel(state), element, { page: true });
 }

@@ -1,7 +1,7 @@
 // Taking it away: MIDI, MusicXML, JSON and the page itself, as what is on the screen, with nothing installed.
 
 class Saver {
-  constructor({ data, draft, words, inspector, page }) { Object.assign(this, { data, draft, words, inspector, page }); }
+  constructor({ model, data, draft, words, inspector, page }) { Object.assign(this, { model, data, draft, words, inspector, page }); }
 
   get kinds() { return ["midi", "musicxml", "json", ...(this.page ? ["html"] : [])]; }
 
@@ -44,14 +44,30 @@ class Saver {
     return [JSON.stringify(said, null, 1), ".json", "application/json"];
   }
 
-  /** This page, with the corrections in it. */
+  /** This page, with what is on the screen in it; where it transcribes, without what it transcribes by. */
   html() {
-    const page = document.documentElement.cloneNode(true);
+    const { model, data } = this, page = document.documentElement.cloneNode(true), state = pageState(page, model);
     page.querySelector("#amt-root").replaceChildren();
-    const state = page.querySelector("#amt-state"), said = JSON.parse(state.textContent);
+    page.querySelectorAll(".amt-engine").forEach((element) => element.remove());
+    const said = JSON.parse(state.textContent);
     said.corrections = this.draft.corrections;
-    if (this.data.beats) said.downbeat = this.data.beats.downbeat;
+    if (data.beats) said.downbeat = data.beats.downbeat;
     state.textContent = JSON.stringify(said).replace(/</g, "\\u003c");
+    page.querySelector("title").textContent = data.meta.title || this.words.roll;
     return ["<!doctype html>\n" + page.outerHTML, ".html", "text/html"];
   }
+}
+
+/** The element of a page that says what it shows; where the page found that itself, it and the data are put there. */
+function pageState(page, model) {
+  const known = page.querySelector("#amt-state");
+  if (known) return known;
+  const put = (id, type, text) => {
+    const element = make("script", { type, id });
+    element.textContent = text;
+    page.querySelector("#amt-root").after(element);
+    return element;
+  };
+  for (const name of BINARIES) put(`amt${name}`, "text/plain", toBase64(toBytes(model.get(name))));
+  return put("amt-state", "application/json", JSON.stringify({ _meta: model.get("_meta") }));
 }

@@ -139,8 +139,8 @@ class TranscriberApp {
         this.say(w.progress(clock(seconds, 0), clock(total, 0), clock(left, 0)));
       });
       const took = (performance.now() - began) / 1000;
-      this.say(w.found(result.notes.length, result.pedals.length, clock(took, 0)));
       this.show(file, new Uint8Array(bytes), decoded, result, took);
+      this.say(w.found(result.notes.length, result.pedals.length, clock(took, 0)));
     } catch (error) {
       this.say(error.message === "cancelled" ? "" : w.failed(error.message));
     } finally {
@@ -156,21 +156,25 @@ class TranscriberApp {
     if (busy) this.cancelButton.focus();
   }
 
-  show(file, bytes, decoded, { notes, pedals }, took) {
+  show(file, bytes, decoded, { notes, pedals, offered, candidates, beats }, took) {
     this.start.remove();
     const audio = { bytes, mime: file.type || "audio/wav", duration: decoded.duration, rate: decoded.sampleRate };
-    const model = makeModel({ notes, pedals, audio, title: file.name.replace(/\.\w+$/, "").replaceAll("_", " "), probabilities: true });
+    const title = file.name.replace(/\.\w+$/, "").replaceAll("_", " ");
+    const model = makeModel({ notes: offered, pedals, candidates, beats, audio, title });
     this.holder = make("main", { class: "amt-app-roll" });
-    this.element.append(this.again, this.holder);
+    this.top = make("div", { class: "amt-app-top" }, this.again, this.status);
+    this.element.append(this.top, this.holder);
     this.view = new RollView(model, this.holder, { page: true });
     window.amtPiano = this.view;
-    window.amtTranscription = { notes, pedals, seconds: took };
+    window.amtTranscription = { notes, pedals, offered, candidates, beats, seconds: took };
   }
 
   restart() {
     this.view.dispose();
     this.holder.remove();
-    this.again.remove();
+    this.top.remove();
+    this.say("");
+    this.start.append(this.status);
     this.element.append(this.start);
     this.file.value = "";
   }
@@ -197,4 +201,10 @@ class TranscriberApp {
       this.say(this.words.denied);
     }
   }
+}
+
+/** The page as it comes transcribes; one that was saved from it shows what it was saved with. */
+function openTranscriber(element, config) {
+  if (document.getElementById("amt-state")) return mountPage(element.appendChild(make("main", { class: "amt-app-roll" })));
+  window.amtApp = new TranscriberApp(element, config);
 }

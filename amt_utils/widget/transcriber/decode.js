@@ -5,8 +5,8 @@ const KEY_ROLLS = ["onset", "offset", "key_offset", "frame", "velocity"];
 const SETTLED = 2; // frames after an onset in which its own attack is not yet an ending
 const END_TOLERANCE = 0.05; // seconds by which the key's end may explain the sounding end less well
 
-/** Local maxima of one key's column at or over a threshold: integer frames, and times in frames between them. */
-function findPeaks(roll, length, key, threshold) {
+/** Local maxima of one key's column at or over a threshold: integer frames, and times in frames, between them where `refine`. */
+function findPeaks(roll, length, key, threshold, refine = true) {
   const frames = [], times = [];
   const at = (t) => roll[t * N_KEYS + key];
   for (let t = 0; t < length; t++) {
@@ -17,7 +17,7 @@ function findPeaks(roll, length, key, threshold) {
     const left = Math.max(before, 0), right = Math.max(after, 0), depth = peak - Math.min(left, right);
     const between = depth > 1e-6 ? (right - left) / (2 * depth) : 0;
     frames.push(t);
-    times.push(Math.max(t + Math.min(Math.max(between, -0.5), 0.5), 0));
+    times.push(!refine ? t : Math.max(t + Math.min(Math.max(between, -0.5), 0.5), 0));
   }
   return { frames, times };
 }
@@ -33,18 +33,21 @@ function firstFrom(frames, times, begin, otherwise) {
   return low < frames.length ? Math.min(times[low], otherwise) : otherwise;
 }
 
-/** Rolls of `length` frames, each a Float32Array (length * 88) by name -> notes in frames, by key and onset. */
-function findNotes(rolls, length, decode, frameSeconds) {
+/**
+ * Rolls of `length` frames, each a Float32Array (length * 88) by name -> notes in frames, by key and onset.
+ * Without `cutAtStrikes` notes go on where their key is struck again.
+ */
+function findNotes(rolls, length, decode, frameSeconds, cutAtStrikes) {
   const shortest = decode.min_note_seconds / frameSeconds, notes = [];
   for (let key = 0; key < N_KEYS; key++) {
-    const strikes = findPeaks(rolls.onset, length, key, decode.onset_threshold);
+    const strikes = findPeaks(rolls.onset, length, key, decode.onset_threshold, decode.onset_refinement);
     if (!strikes.frames.length) continue;
     const releases = findPeaks(rolls.offset, length, key, decode.offset_threshold);
     const keyUps = findPeaks(rolls.key_offset, length, key, decode.key_offset_threshold);
     const silent = [];
     for (let t = 0; t < length; t++) if (rolls.frame[t * N_KEYS + key] < decode.frame_threshold) silent.push(t);
     strikes.frames.forEach((strike, i) => {
-      const onset = strikes.times[i], limit = strikes.times[i + 1] ?? length, from = strike + SETTLED;
+      const onset = strikes.times[i], limit = (cutAtStrikes && strikes.times[i + 1]) || length, from = strike + SETTLED;
       let end = Math.min(firstFrom(releases.frames, releases.times, from, limit), firstFrom(silent, silent, from, length));
       end = Math.max(Math.min(end, limit), onset + shortest);
       const keyEnd = Math.max(firstFrom(keyUps.frames, keyUps.times, from, end), onset + shortest);
@@ -64,8 +67,8 @@ function roundHalfEven(x) {
 
 /** Notes out of rolls that come piece by piece; memory holds one piece and what still sounds before it. */
 class NoteFinder {
-  constructor(decode, frameSeconds) {
-    Object.assign(this, { decode, frameSeconds, begin: 0, length: 0, notes: [] });
+  constructor(decode, frameSeconds, cutAtStrikes = true) {
+    Object.assign(this, { decode, frameSeconds, cutAtStrikes, begin: 0, length: 0, notes: [] });
     this.held = Object.fromEntries(KEY_ROLLS.map((name) => [name, new Float32Array(0)]));
   }
 
@@ -78,7 +81,7 @@ class NoteFinder {
       this.held[name] = joined;
     }
     this.length += length;
-    let found = findNotes(this.held, this.length, this.decode, this.frameSeconds);
+    let found = findNotes(this.held, this.length, this.decode, this.frameSeconds, this.cutAtStrikes);
     found = found.filter((note) => note.strike >= Math.min(this.begin, 1)); // frame 0 is there as frame 1's neighbour
     let settled = this.length;
     if (!last) {
@@ -118,19 +121,43 @@ function decodePedals(pedal, decode, frameSeconds) {
   return events.sort((a, b) => a.onset - b.onset || a.kind - b.kind);
 }
 
-/** Notes in frames -> notes in seconds, each with a key end that explains how long it sounded. */
-function perform(found, pedals, decode, frameSeconds, soundingEnds) {
+/** Notes in frames -> in seconds, sorted by onset: onset, keyEnd, end, pitch, velocity, probability. */
+function inSeconds(found, decode, frameSeconds) {
   const seconds = (frames, low) => Math.max(frameSeconds * frames + decode.time_shift, low);
-  const order = found.map((note) => ({
+  return found.map((note) => ({
     onset: seconds(note.onset, 0), keyEnd: seconds(note.keyEnd, decode.min_note_seconds),
     end: seconds(note.end, decode.min_note_seconds), pitch: note.key + LOWEST_PITCH,
     velocity: note.velocity, probability: note.probability,
   })).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+}
+
+/** Notes in seconds, each with a key end that explains how long it sounded. */
+function perform(order, pedals, soundingEnds) {
   const byKey = soundingEnds(order.map((note) => ({ ...note, offset: note.keyEnd })), pedals);
   const bySound = soundingEnds(order.map((note) => ({ ...note, offset: note.end })), pedals);
   return order.map((note, i) => {
     const worse = Math.abs(byKey[i] - note.end) > Math.abs(bySound[i] - note.end) + END_TOLERANCE;
     const { onset, pitch, velocity, probability } = note;
     return { onset, offset: worse ? note.end : note.keyEnd, pitch, velocity, probability };
+  });
+}
+
+/**
+ * What the network thought possible, as amt_utils/transcription/candidates.py has it: `possible` notes at the lowest
+ * threshold, those over the transcription's as they are in `heard`, but for ends that a strike of their key cut.
+ * `whole` are the same notes as inSeconds gives them, uncut.
+ */
+function offerCandidates(possible, whole, heard, threshold) {
+  const struck = new Float64Array(128).fill(Infinity), following = new Float64Array(heard.length);
+  for (let i = heard.length - 1; i >= 0; i--) {
+    following[i] = struck[heard[i].pitch];
+    struck[heard[i].pitch] = heard[i].onset;
+  }
+  let k = -1;
+  return possible.map((note, i) => {
+    if (note.probability < threshold) return note;
+    const { onset, offset, velocity } = heard[++k], { keyEnd, end } = whole[i];
+    const own = Math.abs(offset - end) < Math.abs(offset - keyEnd) ? end : keyEnd;
+    return { ...note, onset, velocity, offset: offset >= following[k] - 1e-9 ? Math.max(own, offset) : offset };
   });
 }

@@ -23,7 +23,8 @@ async function load({ wasm, files, config }) {
 async function transcribe(samples) {
   const { config } = network, { hop, rate, margin, decode } = config, frameSeconds = hop / rate;
   const frames = Math.floor(samples.length / hop) + 1, gain = levelGain(samples, rate);
-  const finder = new NoteFinder(decode, frameSeconds), cues = [];
+  const low = { ...decode, onset_threshold: Math.min(config.lowest, decode.onset_threshold) };
+  const finder = new NoteFinder(decode, frameSeconds), lowFinder = new NoteFinder(low, frameSeconds, false), cues = [];
   for (const window of windows(frames, config.keyCut)) {
     const size = (window.end - window.begin - 1 + 2 * margin) * hop, first = (window.begin - margin) * hop;
     const audio = new Float32Array(size);
@@ -32,15 +33,23 @@ async function transcribe(samples) {
     const from = window.keepBegin - window.begin, length = window.keepEnd - window.keepBegin;
     const rolls = {};
     for (const name of KEY_ROLLS) rolls[name] = logits[name].data.slice(from * N_KEYS, (from + length) * N_KEYS).map(sigmoid);
-    finder.add(rolls, length, window.end === frames);
+    for (const each of [finder, lowFinder]) each.add(rolls, length, window.end === frames);
     const width = logits.pedal_cue.dims[2];
     cues.push(logits.pedal_cue.data.slice(from * width, (from + length) * width));
     postMessage({ type: "progress", seconds: Math.min(window.keepEnd * frameSeconds, samples.length / rate), total: samples.length / rate });
   }
   const pedals = decodePedals(await readPedalRolls(cues, frames), decode, frameSeconds);
-  const notes = perform(finder.notes, pedals, decode, frameSeconds, ringUntil);
-  await evenVelocities(notes, decode.velocity_smoothing);
-  return { notes, pedals };
+  const heard = async (found) => {
+    const notes = perform(found, pedals, ringUntil);
+    await evenVelocities(notes, decode.velocity_smoothing);
+    return notes;
+  };
+  const notes = await heard(inSeconds(finder.notes, decode, frameSeconds)), whole = inSeconds(lowFinder.notes, low, frameSeconds);
+  const offered = offerCandidates(await heard(whole), whole, notes, decode.onset_threshold);
+  const hands = assignHands(offered, config.hands), beats = findBeats(notes, frames * frameSeconds);
+  offered.forEach((note, i) => { note.hand = hands[i]; });
+  const candidates = { threshold: decode.onset_threshold, lowest: low.onset_threshold, shortest: decode.min_note_seconds };
+  return { notes, pedals: notes.length ? pedals : [], offered, candidates, beats };
 }
 
 const ringUntil = (rows, pedals) => soundingEnds({
