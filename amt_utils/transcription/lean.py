@@ -12,53 +12,52 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..models.blocks import ConvNorm, Register, pool_to_keys, read_floor, sum_convolutions
+from ..models.blocks import ConvNorm, KeyNetwork, Register, pool_to_keys, read_floor, sum_convolutions
 from ..models.residual import FLOOR_BINS, PEDAL_ROLLS, HarmonicBlock, KeyBlock, KeyBlocks, ResidualHPPNet, ResidualStem
 from ..music.notes import N_KEYS
 
 ONNX_GATES, TORCH_GATES = (0, 3, 1, 2), (0, 2, 3, 1)  # input, output, forget, cell from input, forget, cell, output
 
 
-def make_lean(network: nn.Module) -> nn.Module:
+def make_lean(network: KeyNetwork) -> KeyNetwork:
     """A network with the logits of ``network`` to rounding, one window at a time; itself where none is known."""
     if isinstance(network, ResidualHPPNet) and isinstance(network.duration_stem[1], nn.BatchNorm2d):
         return LeanNetwork(network.eval())
     return network
 
 
-class LeanNetwork(nn.Module):
+class LeanNetwork(KeyNetwork):
     """:class:`.ResidualHPPNet` for features ``(1, C, T, 352)``."""
 
     def __init__(self, network: ResidualHPPNet):
         super().__init__()
-        key, self.bins_per_key = network.duration_stem[0].out_channels, network.bins_per_key
-        self.floor_channels = network.floor_channels
-        self.known_size = (network.onset_stem.first[0].in_channels, -1, self.bins_per_key * N_KEYS)
+        self.bins_per_key, self.floor_channels = network.bins_per_key, network.floor_channels
         self.onset_stem = LeanStem(network.onset_stem)
+        self.known_size = (1, self.onset_stem.first.in_channels, -1, self.bins_per_key * N_KEYS)
         self.onset_harmonics = LeanHarmonics(network.onset_harmonics)
         self.onset_bins = network.onset_bins
         self.onset_keys = LeanKeys(network.onset_keys, [network.onset_bins.out_channels])
         self.onset_lstm = LeanLSTM(network.onset_lstm.lstm, [network.onset_head])
         self.duration_stem = _unfold_keys(_folded(network.duration_stem), self.bins_per_key)
-        self.duration_keys = LeanKeys(network.duration_keys, [key, key])
+        self.duration_keys = LeanKeys(network.duration_keys, [self.duration_stem.out_channels] * 2)
         self.duration_names = list(network.duration_heads)
-        heads = [*network.duration_heads.values(), network.pedal_state]
-        self.duration_lstm = LeanLSTM(network.duration_lstm.lstm, heads)
-        self.pedal_cue = network.pedal_cue
+        heads = [head for head in network.duration_heads.values() if isinstance(head, nn.Linear)]
+        self.duration_lstm = LeanLSTM(network.duration_lstm.lstm, [*heads, network.pedal_state])
+        self.pedal_head, self.pedal_cue = network.pedal_head, network.pedal_cue
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x = x.reshape(1, *self.known_size)  # ONNX Runtime joins additions to convolutions where it knows their width
-        nought = 0.0 * x[:, :1, :1, :1]  # see LeanRegister
-        harmonic = self.onset_harmonics(self.onset_stem(x), nought)
+        x = x.reshape(self.known_size)  # ONNX Runtime joins additions to convolutions where it knows their width
+        zero = 0.0 * x[:, :1, :1, :1]  # see LeanRegister
+        harmonic = self.onset_harmonics(self.onset_stem(x), zero)
         pooled = self.onset_bins(harmonic) + pool_to_keys(harmonic, self.bins_per_key)
-        heard = self.onset_keys([pooled], nought)  # (1, key, T, 88)
-        onset = self.onset_lstm(heard.permute(0, 2, 3, 1)).squeeze(-1)  # (1, T, 88)
+        onset_keys = self.onset_keys([pooled], zero)  # (1, key, T, 88)
+        onset = self.onset_lstm(onset_keys.permute(0, 2, 3, 1)).squeeze(-1)  # (1, T, 88)
 
-        keys = self.duration_keys([F.relu(self.duration_stem(x)), heard], nought)
+        keys = self.duration_keys([F.relu(self.duration_stem(x)), onset_keys], zero)
         keys = keys.permute(0, 2, 3, 1)  # (1, T, 88, key)
-        told = self.duration_lstm(torch.cat([keys, torch.sigmoid(onset)[..., None]], dim=-1))  # heads and states last
-        logits = {"onset": onset} | {name: told[..., i] for i, name in enumerate(self.duration_names)}
-        state = F.relu(told[..., len(self.duration_names) :])
+        lasting = self.duration_lstm(torch.cat([keys, torch.sigmoid(onset)[..., None]], dim=-1))
+        logits = {"onset": onset} | {name: lasting[..., i] for i, name in enumerate(self.duration_names)}
+        state = F.relu(lasting[..., len(self.duration_names) :])
         rolls = torch.sigmoid(torch.cat([logits[name] for name in PEDAL_ROLLS], dim=-1))
         floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
         sound = torch.cat([keys.mean(2), keys.amax(2), state.mean(2), state.amax(2), floor], dim=-1)
@@ -83,28 +82,29 @@ class LeanHarmonics(nn.Module):
     def __init__(self, block: HarmonicBlock):
         super().__init__()
         first, *others = block.conv.taps()
-        norm, scale = block.norm, (block.norm.weight / torch.sqrt(block.norm.running_var + block.norm.eps)).detach()
-        bias = (first[1] - norm.running_mean) * scale + norm.bias
+        scale, shift = _scale_and_shift(block.norm)
+        bias = shift if first[1] is None else first[1] * scale + shift
         weight = first[0] * scale[:, None, None, None]
         if block.skip is not None:
-            weight, bias = weight + F.pad(block.skip.weight, (1, 1)), bias + block.skip.bias
+            weight = weight + F.pad(block.skip.weight, (1, 1))
+            bias = bias if block.skip.bias is None else bias + block.skip.bias
         self.dilations = [dilation for _, _, dilation in (first, *others)]
         self.bias = nn.Parameter(bias.detach())
         scaled = (w * scale[:, None, None, None] for w, _, _ in others)
         self.weights = nn.ParameterList(w.detach().contiguous() for w in (weight, *scaled))
         self.register = LeanRegister(block.register)
 
-    def forward(self, x: Tensor, nought: Tensor) -> Tensor:
+    def forward(self, x: Tensor, zero: Tensor) -> Tensor:
         biases = (self.bias, *(None for _ in self.dilations[1:]))
         taps = zip(self.weights, biases, self.dilations, strict=True)
-        return F.relu(self.register(sum_convolutions(x, taps), nought))
+        return F.relu(self.register(sum_convolutions(x, taps), zero))
 
 
 class LeanRegister(nn.Module):
     """:class:`.Register`, in the layout of what it is added to.
 
     ONNX Runtime gives its layout only to what comes out of a convolution, and computes beforehand what depends on
-    constants alone: hence a convolution with ones, of the bias and of a nought that the input makes.
+    constants alone: hence a convolution with ones, of the bias and of a zero that the input makes.
     """
 
     def __init__(self, register: nn.Module):
@@ -113,10 +113,10 @@ class LeanRegister(nn.Module):
         if self.bias is not None:
             self.ones = nn.Parameter(torch.ones(len(self.bias), 1, 1, 1))
 
-    def forward(self, y: Tensor, nought: Tensor) -> Tensor:
+    def forward(self, y: Tensor, zero: Tensor) -> Tensor:
         if self.bias is None:
             return y
-        return y + F.conv2d(self.bias[None] + nought, self.ones, groups=len(self.bias))
+        return y + F.conv2d(self.bias[None] + zero, self.ones, groups=len(self.bias))
 
 
 class LeanKeys(nn.Module):
@@ -130,13 +130,13 @@ class LeanKeys(nn.Module):
         self.register = LeanRegister(keys[1])
         self.blocks = nn.Sequential(*(LeanKeyBlock(block) for block in keys if isinstance(block, KeyBlock)))
 
-    def forward(self, parts: list[Tensor], nought: Tensor) -> Tensor:
+    def forward(self, parts: list[Tensor], zero: Tensor) -> Tensor:
         first, *others = (
             F.conv2d(part, weight, None if i else self.bias)
             for i, (part, weight) in enumerate(zip(parts, self.weights, strict=True))
         )
         y = sum(others, first)
-        return self.blocks(F.relu(self.register(y, nought)))
+        return self.blocks(F.relu(self.register(y, zero)))
 
 
 class LeanKeyBlock(nn.Module):
@@ -147,9 +147,7 @@ class LeanKeyBlock(nn.Module):
         self.octaves, self.time, self.residual = _folded(block.octaves), _folded(block.time), block.residual
         self.intervals = block.intervals
         if self.intervals is not None:  # they are added before the norm
-            norm = block.octaves[1]
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            self.intervals.template.data *= scale.detach()[:, None]
+            self.intervals.template.data *= _scale_and_shift(block.octaves[1])[0][:, None]
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.octaves(x) if self.intervals is None else self.octaves(x) + self.intervals(x)
@@ -157,21 +155,30 @@ class LeanKeyBlock(nn.Module):
         return F.relu(y + x if self.residual else y)
 
 
-def _folded(conv: ConvNorm) -> nn.Conv2d:
-    return fuse_conv_bn_eval(*conv)
+def _folded(layer: nn.Module) -> nn.Conv2d:
+    """A convolution and its norm as one convolution."""
+    assert isinstance(layer, ConvNorm)
+    conv, norm = layer[0], layer[1]
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(conv, norm)
+
+
+def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """What a batch norm multiplies each channel by, and then adds."""
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+    scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+    return scale, (norm.bias - norm.running_mean * scale).detach()
 
 
 def _unfold_keys(conv: nn.Conv2d, bins: int) -> nn.Conv2d:
     """A convolution over keys whose bins are channels -> the same over bins."""
-    time, keys = conv.kernel_size
-    channels = conv.in_channels // bins
-    new = nn.Conv2d(
-        channels, conv.out_channels, (time, keys * bins), stride=(1, bins),
-        padding=(conv.padding[0], conv.padding[1] * bins),
-    )  # fmt: skip
+    (time, keys), channels = conv.kernel_size, conv.in_channels // bins
+    padding = (time // 2, keys // 2 * bins)  # as ConvNorm's
+    new = nn.Conv2d(channels, conv.out_channels, (time, keys * bins), stride=(1, bins), padding=padding)
     weight = conv.weight.detach().reshape(conv.out_channels, channels, bins, time, keys)
     new.weight.data = weight.permute(0, 1, 3, 4, 2).reshape(new.weight.shape).contiguous()
-    new.bias.data = conv.bias.detach().clone()
+    if new.bias is not None and conv.bias is not None:
+        new.bias.data = conv.bias.detach().clone()
     return new
 
 
