@@ -9,6 +9,7 @@ version = release = __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "AMT Piano"
+smartquotes = False  # "--out" in code would become a dash
 html_static_path: list[str] = []
 html_extra_path = ["extra"]  # the page that transcribes, by build.py
 exclude_patterns = ["build.py", "walk.py"]
