@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .events import Events
+from .events import Events, nearest_events
 
 LAGS = 12  # beats back and ahead that a beat is compared with
 SLOTS = 12  # of a beat, for its rhythm
@@ -32,9 +32,7 @@ def describe_beats(notes: np.ndarray, events: Events, times: np.ndarray) -> np.n
     count, low = chroma.sum(1), np.full(n, 127.0)
     np.minimum.at(low, of, pitch)
     low = np.where(low < 127, low, np.median(pitch) if len(pitch) else 60)
-    event = np.clip(np.searchsorted(events.time, times), 1, max(len(events.time) - 1, 1)).clip(max=len(events.time) - 1)
-    before = np.maximum(event - 1, 0)
-    nearest = np.where(times - events.time[before] < events.time[event] - times, before, event)
+    nearest = nearest_events(events.time, times)
     struck = np.abs(events.time[nearest] - times) < np.minimum(0.08, 0.2 * period)
     accents = np.where(struck[:, None], events.terms[nearest], 0.0)
     bass = np.zeros((n, 12))
@@ -49,18 +47,23 @@ def describe_beats(notes: np.ndarray, events: Events, times: np.ndarray) -> np.n
 
 def _likeness(x: np.ndarray) -> list[np.ndarray]:
     """For each lag, back and then ahead, ``(n,)`` cosines less their mean over the piece's beats and lags."""
-    rows = [_alike(x, lag) for lag in range(1, LAGS + 1)]
+    unit = _unit(x)
+    rows = [_alike(unit, lag) for lag in range(1, LAGS + 1)]
     usual = float(np.mean([row.mean() for row in rows]))
     back = [row - usual for row in rows]
     ahead = [np.concatenate([row[lag:], np.zeros(min(lag, len(row)))])[: len(row)] for lag, row in enumerate(back, 1)]
     return [*back, *ahead]
 
 
-def _alike(x: np.ndarray, lag: int) -> np.ndarray:
-    """``(n,)`` cosine between each row and the one ``lag`` before; 0 where there is none."""
-    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    found = np.zeros(len(x))
-    if lag < len(x):
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Rows of length 1; of zeros where a row is."""
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+
+
+def _alike(unit: np.ndarray, lag: int) -> np.ndarray:
+    """``(n,)`` cosine between each row, of length 1, and the one ``lag`` before; 0 where there is none."""
+    found = np.zeros(len(unit))
+    if lag < len(unit):
         found[lag:] = (unit[lag:] * unit[:-lag]).sum(1)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .divisions import prefer_threes
-from .events import Events
+from .events import Events, nearest_events
 from .evidence import Evidence
 from .metre import Metre
 from .note_network import METRES
@@ -51,10 +51,9 @@ def find_bars(
     """
     kinds = [metre] if metre is not None else [Metre(*m) for m in METRES]
     downbeat, said = _say_of_beats(times, events, evidence, kinds)
+    downbeat = DOWNBEAT * downbeat
     if likely is not None:
-        downbeat = DOWNBEAT * downbeat + BARS * np.clip(likely, -SURE, SURE)
-    else:
-        downbeat = DOWNBEAT * downbeat
+        downbeat = downbeat + BARS * np.clip(likely, -SURE, SURE)
     anchor = None
     if pickup is not None:
         opening = float(np.interp(evidence.time[0], times, np.arange(len(times))))
@@ -100,10 +99,7 @@ def _say_of_beats(
     """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` nats for the time signature."""
     n = len(times)
     period = np.gradient(times)
-    event = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
-    event = np.minimum(event, len(evidence.time) - 1)
-    before = np.maximum(event - 1, 0)
-    nearest = np.where(times - evidence.time[before] < evidence.time[event] - times, before, event)
+    nearest = nearest_events(evidence.time, times)
     near = np.abs(evidence.time[nearest] - times) < np.minimum(0.08, 0.15 * period)
     accent = np.where(near, events.terms[nearest] @ ACCENT, 0.0)
     downbeat = np.where(near, evidence.downbeat[nearest], -1.0) + np.clip(accent - accent.mean(), -2, 2)

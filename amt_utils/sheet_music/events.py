@@ -48,6 +48,13 @@ def find_events(notes: np.ndarray) -> Events:
     return Events(time, np.clip(terms @ np.array(list(ACCENTS.values())), -2, 2), of_note, terms)
 
 
+def nearest_events(time: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """``(n,)`` the event of those at ``time`` (rising, one at least) that is nearest to each of ``times``."""
+    after = np.clip(np.searchsorted(time, times), 1, max(len(time) - 1, 1)).clip(max=len(time) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(times - time[before] < time[after] - times, before, after)
+
+
 def _accent_terms(notes: np.ndarray, time: np.ndarray, of_note: np.ndarray) -> np.ndarray:
     """``(n, 6)``, each column relative to its neighbourhood, in the order of :data:`ACCENTS`."""
     n = len(time)
