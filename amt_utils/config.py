@@ -227,6 +227,13 @@ class Config:
         }
         return _check_together(dataclasses.replace(self, **sections), "configuration")
 
+    def with_names_alone(self) -> Config:
+        """A copy whose data are named without the folders they lie in, which mean nothing on another machine."""
+        data = {f.name: getattr(self.data, f.name) for f in dataclasses.fields(DataConfig)}
+        several = {k: tuple(Path(p).name for p in data[k]) for k in ("recordings", "midi", "pianos", "validation")}
+        single = {k: Path(data[k]).name for k in ("impulse_responses", "noise") if data[k]}
+        return self.replace(data=several | single)
+
 
 def _check_names(values: Any, known: dict[str, Any], where: str) -> None:
     if not isinstance(values, dict):

@@ -19,7 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = {".cfg", ".css", ".html", ".ipynb", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 LARGEST, LARGEST_BINARY = 1_000_000, 4_000_000
 MAY_BE_LARGER = ("weights", "onnxruntime_web")
-OPTIONAL = {"google", "nnAudio", "onnx", "dask", "distributed", "music21"}  # google.colab is on Colab, the rest extras
+# google.colab is on Colab, the rest are extras
+OPTIONAL = {"google", "nnAudio", "onnx", "dask", "distributed", "huggingface_hub", "music21"}
 
 
 def tracked_files():

@@ -10,6 +10,7 @@ from ..config import Config
 from ..system.errors import AmtError
 from ..system.files import written_whole
 from ..system.paths import package_folder
+from . import hub
 from .checkpoint import check_hash, describe_file, load_checkpoint, read_card
 
 if TYPE_CHECKING:  # reading cards does not need torch
@@ -24,16 +25,24 @@ VELOCITY_WEIGHTS = package_folder() / "weights" / "dynamics.safetensors"
 
 
 def weights_path(name: str | os.PathLike | None = None) -> Path:
-    """A shipped name (``"base"``, ``"tiny"``), a path, or ``None`` for the default -> the weights file.
+    """The weights file that ``name`` means.
+
+    Args:
+        name: a file, a folder of :meth:`.Transcriber.save_pretrained`, a shipped name (``"base"``, ``"tiny"``),
+            ``hf:OWNER/NAME`` on the Hugging Face Hub, or ``None`` for the default.
 
     Raises:
-        AmtError: neither a file nor a shipped name.
+        AmtError: it is none of these, or the Hub does not give it.
     """
-    name = DEFAULT_WEIGHTS if name is None else name
+    name = os.fspath(DEFAULT_WEIGHTS if name is None else name)
+    if name.startswith(hub.PREFIX):
+        return hub.fetch_weights(name.removeprefix(hub.PREFIX))
     shipped = package_folder() / "weights"
-    for path in (Path(name), shipped / f"{name}.safetensors"):
+    for path in (Path(name), Path(name) / hub.WEIGHTS, shipped / f"{name}.safetensors"):
         if path.is_file():
             return path
+    if Path(name).is_dir():
+        raise AmtError(f"{name}: holds no {hub.WEIGHTS}; name the file in it")
     known = sorted(p.stem for p in shipped.glob("*.safetensors") if p.stem not in _OTHER_NETWORKS)
     raise AmtError(f"{name}: no such weights file; shipped with the package: {', '.join(known) or 'none'}")
 

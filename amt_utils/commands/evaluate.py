@@ -32,7 +32,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", metavar="FILE", help="write a bar chart here (.png, .svg or .pdf)")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--limit", metavar="N", type=int, help="only the first N recordings, by name")
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint instead of the weights that come along")
+    parser.add_argument("--weights", metavar="FILE", help="as for transcribe: a file, a folder, hf:OWNER/NAME")
     parser.add_argument("--set", action="append", default=[], metavar="decode.FIELD=VALUE", help=DECODE_SETTING_HELP)
     parser.add_argument("--midi-folder", metavar="DIR", help="score the .mid files there instead of transcribing")
     parser.add_argument("--baseline", choices=("nmf",), help="score the untrained baseline as well")

@@ -23,7 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("audio", nargs="+", metavar="AUDIO", help="recordings, folders of them, or patterns")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
-    parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
+    parser.add_argument("--weights", default=None, help="base (default), tiny (faster), file, folder, hf:OWNER/NAME")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: what is there)")
     parser.add_argument(
         "--memory", default=describe_bytes(MEMORY).replace(" ", ""), metavar="SIZE", help="the process may take on a "

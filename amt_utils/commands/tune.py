@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
-from ..config import Config
 from ..evaluation.tuning import tune
 
 
@@ -23,14 +21,6 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def _names_alone(config: Config) -> dict:
-    """The data's folders without their paths, which mean nothing on another machine."""
-    data = dataclasses.asdict(config.data)
-    folders = {k: tuple(Path(p).name for p in data[k]) for k in ("recordings", "midi", "pianos", "validation")}
-    rooms = data["impulse_responses"]
-    return {**folders, "impulse_responses": Path(rooms).name if rooms else None}
-
-
 def run(args: argparse.Namespace) -> int:
     """``python -m amt_utils tune``."""
     from ..checkpoints.weights import load_weights, save_weights
@@ -38,8 +28,12 @@ def run(args: argparse.Namespace) -> int:
     model, config, card = load_weights(args.weights)
     config = config.replace(data={"validation": (args.validation,)})
     config, scores = tune(model, config)
-    config = config.replace(data=_names_alone(config))
-    card = {**card, "config": config.to_dict(), "scores": scores, "tuned_on": Path(args.validation).name}
+    card = {
+        **card,
+        "config": config.with_names_alone().to_dict(),
+        "scores": scores,
+        "tuned_on": Path(args.validation).name,
+    }
     path = save_weights(args.out, model.state_dict(), card)
     print(f"{path}: note {scores['note_f1']:.3f}, +offset {scores['note_offset_f1']:.3f}, {config.decode}")
     return 0

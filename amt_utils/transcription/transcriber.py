@@ -23,6 +23,7 @@ import numpy as np
 from ..audio.reading import stream_audio
 from ..audio.tuning import estimate_tuning, rate_for_tuning
 from ..audio.windows import key_cut, pedal_cut, window_samples
+from ..checkpoints import hub
 from ..checkpoints.checkpoint import read_card
 from ..checkpoints.weights import load_weights, weights_path
 from ..config import KEY_ROLLS, Config, change_config
@@ -31,6 +32,7 @@ from ..system.errors import AmtError
 from .decode import decode_pedals, find_notes
 from .onnx import find_onnx
 from .performance import perform
+from .pretrained import LICENSE, save_folder
 
 if TYPE_CHECKING:  # transcribing by ONNX needs no torch
     from ..models import Transcriptor
@@ -74,7 +76,8 @@ class Transcriber:
     """Holds a network; ``transcribe`` turns audio files or arrays into performances.
 
     Args:
-        weights: a shipped name, a ``.safetensors`` or ``.pt`` file; ``None`` for the default.
+        weights: a shipped name, a ``.safetensors`` or ``.pt`` file, a folder of :meth:`save_pretrained`, or
+            ``hf:OWNER/NAME`` on the Hugging Face Hub; ``None`` for the default.
         device: ``"cpu"``, ``"cuda"`` or ``None`` for what is there.
         settings: changes to how it decodes, as ``["decode.onset_threshold=0.5"]``.
         memory: bytes that the process may take on a CPU, by ONNX: how many windows are computed side by side.
@@ -142,6 +145,41 @@ class Transcriber:
         self.network, self.config, self.memory = _torch_network(model, device or find_device()), config, MEMORY
         self.card = {"config": config.to_dict()}
         return self
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike, **options: Any) -> Transcriber:
+        """From a folder of :meth:`save_pretrained`, a shipped name, or ``OWNER/NAME`` on the Hugging Face Hub.
+
+        Args:
+            name: what to load; a file or folder of that name comes first. ``OWNER/NAME@REVISION`` is one version.
+            options: as of :class:`Transcriber`.
+
+        Raises:
+            AmtError: no such weights, or damaged ones; no network, or no ``huggingface_hub`` (the extra ``hub``).
+        """
+        known = Path(name).exists() or not hub.is_repository(os.fspath(name))
+        return cls(name if known else f"{hub.PREFIX}{name}", **options)
+
+    def save_pretrained(self, folder: str | os.PathLike, *, license: str = LICENSE) -> Path:
+        """Writes a folder that :meth:`from_pretrained` loads, and ``hf upload OWNER/NAME FOLDER`` publishes.
+
+        It holds ``model.safetensors`` with its card (hash, configuration, thresholds, metrics), ``config.json``, the
+        ONNX files if there are any, and a ``README.md`` with the Hub's metadata. Weights from memory are rounded to
+        float16.
+
+        Args:
+            folder: made if it is missing; files of these names in it are replaced.
+            license: as the Hub names it. Shipped weights, and what was trained on MAESTRO, keep the default.
+
+        Raises:
+            AmtError: the weights' file has changed or the folder cannot be written.
+        """
+        decode = self.config.to_dict()["decode"]  # as changed by ``settings``
+        card = {**self.card, "config": {**self.card["config"], "decode": decode}}
+        if hasattr(self, "_recipe"):
+            return save_folder(Path(folder), Path(self._recipe[0]), card, license=license)
+        tensors = self.network.model.state_dict()  # type: ignore[attr-defined]  # from_model: a TorchNetwork
+        return save_folder(Path(folder), tensors, card, license=license)
 
     @property
     def workers(self) -> int:
