@@ -40,7 +40,7 @@ class AudioInput(anywidget.AnyWidget):
         output: where the result is shown; display it below the widget.
     """
 
-    _esm = page.script(("words", "elements", "input")) + "\nexport default { render: renderInput };\n"
+    _esm = page.script(("words", "elements", "microphone", "input")) + "\nexport default { render: renderInput };\n"
     _css = page.style("input.css")
 
     path = traitlets.Unicode("")

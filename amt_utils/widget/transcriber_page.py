@@ -72,7 +72,6 @@ def build_page(weights: Path) -> str:
     )
     config = json.dumps(describe(weights, network)).replace("<", "\\u003c")
     app = files(__package__) / "transcriber"
-    read = (app / "app.js").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -93,7 +92,8 @@ def build_page(weights: Path) -> str:
 <script>
 (() => {{
 {page.script()}
-{read}
+{page.script(("microphone",))}
+{(app / "app.js").read_text(encoding="utf-8")}
 openTranscriber(document.getElementById("amt-root"), {config});
 }})();
 </script>

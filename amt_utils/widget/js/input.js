@@ -43,9 +43,13 @@ class AudioInputView {
     this.words = INPUT_WORDS[language === "auto" ? (navigator.language || "en").slice(0, 2) : language] || INPUT_WORDS.en;
     const w = this.words;
     this.file = make("input", { type: "file", accept: "audio/*,video/*,.flac,.ogg", class: "amt-file", "aria-label": w.choose, onchange: () => this.take(this.file.files[0]) });
-    this.recordButton = make("button", { type: "button", class: "amt-record", onclick: () => this.toggleRecording() }, w.record);
     this.status = make("span", { class: "amt-status", role: "status" });
-    this.root = make("div", { class: "amt-input" }, make("label", { class: "amt-choose" }, w.choose, this.file), make("span", {}, w.drop), this.recordButton, this.status);
+    this.microphone = new Microphone(w, {
+      onTime: (seconds) => { this.status.textContent = w.listening(clock(seconds, 0)); },
+      onRecorded: (blob) => this.take(new File([blob], "recording.webm")),
+      onDenied: () => { this.status.textContent = w.denied; },
+    });
+    this.root = make("div", { class: "amt-input" }, make("label", { class: "amt-choose" }, w.choose, this.file), make("span", {}, w.drop), this.microphone.button, this.status);
     if (model.get("can_transcribe")) {
       this.goButton = make("button", { type: "button", class: "amt-go", onclick: () => model.send({ transcribe: true }) }, w.transcribe);
       this.status.before(this.goButton);
@@ -84,33 +88,8 @@ class AudioInputView {
     }
   }
 
-  async toggleRecording() {
-    if (this.recorder) return this.recorder.stop();
-    try { // without the telephone's clean-up, which would eat the piano
-      const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-      const stream = await navigator.mediaDevices.getUserMedia({ audio });
-      const pieces = [], recorder = this.recorder = new MediaRecorder(stream), began = Date.now();
-      const timer = setInterval(() => { this.status.textContent = this.words.listening(clock((Date.now() - began) / 1000, 0)); }, 250);
-      recorder.ondataavailable = (event) => pieces.push(event.data);
-      recorder.onstop = async () => {
-        clearInterval(timer);
-        this.recorder = null;
-        this.recordButton.textContent = this.words.record;
-        this.recordButton.classList.remove("amt-on");
-        stream.getTracks().forEach((track) => track.stop());
-        this.status.textContent = this.words.sending;
-        this.send("recording.wav", await toWav(new Blob(pieces, { type: recorder.mimeType })));
-      };
-      recorder.start();
-      this.recordButton.textContent = this.words.stop;
-      this.recordButton.classList.add("amt-on");
-    } catch {
-      this.status.textContent = this.words.denied;
-    }
-  }
-
   dispose() {
-    if (this.recorder) this.recorder.stop();
+    this.microphone.stop();
     this.model.off("change:summary change:busy", this.changed);
     this.root.remove();
   }

@@ -91,12 +91,16 @@ class TranscriberApp {
     this.transcriber = new BrowserTranscriber(config);
     const w = this.words;
     this.file = make("input", { type: "file", accept: "audio/*,video/*,.flac,.ogg,.opus", "aria-label": w.choose, onchange: () => this.take(this.file.files[0]) });
-    this.recordButton = make("button", { type: "button", onclick: () => this.toggleRecording() }, w.record);
+    this.microphone = new Microphone(w, {
+      onTime: (seconds) => this.say(w.recording(clock(seconds, 0))),
+      onRecorded: (blob) => this.take(new File([blob], `recording.${blob.type.includes("mp4") ? "m4a" : "webm"}`, { type: blob.type })),
+      onDenied: () => this.say(w.denied),
+    });
     this.exampleButton = make("button", { type: "button", onclick: () => this.tryExample() }, w.example);
     this.cancelButton = make("button", { type: "button", hidden: "", onclick: () => this.transcriber.cancel() }, w.cancel);
     this.bar = make("progress", { max: 1, value: 0, hidden: "", "aria-label": w.title });
     this.status = make("p", { class: "amt-app-status", role: "status" });
-    this.buttons = make("div", { class: "amt-app-buttons" }, make("label", { class: "amt-app-choose" }, w.choose, this.file), this.recordButton, this.exampleButton);
+    this.buttons = make("div", { class: "amt-app-buttons" }, make("label", { class: "amt-app-choose" }, w.choose, this.file), this.microphone.button, this.exampleButton);
     this.start = make("main", { class: "amt-app" }, make("h1", {}, w.title), make("p", {}, w.lead), this.buttons, this.bar, this.cancelButton, this.status);
     this.again = make("button", { type: "button", class: "amt-app-again", onclick: () => this.restart() }, w.another);
     element.append(this.start);
@@ -177,29 +181,6 @@ class TranscriberApp {
     this.start.append(this.status);
     this.element.append(this.start);
     this.file.value = "";
-  }
-
-  async toggleRecording() {
-    if (this.recorder) return this.recorder.stop();
-    try { // without the telephone's clean-up, which would eat the piano
-      const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-      const stream = await navigator.mediaDevices.getUserMedia({ audio });
-      const pieces = [], recorder = this.recorder = new MediaRecorder(stream), began = Date.now();
-      const timer = setInterval(() => this.say(this.words.recording(clock((Date.now() - began) / 1000, 0))), 250);
-      recorder.ondataavailable = (event) => pieces.push(event.data);
-      recorder.onstop = () => {
-        clearInterval(timer);
-        this.recorder = null;
-        this.recordButton.textContent = this.words.record;
-        stream.getTracks().forEach((track) => track.stop());
-        const kind = recorder.mimeType.includes("mp4") ? "m4a" : "webm";
-        this.take(new File(pieces, `recording.${kind}`, { type: recorder.mimeType }));
-      };
-      recorder.start();
-      this.recordButton.textContent = this.words.stop;
-    } catch {
-      this.say(this.words.denied);
-    }
   }
 }
 
