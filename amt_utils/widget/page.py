@@ -10,7 +10,7 @@ from importlib.resources import files
 # in the order in which they build on each other
 _SCRIPTS = (
     *("words", "elements", "store", "data", "beats", "compare", "draft", "piano", "metronome", "player"),
-    *("transport", "chooser", "editor", "midi", "musicxml", "saving"),
+    *("transport", "chooser", "editor", "midi", "musicxml", "ogg_opus", "saving"),
     *("theme", "grid", "keyboard", "lanes", "background", "bars", "fates", "falling", "overlay", "strip", "painter"),
     *("inspector", "legend", "score", "toolbar", "trays", "keys", "pointer", "strip_pointer", "roll"),
 )
@@ -58,7 +58,7 @@ body {{ background: #fff; }}
 #amt-root {{ min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }}
 #amt-root .amt-roll {{ flex: 1; }}
 #amt-root .amt-stage {{ flex: 1; height: auto !important; min-height: 300px; }}
-#amt-root .amt-sheet-panel {{ max-height: 36vh; }}
+#amt-root .amt-sheet-panel {{ height: 36vh; }}
 {style()}
 </style>
 </head>

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 from helpers_browser import download, open_browser, open_page, why_no_browser
 
 from amt_utils.audio.reading import load_audio, save_audio
@@ -52,9 +54,6 @@ def test_the_page_is_whole_and_small(page_file):
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     """The waltz; a nocturne with silence in it; an etude a fifth of a semitone flat in a room, its channels opposed."""
-    import soundfile
-    import soxr
-
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "waltz.flac").write_bytes(example_files()[0].read_bytes())
     nocturne = render(perform("nocturne", seed=3), simple_tone_piano())[: 14 * RATE]
@@ -192,6 +191,38 @@ def test_what_was_corrected_is_saved_in_each_way(chromium, waltz, tmp_path):
     assert third.evaluate(ROWS) == screen[1:].tolist()
     assert again.problems == third.problems == []
     for opened in (again, third):
+        opened.close()
+
+
+@browser
+@needs_browser
+def test_a_saved_page_of_three_minutes_is_small_and_sounds_the_same(chromium, page_file, tmp_path):
+    """CD quality weighs 32 MB; the page keeps it as Opus, in step with the notes."""
+    waltz = np.tile(load_audio(example_files()[0]), 5)[: 180 * RATE]
+    wide = soxr.resample(waltz, RATE, 44_100)
+    soundfile.write(tmp_path / "three minutes.wav", np.stack([wide, 0.5 * wide], axis=1), 44_100)
+    page = watched(chromium, page_file)
+    page.evaluate(
+        """() => { const notes = [{ onset: 1, offset: 2, pitch: 60, velocity: 64, probability: 0.9, hand: 0 }];
+        const found = { notes, offered: notes, pedals: [], candidates: null, beats: null };
+        amtApp.transcriber.transcribe = async () => found; }"""
+    )
+    transcribe(page, tmp_path / "three minutes.wav")
+    saved = download(page, "html", tmp_path)
+    print(f"{saved.stat().st_size / 1e6:.2f} MB")
+    assert saved.stat().st_size < 5e6
+    again = open_page(chromium, saved)
+    rate, channels, seconds, heard = again.evaluate(
+        """async () => { const { player, data } = amtPiano; await player.decoded; const { recording } = player;
+        return [recording.sampleRate, recording.numberOfChannels, recording.duration,
+          Array.from(recording.getChannelData(0).subarray(170 * 48000, 172 * 48000))]; }"""
+    )
+    assert (rate, channels) == (48_000, 2) and seconds == pytest.approx(180, abs=1e-3)
+    played = soxr.resample(waltz[170 * RATE : 172 * RATE], RATE, 48_000)
+    lag = np.argmax(np.correlate(heard, played[2000:-2000])) - 2000
+    assert abs(lag) <= 5  # samples: a tenth of a millisecond
+    assert again.problems == page.problems == []
+    for opened in (again, page):
         opened.close()
 
 

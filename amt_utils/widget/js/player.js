@@ -24,7 +24,7 @@ class Player {
 
   /** Bytes -> AudioBuffer, without a context that would need the user's consent. */
   async decode() {
-    const rate = this.data.duration < 1200 ? 48000 : 22050; // an hour at 48 kHz would be 700 MB
+    const rate = this.data.duration < 1200 ? 48000 : 24000; // an hour at 48 kHz would be 700 MB
     try {
       const bytes = this.data.audio.bytes();
       const own = bytes.slice().buffer; // decoding takes the buffer away from its owner

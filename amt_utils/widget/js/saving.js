@@ -1,11 +1,14 @@
 // Taking it away: MIDI, MusicXML, JSON and the page itself, as what is on the screen, with nothing installed.
 
+const SMALL_SOUND = 20_000; // bytes/s that a saved page may carry: three minutes in under 5 MB, as text
+
 class Saver {
-  constructor({ model, data, draft, words, inspector, page }) { Object.assign(this, { model, data, draft, words, inspector, page }); }
+  constructor({ model, data, draft, words, inspector, player, page }) { Object.assign(this, { model, data, draft, words, inspector, player, page }); }
 
   get kinds() { return ["midi", "musicxml", "json", ...(this.page ? ["html"] : [])]; }
 
   async save(kind) {
+    this.inspector.say(this.words.saving, true);
     const [content, suffix, mime] = await this[kind]();
     if (!content) return this.inspector.say(this.words.noBeats, true);
     const address = URL.createObjectURL(new Blob([content], { type: mime }));
@@ -45,8 +48,9 @@ class Saver {
   }
 
   /** This page, with what is on the screen in it; where it transcribes, without what it transcribes by. */
-  html() {
-    const { model, data } = this, page = document.documentElement.cloneNode(true), state = pageState(page, model);
+  async html() {
+    const { model, data } = this, page = document.documentElement.cloneNode(true);
+    const state = page.querySelector("#amt-state") || addState(page, model, await this.#smallSound());
     page.querySelector("#amt-root").replaceChildren();
     page.querySelectorAll(".amt-engine").forEach((element) => element.remove());
     const said = JSON.parse(state.textContent);
@@ -56,18 +60,26 @@ class Saver {
     page.querySelector("title").textContent = data.meta.title || this.words.roll;
     return ["<!doctype html>\n" + page.outerHTML, ".html", "text/html"];
   }
+
+  /** The recording as it came where it is small, else as Opus. */
+  async #smallSound() {
+    const { audio } = this.data, bytes = audio ? audio.bytes() : new Uint8Array(0), mime = audio?.mime;
+    await this.player.decoded;
+    const { recording } = this.player, isSmall = !recording || bytes.length < SMALL_SOUND * recording.duration;
+    const opus = isSmall ? null : await encodeOpus(recording);
+    return opus ? { bytes: opus, mime: "audio/ogg" } : { bytes, mime };
+  }
 }
 
-/** The element of a page that says what it shows; where the page found that itself, it and the data are put there. */
-function pageState(page, model) {
-  const known = page.querySelector("#amt-state");
-  if (known) return known;
+/** The element that says what a page shows, and its data, on a page that found them itself. */
+function addState(page, model, sound) {
   const put = (id, type, text) => {
     const element = make("script", { type, id });
     element.textContent = text;
     page.querySelector("#amt-root").after(element);
     return element;
   };
-  for (const name of BINARIES) put(`amt${name}`, "text/plain", toBase64(toBytes(model.get(name))));
-  return put("amt-state", "application/json", JSON.stringify({ _meta: model.get("_meta") }));
+  for (const name of BINARIES) put(`amt${name}`, "text/plain", toBase64(name === "_audio" ? sound.bytes : toBytes(model.get(name))));
+  const meta = model.get("_meta"), audio = meta.audio && { ...meta.audio, mime: sound.mime };
+  return put("amt-state", "application/json", JSON.stringify({ _meta: { ...meta, audio } }));
 }

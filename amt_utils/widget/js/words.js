@@ -31,7 +31,7 @@ const WORDS = {
     pressX: "Press X to correct notes.", falling: "Falling notes", fallingHint: "Notes fall onto the keyboard",
     metronome: "Metronome", metronomeHint: "Click on the beats that were found", countIn: "Count-in", countInHint: "A bar of clicks before the music",
     loopBar: "Loop a bar", loopBarHint: "Repeat the bar at the playhead; again: one bar more", one: "This is one", oneHint: "The beat at the playhead begins a bar",
-    noBeats: "Beats and bars are known where there is a score.", saved: (name) => `Saved ${name}`,
+    noBeats: "Beats and bars are known where there is a score.", saving: "Saving…", saved: (name) => `Saved ${name}`,
     files: {
       midi: ["MIDI", "For sequencers and notation programs"], musicxml: ["MusicXML", "Sheet music for MuseScore, Sibelius, Dorico"],
       json: ["JSON", "Notes, pedals and beats for programs"], html: ["This page", "With your corrections in it"],
@@ -91,7 +91,7 @@ const WORDS = {
     pressX: "Pulsa X para corregir notas.", falling: "Notas que caen", fallingHint: "Las notas caen sobre el teclado",
     metronome: "Metrónomo", metronomeHint: "Marca los pulsos encontrados", countIn: "Cuenta previa", countInHint: "Un compás de golpes antes de la música",
     loopBar: "Repetir compás", loopBarHint: "Repetir el compás del cursor; otra vez: un compás más", one: "Aquí es uno", oneHint: "El pulso del cursor empieza un compás",
-    noBeats: "Los pulsos y compases se conocen donde hay partitura.", saved: (name) => `Guardado: ${name}`,
+    noBeats: "Los pulsos y compases se conocen donde hay partitura.", saving: "Guardando…", saved: (name) => `Guardado: ${name}`,
     files: {
       midi: ["MIDI", "Para secuenciadores y editores de partituras"], musicxml: ["MusicXML", "Partitura para MuseScore, Sibelius, Dorico"],
       json: ["JSON", "Notas, pedales y pulsos para programas"], html: ["Esta página", "Con tus correcciones"],
