@@ -157,6 +157,33 @@ def test_double_click_adds_and_deletes(shown):
     np.testing.assert_array_equal(rows(shown), np.delete(before, 4, axis=0))
 
 
+def test_double_click_deletes_what_it_was_aimed_at(shown):
+    """The first of the two clicks brings the note's beginning into sight, and moves the roll away under the second."""
+    choose(shown, 6)
+    shown.keyboard.press("Shift+ArrowRight")
+    before = rows(shown)
+    start, span = before[6][1] - 0.2, 2.0
+    shown.evaluate("([start, span]) => amtPiano.camera.show(start, span)", [start, span])
+    shown.mouse.dblclick(*place(shown, 6, 0.8))
+    assert shown.evaluate("amtPiano.camera.start") < start
+    np.testing.assert_array_equal(rows(shown), np.delete(before, 6, axis=0))
+
+
+def test_nothing_moves_the_roll_under_the_pointer(browser, saved):
+    """Neither the score, which is engraved in the file but comes late, nor what is said of it after a correction."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.add_init_script(
+        """window.heights = new Set(); (function look() { requestAnimationFrame(look);
+        const roll = document.querySelector(".amt-overlay"); if (roll) heights.add(roll.clientHeight); })()"""
+    )
+    opened.goto(saved.as_uri())
+    opened.wait_for_selector(".amt-sheet svg g.note")
+    opened.evaluate("amtPiano.editor.add(2, 60)")
+    opened.locator(".amt-banner").wait_for()
+    assert opened.evaluate("[...heights].length") == 1
+    opened.close()
+
+
 def test_box_and_shift_choose_several_and_delete_takes_them(shown):
     before = rows(shown)
     (x0, y0), (x1, y1) = place(shown, 0, -0.2), place(shown, 3, 1.2)

@@ -36,6 +36,7 @@ class Pointer {
     this.inspector.release();
     this.overlay.setPointerCapture(event.pointerId);
     const [x, y] = this.#place(event), { camera } = this;
+    this.aims = [this.aims?.at(-1), { found: this.chooser.noteAt(x, y), time: camera.time(x), pitch: camera.pitch(y) }];
     this.fingers.set(event.pointerId, [x, y]);
     if (this.fingers.size === 2) return this.#pinch();
     if (x < KEYBOARD && y > RULER && y < camera.lanesTop) return void this.player.touch(camera.pitch(y));
@@ -162,12 +163,14 @@ class Pointer {
     this.transport.seek(Math.max(0, camera.time(Math.max(x, KEYBOARD))));
   }
 
-  /** While correcting: on a note it is taken away, elsewhere one is added. */
+  /**
+   * While correcting: on a note it is taken away, elsewhere one is added. What counts is where the first of the two
+   * clicks went, as it may have moved what is in sight.
+   */
   #double(event) {
-    const [x, y] = this.#place(event), { camera, chooser, editor, data } = this;
+    const [x, y] = this.#place(event), { camera, chooser, editor, data } = this, { found, time, pitch } = this.aims[0];
     if (!this.state.correcting || x < KEYBOARD || y < RULER || y > camera.lanesTop) return;
-    const found = chooser.noteAt(x, y);
-    if (!found) return editor.add(camera.time(x), camera.pitch(y));
+    if (!found) return editor.add(time, pitch);
     chooser.chooseOne(...found, false);
     if (found[0] === data.notes) editor.remove();
     else editor.accept();
