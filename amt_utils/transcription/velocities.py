@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..audio.windows import Cut
 from ..checkpoints.weights import VELOCITY_WEIGHTS, fill_model, read_weights
 from ..music.notes import LOWEST_PITCH
 from .onnx import find_session
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STRUCK_TOGETHER = 0.03  # seconds between notes that may be one chord, read from its lowest key up
 SPREAD = 20.0  # velocities: the unit the network counts in
 LONGEST_GAP = 4.0  # seconds
+CUT = Cut(20_000, 1_000)  # notes, not frames: half an hour at once, so that memory does not grow with the length
 MOST_MISHEARD = 12.0  # velocities: a hundredth of all notes; what stands out further was played so
 
 
@@ -39,7 +41,10 @@ def even_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, 
         return velocity
     order = reading_order(onset, pitch)
     notes, key = describe_notes(onset[order], pitch[order], velocity[order])
-    estimate = _velocity_network()(notes[None], key[None])[0]
+    run, estimate = _velocity_network(), np.empty(len(notes), np.float32)
+    for window in CUT.windows(len(notes)):
+        part = slice(window.begin, window.end)
+        estimate[window.keep_begin : window.keep_end] = run(notes[None, part], key[None, part])[0, window.kept]
     even = np.empty(len(onset))
     even[order] = velocity.mean() + SPREAD * (estimate - estimate.mean())  # the mean level is the recording's own
     change = np.clip(even - velocity, -MOST_MISHEARD, MOST_MISHEARD)

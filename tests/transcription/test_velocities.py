@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from amt_utils.__main__ import main
+from amt_utils.audio.windows import Cut
 from amt_utils.checkpoints.weights import VELOCITY_WEIGHTS, load_weights, weights_path
 from amt_utils.models.velocities import DESCRIPTION, DynamicsNet
 from amt_utils.music.midi import read_midi, write_midi
@@ -14,6 +15,7 @@ from amt_utils.music.notes import Performance, make_notes
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import example_files
 from amt_utils.training.learn_velocities import add_noise, errors, learn_dynamics, measure
+from amt_utils.transcription import velocities
 from amt_utils.transcription.velocities import describe_notes, even_velocities, reading_order
 
 
@@ -73,6 +75,23 @@ def test_notes_in_any_order_get_the_same_velocities():
     np.testing.assert_array_equal(
         even_velocities(onset[mixed], pitch[mixed], heard[mixed]), even_velocities(onset, pitch, heard)[mixed]
     )
+
+
+def test_of_many_notes_some_are_read_at_once(monkeypatch):
+    """Memory is bounded, no note is left out, and where blocks meet nothing jumps."""
+    onset, pitch, played = play_two_hands(1500, rng := np.random.default_rng(2))
+    heard = np.rint(played + rng.normal(0, 5, len(pitch))).astype(np.int16)
+    whole, run, sizes = even_velocities(onset, pitch, heard), velocities._velocity_network(), []
+
+    def counted(notes, key):
+        sizes.append(notes.shape[1])
+        return run(notes, key)
+
+    monkeypatch.setattr(velocities, "_velocity_network", lambda: counted)
+    monkeypatch.setattr(velocities, "CUT", Cut(1000, 100))
+    apart = np.abs(even_velocities(onset, pitch, heard).astype(int) - whole)
+    assert sizes == [1000, 1000, 1000, 600]
+    assert apart.max() <= 4 and apart.mean() < 1
 
 
 def test_a_chord_is_read_from_its_lowest_key_up():
