@@ -251,6 +251,7 @@ def _spread_over_channels(on: np.ndarray, off: np.ndarray, pitch: np.ndarray) ->
 def _to_track(events: list, opening: list) -> mido.MidiTrack:
     track, now = mido.MidiTrack(opening), 0
     for tick, _, message in sorted(events, key=lambda e: e[:2]):
-        track.append(message.copy(time=tick - now))
+        message.time = tick - now
+        track.append(message)
         now = tick
     return track
