@@ -57,6 +57,14 @@ def open_page(browser, path: Path, *, width: int = 1280, height: int = 720, them
     return page
 
 
+def find_violations(page) -> dict[str, list[str]]:
+    """The rules of accessibility that axe-core finds broken, each with the elements that break it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return {each["id"]: [node["html"][:160] for node in each["nodes"][:5]] for each in found}
+
+
 def download(page, kind: str, folder: Path) -> Path:
     """Saves what a piano roll shows by its own button."""
     if page.locator(".amt-tray:not([hidden]) [data-kind]").count() == 0:
