@@ -5,7 +5,8 @@
 Each round: build the wheel, publish it and the newest checkpoint as private data sets, push the kernel with both T4s
 and a time limit, watch it, fetch its output, compare every hash, keep the checkpoint (and copy it to the mirrors), and
 begin again from it. The current job is stored in ``driver.json``: a driver that was killed continues with it.
-``--dry-run`` prints each call and makes none. Paths in the configuration that begin with ``input/`` name data sets:
+``--dry-run`` prints each call and makes none. ``--from`` goes on with a run that began elsewhere: from a shared Google
+Drive folder, a Kaggle data set or a Kaggle model. Paths in the configuration that begin with ``input/`` name data sets:
 ``input/maestro-16k/2018`` is the folder ``2018`` of the data set ``maestro-16k``, wherever Kaggle mounts it.
 """
 
@@ -15,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,12 +31,14 @@ from amt_utils.checkpoints.inventory import choose_kept, find_newest
 from amt_utils.checkpoints.mirrors import Store
 from amt_utils.config import load_config
 from amt_utils.system.errors import AmtError
+from amt_utils.system.google_drive import ADDRESSES
 from amt_utils.system.kaggle import ACTIVE, Kaggle, QuotaUsedUp
 
 HERE = Path(__file__).resolve().parent
 STATE = "driver.json"
 FETCHES = 6  # downloads of one output before giving up
 STALE_ROUNDS = 3  # rounds without a new step before the driver stops
+PLACE = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w.-]+/[\w.-]+/\d+)?")  # a data set, or a version of a model
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Plan:
     poll: float = 60.0
     title: str = "AMT Piano"
     rounds: int | None = None
+    begun: str | None = None  # where the run began: a Drive folder's address, a data set, a model
 
     @property
     def slug(self) -> str:
@@ -59,6 +64,21 @@ class Plan:
     @property
     def kernel(self) -> str:
         return f"{self.owner}/{self.slug}-training"
+
+    @property
+    def drive(self) -> str | None:
+        """The address of the Drive folder where the run began."""
+        return self.begun if self.begun and self.begun.startswith(ADDRESSES) else None
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """The kernel's inputs by their kind, as its metadata name them."""
+        own = [self.dataset("package"), self.dataset("checkpoints")]
+        begun = [self.begun] if self.begun and not self.drive else []
+        return {
+            "dataset_sources": [*own, *self.data, *(place for place in begun if place.count("/") == 1)],
+            "model_sources": [place for place in begun if place.count("/") == 4],
+        }
 
     def dataset(self, kind: str) -> str:
         return f"{self.owner}/{self.slug}-{kind}"
@@ -132,6 +152,8 @@ def push_round(plan: Plan, kaggle: Kaggle, wheel: Path, newest, hours: float, wo
         "id": uuid.uuid4().hex[:12],
         "wheel": None if kaggle.dry_run else sha256(wheel),
         "checkpoint": {"step": newest.step, "sha256": newest.sha256} if newest else None,
+        "begun": plan.begun,
+        "drive": plan.drive,
         "config": plan.config,
         "hours": round(hours, 2),
         "prepare": plan.prepare,
@@ -171,8 +193,7 @@ def stage_kernel(plan: Plan, job: dict, work: Path) -> Path:
     folder = work / "kernel"
     folder.mkdir(parents=True, exist_ok=True)
     card = json.loads((HERE / "kernel-metadata.json").read_text())
-    sources = [plan.dataset("package"), plan.dataset("checkpoints"), *plan.data]
-    card |= {"id": plan.kernel, "title": f"{plan.title} training", "dataset_sources": sources}
+    card |= {"id": plan.kernel, "title": f"{plan.title} training", **plan.sources}
     card["machine_shape"] = plan.accelerator
     (folder / "kernel-metadata.json").write_text(json.dumps(card, indent=2))
     code = (HERE / card["code_file"]).read_text()
@@ -293,6 +314,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True, help="the training configuration (JSON)")
     parser.add_argument("--epochs", type=int, help="epochs in all; the configuration's unless given")
     parser.add_argument("--data", action="append", default=[], metavar="OWNER/SLUG", help="a data set to train on")
+    parser.add_argument(
+        "--from",
+        dest="begun",
+        metavar="PLACE",
+        help="go on with a run that began elsewhere: https://drive.google.com/drive/folders/… (shared), a data set "
+        "OWNER/SLUG, or a model OWNER/MODEL/FRAMEWORK/VARIATION/VERSION, with a checkpoint or weights in it",
+    )
     parser.add_argument("--prepare", action="append", default=[], metavar="COMMAND", help="amt_utils command run first")
     parser.add_argument("--hours", type=float, default=11.0, help="length of a session; Kaggle ends it at 12")
     parser.add_argument("--store", type=Path, default=Path("checkpoints/kaggle"), help="where checkpoints go")
@@ -306,6 +334,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.owner:
         parser.error("--owner: your name on Kaggle is needed")
+    if options.begun and not (options.begun.startswith(ADDRESSES) or PLACE.fullmatch(options.begun)):
+        parser.error(
+            "--from: a Drive folder's address, a data set OWNER/SLUG or a model OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"
+        )
     if not 0.2 <= options.hours <= 11.4:
         parser.error("--hours: between 0.2 and 11.4, since Kaggle ends a session after 12 hours and throws it away")
     return options
@@ -328,6 +360,7 @@ def main(arguments: list[str] | None = None) -> int:
             accelerator=options.accelerator,
             poll=options.poll,
             rounds=options.rounds,
+            begun=options.begun,
         )
         print(drive(plan, kaggle))
     except AmtError as error:

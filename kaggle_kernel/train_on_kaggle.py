@@ -22,12 +22,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-JOB: dict = {}  # filled in by drive.py: id, wheel, checkpoint, config, hours, prepare
+JOB: dict = {}  # filled in by drive.py: id, wheel, checkpoint, begun, drive, config, hours, prepare
 
 STARTED = time.monotonic()
 ROOT = Path(os.environ.get("AMT_KAGGLE_ROOT", "/kaggle"))
 INPUT, WORKING, SCRATCH = ROOT / "input", ROOT / "working", ROOT / "temp"
-RUN = WORKING / "run"
+RUN, DRIVE = WORKING / "run", SCRATCH / "drive"
 PACKAGE = "amt-piano"
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "numba", "llvmlite", "scipy", "librosa")
 OUTPUT_LIMIT = 19e9  # bytes; Kaggle allows 20 GB
@@ -94,26 +94,57 @@ def missing_requirements() -> list[str]:
 
 
 def place_checkpoint() -> dict | None:
-    """The newest valid checkpoint among the inputs and the working folder, copied into the run's folder."""
-    from amt_utils.checkpoints.inventory import find_best, find_newest
+    """The newest valid checkpoint of inputs, Drive and working folder, copied into the run's folder; or weights.
 
-    found, skipped = find_newest([RUN, INPUT])
+    Returns:
+        ``step`` and ``sha256`` of a checkpoint; ``step`` 0 and ``weights``, a file to begin with; None for a new run.
+    """
+    from amt_utils.checkpoints.inventory import choose_kept, find_newest
+
+    fetch_drive()
+    found, skipped = find_newest([RUN, INPUT, DRIVE])
     for path, reason in skipped:
         say(f"skipped {path.name}: {reason}")
     expected = JOB.get("checkpoint")
     if expected and (found is None or found.step < expected["step"]):
         step = expected["step"]
         raise RuntimeError(f"the job goes on from step {step}, but the inputs hold {found}: not mounted yet")
+    if found is None and JOB.get("begun"):
+        return choose_weights()
     if found is None:
         say("no checkpoint: a new run")
         return None
     if not found.path.is_relative_to(RUN):
-        found.copy_to(RUN)
-        best = find_best(INPUT)
-        if best:
-            best.copy_to(RUN)
+        for checkpoint in choose_kept(found.path.parent, 1):
+            checkpoint.copy_to(RUN)
     say(f"going on from {found.path.name} (step {found.step})")
     return {"step": found.step, "sha256": found.sha256}
+
+
+def fetch_drive() -> None:
+    """The job's shared Google Drive folder, if it has one. A failure is told: a checkpoint may lie elsewhere."""
+    from amt_utils.system.errors import AmtError
+    from amt_utils.system.google_drive import download_folder
+
+    if JOB.get("drive"):
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        try:
+            download_folder(JOB["drive"], DRIVE)
+        except AmtError as error:
+            say(str(error))
+
+
+def choose_weights() -> dict:
+    """Whole weights without a checkpoint, as published ones are: what the run begins with."""
+    from amt_utils.checkpoints.inventory import find_weights
+
+    found, skipped = find_weights([INPUT, DRIVE])
+    for path, reason in skipped:
+        say(f"skipped {path.name}: {reason}")
+    if not found:
+        raise RuntimeError(f"nothing to go on from: neither a checkpoint nor weights are whole in {JOB['begun']}")
+    say(f"beginning with the weights {found[0].path.name}")
+    return {"step": 0, "weights": str(found[0].path)}
 
 
 def resolve_config() -> Path:
@@ -132,7 +163,7 @@ def resolve_config() -> Path:
     return path
 
 
-def train(config: Path) -> int:
+def train(config: Path, weights: str | None = None) -> int:
     """Run the training until it ends or the time is over; its exit status, or −1 if it had to be killed."""
     from amt_utils.system.gpus import count_gpus
 
@@ -144,7 +175,7 @@ def train(config: Path) -> int:
     days, rest = divmod(max(60, int(left)), 86_400)
     limit = f"{days:02d}:{rest // 3600:02d}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
     command = [*launcher, "-m", "amt_utils", "train", "--config", str(config), "--out", str(RUN), "--resume"]
-    command += ["--max-time", limit, "--devices", str(max(1, gpus))]
+    command += ["--max-time", limit, "--devices", str(max(1, gpus)), *(["--start-from", weights] if weights else [])]
     say(f"{gpus} GPUs · " + " ".join(command))
     with open(WORKING / "training.log", "a", encoding="utf-8") as log:
         # a session of its own, so that all workers can be stopped together
@@ -204,11 +235,11 @@ def main() -> None:
     result = {"job": JOB.get("id"), "state": "failed", "reason": "", "resumed_from": None}
     try:
         install_package()
-        result["resumed_from"] = place_checkpoint()
+        result["resumed_from"] = start = place_checkpoint()
         for command in JOB.get("prepare", []):
             say("preparing: " + " ".join(command))
             subprocess.run([sys.executable, "-m", "amt_utils", *command], check=True)
-        status = train(resolve_config())
+        status = train(resolve_config(), (start or {}).get("weights"))
         result |= tidy()
         result["state"] = "trained" if status == 0 else "failed"
         plan = JOB["config"]["train"]

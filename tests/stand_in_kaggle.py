@@ -1,9 +1,10 @@
-"""A stand-in for the ``kaggle`` executable: the same words in, the same sentences and exit codes out (kaggle 2.2.4).
+"""A stand-in for the ``kaggle`` executable: the same words in, the same sentences and exit codes out (kaggle 2.2.5).
 
 State lies in the folder ``$STAND_IN``: ``calls.jsonl`` (every call), ``datasets/<slug>/<version>/``, ``session/`` (a
 folder laid out like ``/kaggle``) and ``plan.json`` — what goes wrong, one entry used up per call of that command:
-``{"kernels push": ["network"], "kernels output": ["half"]}``. A session runs the pushed code file for real when the
-plan says ``"session": "run"``, and otherwise ``$STAND_IN/session.py``.
+``{"kernels push": ["network"], "kernels output": ["half"]}`` — the tool's ``"version"``, and the status that sessions
+``"end"`` with. A session runs the pushed code file for real when the plan says ``"session": "run"``, and otherwise
+``$STAND_IN/session.py``.
 """
 
 import json
@@ -104,9 +105,14 @@ def kernels_push():
         # both ways in which Kaggle mounts
         mount = session / "input" / slug if index % 2 else session / "input" / "datasets" / owner / slug
         shutil.copytree(versions(dataset)[-1], mount)
+    for model in card["model_sources"]:
+        assert len(model.split("/")) == 5, "OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"
+        owner, slug, *version = model.split("/")
+        shutil.copytree(HOME / "models" / slug, session / "input" / "models" / owner / slug / Path(*version))
     (session / "working").mkdir(parents=True)
     shutil.copy(folder / card["code_file"], session / "script.py")
-    (HOME / "status.json").write_text(json.dumps(["QUEUED", "RUNNING", "COMPLETE"]))
+    end = load(PLAN, {}).get("end", "COMPLETE")
+    (HOME / "status.json").write_text(json.dumps(["QUEUED", "RUNNING", end]))
     (HOME / "pushes").open("a").write("x")
     print(f"Kernel version 1 successfully pushed.  Please check progress at https://www.kaggle.com/code/{card['id']}")
 
@@ -118,7 +124,7 @@ def kernels_status():
     print(f'{sys.argv[3]} has status "KernelWorkerStatus.{states[0]}"')
     if len(states) > 1:
         (HOME / "status.json").write_text(json.dumps(states[1:]))
-        if states[1] == "COMPLETE":
+        if states[1] not in ("QUEUED", "RUNNING"):
             run_session()
 
 
@@ -149,6 +155,10 @@ def quota():
 
 
 def main():
+    if sys.argv[1:] == ["--version"]:
+        version = load(PLAN, {}).get("version", "2.2.5")
+        print(f"Kaggle {'API' if version.startswith('1.6') else 'CLI'} {version}")
+        return
     with (HOME / "calls.jsonl").open("a") as calls:
         calls.write(json.dumps(sys.argv[1:]) + "\n")
     command = " ".join(sys.argv[1:3]) if sys.argv[1] != "quota" else "quota"

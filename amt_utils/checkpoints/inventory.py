@@ -97,6 +97,13 @@ def find_newest(folders: Iterable[str | os.PathLike]) -> tuple[Checkpoint | None
     return (found[0] if found else None), skipped
 
 
+def find_weights(folders: Iterable[str | os.PathLike]) -> tuple[list[Checkpoint], Skipped]:
+    """Valid weights at any depth below ``folders``, the best by note F1 first, and what was skipped with the reason."""
+    suffix = Path(BEST).suffix
+    found, skipped = _inspect_all(path for folder in folders for path in sorted(Path(folder).rglob("*" + suffix)))
+    return sorted(found, key=lambda c: _note_f1(c.card), reverse=True), skipped
+
+
 def find_best(folder: str | os.PathLike) -> Checkpoint | None:
     """The best weights in or below ``folder``, by note F1, if they are intact."""
     found, _ = _inspect_all(sorted(Path(folder).rglob(BEST)))

@@ -1,8 +1,9 @@
 """Calls of the ``kaggle`` command line, with retries and errors.
 
-Kaggle's own tool (checked against version 2.2.4) exits with 0 after many failures and only prints a sentence, does
+Kaggle's own tool (checked against version 2.2.5) exits with 0 after many failures and only prints a sentence, does
 not verify downloads, and may fail because of the network. Every call here goes through :meth:`Kaggle.call`, which
-prints it, repeats it after a pause, and turns such sentences into errors.
+prints it, repeats it after a pause, and turns such sentences into errors. Versions 1.x tell neither the hours left nor
+the version of a data set that is ready, and are refused; of versions after 2.x a line is printed.
 
 The tool finds its credentials itself (``~/.kaggle`` or its environment variables). They are never read, stored or
 printed here; if the tool prints one, it is blanked (:mod:`.secrets`).
@@ -25,6 +26,7 @@ from .errors import AmtError
 from .files import parse_json, read_json
 from .secrets import blank_secrets
 
+GENERATION = 2  # of the tool: the first number of its version
 ANSWER_SECONDS = 120.0  # time limit of a status query; uploads and downloads have none
 ACTIVE = ("QUEUED", "RUNNING", "NEW_SCRIPT", "CANCEL_REQUESTED")
 # sentences printed with exit status 0
@@ -65,12 +67,28 @@ class Kaggle:
         say: Callable[[str], None] = print,
     ):
         self.executable, self.dry_run, self.attempts, self.pause, self.say = executable, dry_run, attempts, pause, say
+        self._is_checked = dry_run
         if not dry_run and shutil.which(executable) is None:
             raise AmtError(f"{executable}: not found; install it with `pip install kaggle` and sign in once")
+
+    def _check_generation(self) -> None:
+        """Raises :class:`AmtError` for a tool of an older generation than these calls are written for."""
+        answer = "".join(_run([self.executable, "--version"], ANSWER_SECONDS)[1:])
+        found = re.search(r"Kaggle (?:API|CLI)\s+((\d+)[\w.]*)", answer)
+        if found and int(found[2]) < GENERATION:
+            raise AmtError(
+                f"{self.executable} {found[1]} is too old: it tells neither the GPU hours left nor whether a data "
+                f'set is ready; update it with `pip install -U "kaggle>={GENERATION}"`'
+            )
+        if found and int(found[2]) > GENERATION:
+            self.say(f"{self.executable} {found[1]} is newer than the version {GENERATION} that this was checked with")
+        self._is_checked = True
 
     def call(self, *arguments: str, attempts: int | None = None, quiet: bool = False) -> str:
         """One call, repeated while it fails; its standard output. Raises :class:`AmtError` with the tool's message."""
         words = [self.executable, *map(str, arguments)]
+        if not self._is_checked:
+            self._check_generation()
         if self.dry_run or not quiet:
             self.say(blank_secrets("$ " + shlex.join(["kaggle", *words[1:]])))
         if self.dry_run:

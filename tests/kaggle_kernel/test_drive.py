@@ -28,7 +28,16 @@ script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
 script.install_package = lambda: None
 
-def train(config):
+class Drive:  # stands in for gdown: one shared folder
+    def download_folder(url, output, **_):
+        if not Path({home!r}, "drive").is_dir():
+            raise RuntimeError("Cannot retrieve the folder information from the link")
+        shutil.copytree(Path({home!r}, "drive"), output, dirs_exist_ok=True)
+        return []
+
+sys.modules["gdown"] = Drive
+
+def train(config, weights=None):
     from amt_utils.checkpoints.inventory import find_newest
     script.RUN.mkdir(parents=True, exist_ok=True)
     found, _ = find_newest([script.RUN])
@@ -38,7 +47,9 @@ def train(config):
         for suffix in (".pt", ".json"):
             shutil.copy(made / f"step_{{step:08d}}{{suffix}}", script.RUN)
     (script.WORKING / "training.log").write_text(f"now at step {{step}}\\n")
-    print("training", script.JOB["id"])
+    print("training", script.JOB["id"], "from", weights)
+    if {status} < 0:  # Kaggle ends the session: no result.json
+        sys.exit()
     return {status}
 
 script.train = train
@@ -96,7 +107,7 @@ def kaggle(tmp_path, monkeypatch, made):
         def __call__(self, epochs=2, status=0, **plan):
             (home / "plan.json").write_text(json.dumps({k.replace("_", " "): v for k, v in plan.items()}))
             (home / "session.py").write_text(
-                SESSION.format(root=str(ROOT), made=str(made), epochs=epochs, status=status)
+                SESSION.format(root=str(ROOT), made=str(made), home=str(home), epochs=epochs, status=status)
             )
 
         def calls(self, *command):
@@ -218,6 +229,69 @@ def test_a_broken_output_still_yields_its_valid_checkpoint(kaggle, run, tmp_path
     said = run("--rounds", "2")
     assert "given up on the complete output" in said
     assert find_newest([tmp_path / "store"])[0].step in (20, 40)
+
+
+def test_a_session_that_kaggle_ended_loses_only_its_last_steps(kaggle, run, tmp_path):
+    kaggle(status=-1, end="CANCEL_ACKNOWLEDGED")  # at twelve hours
+    said = run("--rounds", "2")
+    assert "CANCEL_ACKNOWLEDGED" in said and "given up on the complete output" in said
+    assert find_newest([tmp_path / "store"])[0].step == 40  # both sessions' checkpoints were fetched
+
+
+# ---- runs that began elsewhere
+
+SHARED = "https://drive.google.com/drive/folders/1abc"
+MODEL = "clara/amt-piano/pytorch/tiny/1"
+
+
+@pytest.mark.parametrize("place", [SHARED, "clara/an-older-run", MODEL])
+def test_it_goes_on_from_drive_a_data_set_or_a_model(kaggle, run, made, tmp_path, place):
+    folder = kaggle.folder / {SHARED: "drive", MODEL: "models/amt-piano"}.get(place, "datasets/clara__an-older-run/1")
+    pretend_checkpoint(folder, 30)
+    said = run("--from", place, "--rounds", "1")
+    assert "going on from step_00000030.pt" in said
+    assert find_newest([tmp_path / "store"])[0].step == 50
+    run("--from", place, "--rounds", "1", epochs=7)
+    assert find_newest([tmp_path / "store"])[0].step == 70  # from then on the driver's own checkpoint is the newest
+
+
+def test_weights_without_a_checkpoint_are_what_a_run_begins_with(kaggle, run, tmp_path):
+    folder = kaggle.folder / "models" / "amt-piano"
+    pretend_checkpoint(folder, 30, score=0.8).unlink()
+    (folder / "best.safetensors").rename(folder / "model.safetensors")
+    (folder / "best.json").rename(folder / "model.json")
+    said = run("--from", MODEL, "--rounds", "1")
+    assert "beginning with the weights model.safetensors" in said and "/model.safetensors" in said.split(" from ")[-1]
+    assert find_newest([tmp_path / "store"])[0].step == 20
+
+
+def test_a_run_is_not_begun_anew_when_its_place_holds_nothing(kaggle, run, tmp_path):
+    said = run("--from", SHARED)  # not shared
+    assert "share the folder with" in said and "nothing to go on from" in said
+    damaged = pretend_checkpoint(kaggle.folder / "drive", 30)
+    os.truncate(damaged, 100)
+    said = run("--from", SHARED)
+    assert "cut short" in said and "nothing to go on from" in said
+    assert find_newest([tmp_path / "store"])[0] is None
+    with pytest.raises(SystemExit):
+        run("--from", "clara/amt-piano/pytorch")
+
+
+# ---- generations of Kaggle's tool
+
+
+@pytest.mark.parametrize("version", ["1.6.17", "1.8.4"])
+def test_an_older_tool_is_refused_with_a_word(kaggle, run, version):
+    kaggle(version=version)
+    assert f"kaggle {version} is too old" in run(expect=1)
+    assert kaggle.calls() == []
+    run("--dry-run")
+
+
+def test_a_newer_tool_is_used_with_a_word(kaggle, run):
+    kaggle(version="3.0.1")
+    said = run("--rounds", "1")
+    assert "kaggle 3.0.1 is newer" in said and "round 1: trained" in said
 
 
 def test_dry_run_prints_every_call_and_makes_none(kaggle, run, tmp_path):

@@ -106,6 +106,15 @@ def test_two_sessions_with_a_kill_between(tmp_path, wheel):
     assert result["state"] == "failed" and "not mounted yet" in result["reason"]
 
 
+def test_an_older_version_of_the_package_is_not_taken(tmp_path):
+    (tmp_path / "amt_piano-0-py3-none-any.whl").write_bytes(b"an older wheel")
+    job = {"id": "j3", "wheel": "0" * 64, "config": {}, "hours": 1.0}
+    script = lay_out(tmp_path, tmp_path / "amt_piano-0-py3-none-any.whl", job)
+    assert start(tmp_path, script).wait(timeout=60) == 0
+    result = json.loads((tmp_path / "working" / "result.json").read_text())
+    assert result["state"] == "failed" and "an older version of the data set" in result["reason"]
+
+
 def descendants(pid):
     """The process and everything it started, children first."""
     found = []

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from ...system import google_drive
 from ...system.errors import AmtError
 from ...system.files import written_whole
 from .catalogue import (
@@ -205,8 +206,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source:
     """An address, a local zip or folder, or ``"kaggle"``. Raises :class:`AmtError` when it is none of them."""
-    if source.startswith(("https://drive.google.com/", "http://drive.google.com/")):
-        return LocalFolder(_from_drive(source, folder / "from_drive"), folder)
+    if source.startswith(google_drive.ADDRESSES):
+        return LocalFolder(google_drive.download_folder(source, folder / "from_drive"), folder)
     if source.startswith(("http://", "https://")):
         return RemoteZip(source, folder, say)
     if source == "kaggle":
@@ -222,14 +223,3 @@ def open_source(source: str, folder: Path, say: Callable[[str], None]) -> Source
     if path.is_dir():
         return LocalFolder(path, folder)
     raise AmtError(f"{source}: no such file or folder; give an address, a zip, a folder or 'kaggle'")
-
-
-def _from_drive(url: str, folder: Path) -> Path:
-    """A shared Google Drive folder -> a local one, by gdown, which continues where it stopped."""
-    import gdown
-
-    try:
-        gdown.download_folder(url=url, output=str(folder), quiet=False, resume=True)
-    except Exception as error:  # gdown's own errors change with its versions
-        raise AmtError(f"{url}: Google Drive does not give it ({error}); share the folder with 'anyone'") from error
-    return folder
