@@ -2,7 +2,7 @@
 
 ``python docs/make_platforms.py`` resolves the requirements for each pair from the packages' metadata and installs
 nothing. It needs ``uv`` (``pip install uv``), which, unlike pip, reads each package's conditions as the other system
-would, and a package index; it takes about a minute.
+would, and a package index; it takes a few minutes.
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ package has a wheel there, not that the tests ran there: they run on Linux x86-6
 
 Macs with Intel processors are not served: PyTorch has made no wheels for them since version 2.2. On Windows,
 `colab_setup.sh` needs Git Bash or WSL; `pip install .` and `amt-piano demo` need neither.
+
+## The command from any folder
+
+```bash
+pip wheel --no-deps --wheel-dir dist .    # or python -m build --wheel: weights, example and configurations are inside
+pip install dist/amt_piano-*.whl          # in any environment
+cd anywhere && amt-piano demo             # every command, as `python -m amt_utils` has it
+```
 
 ## The exact versions of the tests
 

@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -114,24 +115,46 @@ def test_constraints_name_every_requirement_and_satisfy_it():
         assert Version(version).local is None
 
 
-def test_the_wheel_holds_every_file_of_the_package(tmp_path):
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package, built from a copy of the tracked files."""
     try:
         recent = Version(importlib.metadata.version("setuptools")) >= Version("77")
     except importlib.metadata.PackageNotFoundError:
         recent = False
     if not recent:
         pytest.skip("no setuptools 77 to build with")
+    folder = tmp_path_factory.mktemp("wheel")
     for path in tracked_files():
-        copy = tmp_path / "source" / path.relative_to(REPOSITORY)
+        copy = folder / "source" / path.relative_to(REPOSITORY)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(tmp_path / "source")], check=True)
-    (wheel,) = tmp_path.glob("amt_piano-*.whl")
+    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "source")], check=True)
+    return next(folder.glob("amt_piano-*.whl"))
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     package = {str(p.relative_to(REPOSITORY)) for p in tracked_files() if p.is_relative_to(REPOSITORY / "amt_utils")}
     assert package - inside == set()
     assert not {name for name in inside if name.startswith(("tests/", "notebooks/"))}
+
+
+def test_the_installed_command_runs_the_demo_from_any_folder(wheel, tmp_path):
+    site, anywhere = tmp_path / "site", tmp_path / "anywhere"
+    anywhere.mkdir()
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AMT_")}
+    environment |= {"PYTHONPATH": str(site)}  # before a checkout that is installed in this environment
+    command = [str(site / "bin" / "amt-piano"), "demo", "--weights", "tiny"]
+    done = subprocess.run(command, cwd=anywhere, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "F1" in done.stdout and (anywhere / "demo_output" / "waltz.mid").is_file()
+    where = [sys.executable, "-c", "import amt_utils; print(amt_utils.__file__)"]
+    found = subprocess.run(where, cwd=anywhere, env=environment, capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()).is_relative_to(site)
 
 
 def test_the_command_exists_and_the_continuous_integration_runs_the_tests():
