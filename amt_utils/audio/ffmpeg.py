@@ -12,7 +12,7 @@ from pathlib import Path
 import soundfile
 
 from ..system.errors import AmtError
-from .containers import once_per_file
+from .containers.parts import once_per_file
 
 # containers that store the duration of their streams; for others ffprobe guesses from the bit rate
 _KNOW_THEIR_LENGTH = {"mov", "matroska", "asf", "avi", "caf", "w64", "aiff", "ape", "wv", "tta", "wav"}

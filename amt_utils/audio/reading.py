@@ -20,7 +20,9 @@ import soxr
 from ..config import FeatureConfig
 from ..system.errors import AmtError
 from ..system.files import written_whole
-from .sources import check_is_file, check_samples, open_source
+from .channels import mono_blocks
+from .damage import check_is_file, check_samples
+from .opening import open_audio
 
 SAMPLE_RATE = FeatureConfig().sample_rate  # Hz, the configuration's default
 AUDIO_SUFFIXES = (
@@ -78,11 +80,11 @@ def stream_audio(
 def audio_duration(path: str | os.PathLike) -> float:
     """Length in seconds, from the header where it has one, otherwise by decoding the file."""
     path = check_is_file(path)
-    with open_source(path) as source:
-        n_frames = source.n_frames
+    with open_audio(path) as file:
+        n_frames = file.n_frames
         if n_frames is None:
-            n_frames = sum(len(block) for block in source.blocks())
-        return n_frames / source.sample_rate
+            n_frames = sum(len(block) for block in file.blocks())
+        return n_frames / file.sample_rate
 
 
 def save_audio(path: str | os.PathLike, y: np.ndarray, *, sample_rate: int = SAMPLE_RATE) -> Path:
@@ -118,17 +120,17 @@ def _excerpt(path: Path, rate: int, start: float, duration: float | None) -> Ite
         raise AmtError(f"{path}: duration must be seconds > 0, not {duration}")
     path = check_is_file(path)
     n_wanted = math.inf if duration is None else max(1, round(duration * rate))
-    with open_source(path) as source:
+    with open_audio(path) as file:
         # Begin where an input and an output sample coincide, so that an excerpt has the whole file's phase
-        common = math.gcd(rate, source.sample_rate)
-        out_period, in_period = rate // common, source.sample_rate // common
+        common = math.gcd(rate, file.sample_rate)
+        out_period, in_period = rate // common, file.sample_rate // common
         first = round(start * rate)
         periods = max(0, first - round(_MARGIN_SECONDS * rate)) // out_period
         skip = first - periods * out_period
         n_in = None
         if duration is not None:
-            n_in = math.ceil((skip + n_wanted) * in_period / out_period + _MARGIN_SECONDS * source.sample_rate)
-        blocks = _resample(source.blocks(periods * in_period, n_in), source.sample_rate, rate)
+            n_in = math.ceil((skip + n_wanted) * in_period / out_period + _MARGIN_SECONDS * file.sample_rate)
+        blocks = _resample(mono_blocks(file, periods * in_period, n_in), file.sample_rate, rate)
         yield from _cut(blocks, skip, n_wanted, path, start)
 
 

@@ -24,9 +24,10 @@ import soundfile
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..audio.damage import check_is_file
 from ..audio.ffmpeg import probe_seconds
+from ..audio.opening import soundfile_name
 from ..audio.reading import audio_duration
-from ..audio.sources import check_is_file, soundfile_name
 from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
 from ..system.files import hash_file, read_json, written_whole

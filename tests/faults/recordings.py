@@ -13,6 +13,7 @@ import mido
 import numpy as np
 import soundfile
 import torch
+from helpers_audio import judge_audio
 from helpers_fuzz import WAYS, damaged
 
 from amt_utils.audio.reading import load_audio
@@ -47,8 +48,6 @@ def clean_audio() -> dict[str, tuple[bytes, np.ndarray]]:
 @kind("audio files", full=300, few=22)
 def audio(rng: np.random.Generator, folder: Path) -> None:
     """One file is damaged: refused by name, read in its length and time, or read with a warning."""
-    from audio.test_sources import judge_audio
-
     suffix, way = str(rng.choice(FORMATS)), str(rng.choice(WAYS))
     content, whole = clean_audio()[suffix]
     path = folder / f"fuzzed.{suffix}"

@@ -3,76 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import subprocess
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
-from helpers_fuzz import damages
+from helpers_audio import EXCERPT, WALTZ, assert_whole, ffmpeg, needs_ffmpeg, shift
 
-from amt_utils.audio import sources
+from amt_utils.audio import damage
 from amt_utils.audio.reading import audio_duration, load_audio
-from amt_utils.audio.sources import find_lone_channel
 from amt_utils.system.errors import AmtError
-from amt_utils.system.paths import example_files
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-WALTZ = example_files()[0]
-SECONDS = 12.0  # of it
-EXCERPT = ("-t", SECONDS, "-i", WALTZ)
-
-
-def ffmpeg(*arguments, out=None) -> bytes:
-    command = ["ffmpeg", "-y", "-v", "error", "-nostdin", *map(str, arguments), *([str(out)] if out else [])]
-    return subprocess.run(command, check=True, capture_output=True).stdout
-
-
-@pytest.fixture(scope="module")
-def waltz() -> np.ndarray:
-    return load_audio(WALTZ, duration=SECONDS)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """The waltz in formats that only ffmpeg writes, in one folder."""
-    folder = tmp_path_factory.mktemp("made")
-    for name in ("a.mp3", "a.ogg", "a.opus", "a.m4a", "a.mkv", "a.wma", "a.wav", "a.caf", "a.w64", "a.oga", "a.aiff"):
-        options = ["-movflags", "+faststart"] if name == "a.m4a" else []
-        ffmpeg(*EXCERPT, *options, out=folder / name)
-    ffmpeg(*EXCERPT, "-vn", out=folder / "a.mka")
-    return folder
-
-
-def shift(y: np.ndarray, waltz: np.ndarray) -> tuple[float, float]:
-    """Seconds by which ``y`` comes later than the waltz, and how alike they are then (1 is the same)."""
-    size = 1 << (len(y) + len(waltz)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(waltz, size)), size)
-    best = int(np.argmax(product))
-    alike = product[best] / max(1e-9, np.linalg.norm(y) * np.linalg.norm(waltz))
-    return (best - size if best > size // 2 else best) / 16_000, float(alike)
-
-
-def assert_whole(path: Path, waltz: np.ndarray, *, late: float = 0.0, slack: float = 0.05) -> None:
-    y = load_audio(path)
-    assert len(y) / 16_000 == pytest.approx(SECONDS, abs=slack)
-    assert audio_duration(path) == pytest.approx(len(y) / 16_000, abs=1e-3)
-    by, alike = shift(y, waltz)
-    assert by == pytest.approx(late, abs=2e-3) and alike > 0.99
-    part = load_audio(path, start=9.0, duration=2.0)  # behind every seam
-    assert np.abs(part - y[144_000:176_000]).max() < 1e-6
 
 
 def halves(folder: Path, suffix: str, *options: str) -> tuple[bytes, bytes]:
     for name, begin, length in (("first", 0, 6), ("second", 6, 6)):
         ffmpeg("-ss", begin, "-t", length, "-i", WALTZ, *options, out=folder / f"{name}{suffix}")
     return tuple((folder / f"{name}{suffix}").read_bytes() for name in ("first", "second"))
-
-
-# ---- every row of what came out wrong
 
 
 @needs_ffmpeg
@@ -200,7 +145,7 @@ def test_sound_shorter_than_its_film_is_whole(tmp_path, waltz):
 @needs_ffmpeg
 def test_an_ogg_without_its_end_is_said_to_have_none(made, tmp_path, caplog):
     (tmp_path / "half.ogg").write_bytes((made / "a.ogg").read_bytes()[:40_000])
-    sources.warn_once.cache_clear()
+    damage.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         assert 2 < len(load_audio(tmp_path / "half.ogg")) / 16_000 < 11
     assert "half.ogg: has no end mark" in caplog.text
@@ -209,7 +154,7 @@ def test_an_ogg_without_its_end_is_said_to_have_none(made, tmp_path, caplog):
 @needs_ffmpeg
 def test_what_libsndfile_calls_malformed_and_ffmpeg_reads_is_said(made, tmp_path, caplog):
     (tmp_path / "half.caf").write_bytes((made / "a.caf").read_bytes()[:300_000])
-    sources.warn_once.cache_clear()
+    damage.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         load_audio(tmp_path / "half.caf")
     assert "half.caf: read to its end" in caplog.text and "malformed" in caplog.text
@@ -221,7 +166,7 @@ def test_what_ffmpeg_complains_of_is_said(made, tmp_path, caplog):
     for at in range(40_000, 44_000):
         content[at] ^= 0x5A
     (tmp_path / "scratched.mka").write_bytes(content)
-    sources.warn_once.cache_clear()
+    damage.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         try:
             load_audio(tmp_path / "scratched.mka")
@@ -234,7 +179,7 @@ def test_what_ffmpeg_complains_of_is_said(made, tmp_path, caplog):
 def test_an_mp3_whose_tag_has_lost_its_name_is_in_time_and_said(made, waltz, tmp_path, caplog):
     content = (made / "a.mp3").read_bytes()
     (tmp_path / "tag.mp3").write_bytes(content.replace(b"Xing", b"Xi\x10g", 1).replace(b"Info", b"I\x10fo", 1))
-    sources.warn_once.cache_clear()
+    damage.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         by, alike = shift(load_audio(tmp_path / "tag.mp3"), waltz)
     assert abs(by) < 2e-3 and alike > 0.99
@@ -247,43 +192,11 @@ def test_bytes_behind_the_samples_are_said(waltz, tmp_path, caplog, kind, more):
     path = tmp_path / f"a.{kind.lower()}"
     soundfile.write(path, waltz, 16_000, format=kind)
     path.write_bytes(path.read_bytes() + bytes(more))
-    sources.warn_once.cache_clear()
+    damage.warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         extra = len(load_audio(path)) - len(waltz)  # libsndfile takes them for samples in a W64
     assert 0 <= extra <= more // 2
     assert (f"{path.name}: its header tells of" in caplog.text) == bool(more)
-
-
-# ---- channels that cancel each other
-
-
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
-def test_where_the_mean_loses_the_sound_one_channel_is_taken(waltz, tmp_path, suffix):
-    path = tmp_path / f"inverted{suffix}"
-    soundfile.write(path, np.stack([0.2 * waltz, -waltz], axis=1), 16_000)
-    assert find_lone_channel(path) is None  # 0.4 of the louder is left
-    soundfile.write(path, np.stack([0.9 * waltz, -waltz], axis=1), 16_000)
-    y = load_audio(path)
-    assert y.std() == pytest.approx(waltz.std(), rel=0.02)
-    assert np.abs(load_audio(path, start=10, duration=3) - y[160_000:208_000]).max() < 1e-6
-
-
-@needs_ffmpeg
-def test_inverted_channels_through_ffmpeg(waltz, tmp_path):
-    ffmpeg(*EXCERPT, "-af", "pan=stereo|c0=c0|c1=-1*c0", "-b:a", "192k", out=tmp_path / "inverted.m4a")
-    y = load_audio(tmp_path / "inverted.m4a")
-    assert y.std() == pytest.approx(waltz.std(), rel=0.02)
-
-
-def test_usual_stereo_is_averaged(waltz, tmp_path):
-    other = np.roll(waltz, 40)
-    for pair in ([waltz, other], [waltz, 0 * waltz], [0 * waltz, 0 * waltz]):
-        soundfile.write(tmp_path / "a.wav", np.stack(pair, axis=1), 16_000)
-        assert find_lone_channel(tmp_path / "a.wav") is None
-        assert np.abs(load_audio(tmp_path / "a.wav") - np.mean(pair, axis=0)).max() < 1e-4
-
-
-# ---- names
 
 
 def test_a_name_that_is_no_utf_8(waltz, tmp_path):
@@ -293,65 +206,3 @@ def test_a_name_that_is_no_utf_8(waltz, tmp_path):
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
     assert len(load_audio(path)) == 16_000 and audio_duration(path) == 1
-
-
-# ---- 300 damaged files
-
-
-def fuzz_audio(folder: Path, clean: dict[str, Path], n: int, seed: int = 0) -> Counter:
-    """``n`` damaged files of those in ``clean`` -> how many came out how.
-
-    Wrong is what is read in silence a quarter of a second too long or too short, or 50 ms off. Damage to samples that
-    no checksum guards (PCM, MP3 frames) changes the sound and no more, which nobody can know.
-    """
-    contents = {name: path.read_bytes() for name, path in clean.items()}
-    wholes = {name: load_audio(path) for name, path in clean.items()}
-    outcomes: Counter = Counter()
-    for name, way, content in damages(contents, n, seed):
-        path = folder / f"fuzzed{clean[name].suffix}"
-        path.write_bytes(content)
-        try:
-            outcome = judge_audio(path, wholes[name])
-        except AmtError as error:
-            assert "fuzzed" in str(error)
-            outcome = "refused"
-        if outcome.startswith("wrong"):
-            print(name, way, outcome)
-            (folder / f"wrong{sum(outcomes.values())}{path.suffix}").write_bytes(content)
-            outcome = f"wrong: {name} {way}"
-        outcomes[outcome] += 1
-    return outcomes
-
-
-def judge_audio(path: Path, whole: np.ndarray) -> str:
-    """What came of a damaged copy of ``whole``; :class:`AmtError` where it is refused."""
-    said: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("amt_utils").addHandler(handler)
-    sources.warn_once.cache_clear()
-    try:
-        y = load_audio(path)
-    finally:
-        logging.getLogger("amt_utils").removeHandler(handler)
-    by, alike = shift(y, whole)
-    if abs(len(y) - len(whole)) < 4000 and (abs(by) < 0.05 or alike < 0.1):
-        return "read right" if alike > 0.9 else "read, some of it sounds otherwise"
-    if said:
-        return "read with a warning"
-    return f"wrong: {len(y) / 16_000:.3f} s, {by:.3f} s late, {alike:.3f} alike"
-
-
-@needs_ffmpeg
-def test_damaged_files_are_refused_or_read_right_or_warned_of(tmp_path):
-    """As many as ``AMT_FUZZ`` says."""
-    clean = {}
-    for suffix in ("wav", "flac", "ogg", "mp3", "opus", "m4a", "mkv", "wma", "aiff"):
-        clean[suffix] = tmp_path / f"clean.{suffix}"
-        ffmpeg("-t", 5, "-i", WALTZ, out=clean[suffix])
-    n = int(os.environ.get("AMT_FUZZ", "63"))
-    outcomes = fuzz_audio(tmp_path, clean, n)
-    print(outcomes)
-    assert sum(outcomes.values()) == n
-    assert not [outcome for outcome in outcomes if outcome.startswith("wrong")], outcomes
-    assert outcomes["refused"] > n / 10 and outcomes["read right"] > n / 20

@@ -1,0 +1,1 @@
+"""What WAV, MP3, FLAC, Ogg, CAF and W64 files really hold, where libsndfile trusts wrong headers."""
