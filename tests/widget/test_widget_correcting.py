@@ -302,6 +302,23 @@ def test_doubtful_notes_come_one_after_the_other(shown):
     assert "1 doubtful" in shown.inner_text(".amt-tray:not([hidden])")
 
 
+def test_judging_what_is_doubtful_leaves_the_score_as_it_is(shown):
+    """A possible note is refused, a doubtful one kept: the same notes stand, and the score's own file is saved."""
+    before = rows(shown)
+    for expected in (3, 2, 1):
+        assert f"{expected} doubtful" in shown.inner_text(".amt-tray:not([hidden])")
+        shown.keyboard.press("d")
+        shown.keyboard.press("Delete" if shown.evaluate("amtPiano.state.ghost !== null") else "y")
+    assert "0 doubtful" in shown.inner_text(".amt-tray:not([hidden])")
+    np.testing.assert_array_equal(rows(shown), before)
+    assert not shown.evaluate("amtPiano.draft.isCorrected") and not shown.locator(".amt-banner").is_visible()
+    deleted = shown.evaluate("amtPiano.model.get('corrections').deleted.length")
+    assert deleted == 3  # and it is remembered
+    for _ in range(3):
+        shown.keyboard.press("u")
+    assert "3 doubtful" in shown.inner_text(".amt-tray:not([hidden])")
+
+
 def test_without_probabilities_doubt_is_said_to_be_unknown(browser, tmp_path):
     notes = make_notes([0.5], [0.9], [60], [70])
     opened = open_page(browser, PianoRoll(Performance(notes), language="en").to_html(tmp_path / "midi.html"))

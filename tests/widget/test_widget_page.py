@@ -234,6 +234,29 @@ def test_a_page_just_opened_listens_to_its_keys(shown):
     assert shown.evaluate("amtPiano.player.position()") == pytest.approx(before + 2)
 
 
+def test_files_and_the_list_of_keys_are_reached_by_keys(shown, tmp_path):
+    shown.keyboard.press("w")
+    with shown.expect_download() as started:
+        shown.keyboard.press("Enter")
+    assert started.value.suggested_filename == "Two_hands.mid"
+    shown.keyboard.press("Tab")
+    with shown.expect_download() as started:
+        shown.keyboard.press("Enter")
+    assert started.value.suggested_filename == "Two_hands.musicxml"
+    shown.keyboard.press("w")  # and the roll has the keys again
+    assert shown.evaluate("document.activeElement.className").endswith("amt-overlay")
+    shown.keyboard.press("?")
+    low = shown.evaluate("amtPiano.camera.low")
+    shown.keyboard.press("End")
+    shown.keyboard.press("ArrowUp")
+    shown.wait_for_function("document.querySelector('.amt-help').scrollTop > 0")
+    assert shown.evaluate("[amtPiano.camera.low, amtPiano.player.position()]") == [low, 0]
+    shown.keyboard.press("Escape")
+    assert shown.locator(".amt-help").is_hidden()
+    shown.keyboard.press("ArrowRight")
+    assert shown.evaluate("amtPiano.player.position()") == 1
+
+
 def test_the_scores_notes_are_reached_by_keys(shown):
     shown.wait_for_selector(".amt-sheet svg g.note")
     shown.focus(".amt-sheet-panel")

@@ -28,13 +28,16 @@ class Draft {
   isUnsure(i) { return this.data.notes.probability[i] < this.sure; } // NaN, not known, is not unsure
   get knowsDoubt() { return this.data.heard.some((row) => row.probability >= 0); }
 
+  /** Whether other notes stand than were transcribed; to keep a doubtful one, or to refuse a possible one, changes none. */
   get isCorrected() {
-    return this.deleted.size + this.added.size > 0 || (this.candidates !== null && this.threshold !== this.candidates.threshold);
+    const { candidates } = this, { heard } = this.data, added = [...this.added.values()], kept = added.filter((row) => row.kept).length;
+    const struck = [...this.deleted].filter((id) => !candidates || heard[id].probability >= candidates.threshold).length;
+    return added.length > kept || struck !== kept || (candidates !== null && this.threshold !== candidates.threshold);
   }
 
   /** What Python and a saved page need to know. */
   get corrections() {
-    if (!this.isCorrected) return {};
+    if (!this.isCorrected && !this.deleted.size) return {};
     const added = [...this.added.values()].map((r) => [r.onset, r.offset, r.pitch, r.velocity, r.hand, r.origin ?? null]);
     return { threshold: this.candidates ? this.threshold : null, deleted: [...this.deleted].sort((a, b) => a - b), added };
   }

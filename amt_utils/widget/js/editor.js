@@ -14,7 +14,7 @@ class Editor {
 
   /** Replaces rows by changed ones and chooses those; nothing happens where nothing changes. */
   replace(rows, change) {
-    const changed = rows.map((row) => ({ ...row, probability: 1, ...change(row) }));
+    const changed = rows.map((row) => ({ ...row, probability: 1, kept: false, ...change(row) }));
     const differs = rows.some((row, k) => ["onset", "offset", "pitch", "velocity", "hand"].some((name) => row[name] !== changed[k][name]));
     if (rows.length && differs) this.#choose(this.draft.apply(rows, changed));
   }
@@ -25,11 +25,12 @@ class Editor {
     if (indices.length) this.chooser.remember(this.data.notes, indices[0]);
   }
 
+  /** Deletes what is chosen; a possible note is offered no more. */
   remove() {
-    const { chosen } = this;
-    if (!chosen.length) return;
+    const { data, state } = this, gone = state.ghost === null ? this.chosen : [data.ghosts.rows[state.ghost]];
+    if (!gone.length) return;
     this.chooser.choose([]);
-    this.draft.apply(chosen, []);
+    this.draft.apply(gone, []);
   }
 
   /** A note at the playhead, at the key chosen last, as long as the grid's step or a quarter of a second. */
@@ -61,7 +62,7 @@ class Editor {
       this.#choose(draft.apply([], rows));
     } else {
       const unsure = this.chosen.filter((row) => row.probability < 1);
-      if (unsure.length) this.#choose(draft.apply(unsure, unsure.map((row) => ({ ...row, probability: 1 }))));
+      if (unsure.length) this.#choose(draft.apply(unsure, unsure.map((row) => ({ ...row, probability: 1, kept: true }))));
     }
   }
 

@@ -83,6 +83,8 @@ class Falling {
     for (const i of notes.between(position, position + 1e-6))
       if (notes.end[i] > position && (this.state.playing || this.state.lit)) lit.set(notes.pitch[i], this.bars.colourOf(notes, i));
     const low = isBlack(camera.low) ? camera.low - 1 : camera.low, high = isBlack(camera.high) ? camera.high + 1 : camera.high;
+    g.fillStyle = c.faint; // between white keys
+    g.fillRect(0, bottom, camera.width, KEYS_HEIGHT);
     g.font = `10px ${theme.font}`;
     g.textAlign = "center";
     g.textBaseline = "middle";

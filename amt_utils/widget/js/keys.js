@@ -5,6 +5,7 @@ const OWN_KEYS = {
   button: [" ", "Enter"],
   select: [" ", "Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"],
   input: [" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"],
+  div: ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"], // the list of keys scrolls
 };
 
 class Keys {
@@ -66,7 +67,7 @@ class Keys {
   }
 
   press(event) {
-    const control = event.target.closest?.("button, select, input")?.localName, { state } = this.roll;
+    const control = event.target.closest?.("button, select, input, .amt-help")?.localName, { state } = this.roll;
     if (event.altKey || OWN_KEYS[control]?.includes(event.key) || (control === "select" && event.key.length === 1)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     let handled;

@@ -117,6 +117,7 @@ class RollView {
   #stateChanged(changed) {
     const { state } = this;
     this.help.hidden = !state.help;
+    if (changed.includes("help")) (state.help ? this.help : this.overlay).focus({ preventScroll: true });
     for (const name of ["mode", "layout"]) this.root.dataset[name] = state[name];
     this.root.classList.toggle("amt-correcting", state.correcting);
     if (changed.includes("mode")) this.painter.strip.forget();
@@ -137,8 +138,10 @@ class RollView {
 
   /** Opens one of the rows below the toolbar, or closes it. */
   openTray(name) {
-    const trays = { correcting: false, practising: false, saving: false };
+    const trays = { correcting: false, practising: false, saving: false }, wasInside = this.root.querySelector(".amt-tray :focus");
     this.state.set({ ...trays, [name]: !this.state[name], hover: null });
+    if (this.state.saving) this.trays.at(-1).element.querySelector("button").focus();
+    else if (wasInside) this.overlay.focus({ preventScroll: true });
   }
 
   #viewChanged() {

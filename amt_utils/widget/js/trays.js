@@ -44,8 +44,9 @@ class CorrectTray extends Tray {
       const { selection } = state, none = selection.length === 0;
       undo.disabled = !draft.canUndo;
       redo.disabled = !draft.canRedo;
-      for (const control of [remove, hand, velocity, quantise]) if (control) control.disabled = none;
-      accept.disabled = none && state.ghost === null && !state.selectedReference.length;
+      for (const control of [hand, velocity, quantise]) if (control) control.disabled = none;
+      remove.disabled = none && state.ghost === null;
+      accept.disabled = remove.disabled && !state.selectedReference.length;
       if (!none) velocity.value = data.notes.velocity[selection[0]];
       snap?.setAttribute("aria-pressed", state.snap);
       count.textContent = w.doubtful(chooser.doubtful.length);

@@ -157,7 +157,7 @@ class TranscriberApp {
     this.buttons.hidden = busy;
     this.bar.hidden = this.cancelButton.hidden = !busy;
     this.bar.value = 0;
-    if (busy) this.cancelButton.focus();
+    (busy ? this.cancelButton : this.file).focus();
   }
 
   show(file, bytes, decoded, { notes, pedals, offered, candidates, beats }, took) {
@@ -181,6 +181,7 @@ class TranscriberApp {
     this.start.append(this.status);
     this.element.append(this.start);
     this.file.value = "";
+    this.file.focus();
   }
 }
 
