@@ -198,7 +198,7 @@ def transcribe(
     if keep_activations:
         activations = transcriber.activations(recording, on_progress=on_progress)
         performance = decode_performance(activations, transcriber.config)
-        candidates = find_candidates(activations, transcriber.config, heard=performance.notes)
+        candidates = find_candidates(activations, transcriber.config, transcribed=performance.notes)
     else:
         performance = transcriber.transcribe(recording, on_progress=on_progress)
     return Transcription(

@@ -1,11 +1,11 @@
-"""Every note the network thought possible, with its probability: what a sensitivity slider chooses from.
+"""Notes decoded at a low threshold, with their probabilities: a sensitivity slider selects among them.
 
-Onsets are those of a decoding at a low threshold; lowering or raising the threshold only adds or takes away notes,
-it moves none. What does change is where a note ends, as it ends at the next strike of its key; candidates therefore
-carry the ends they have when no strike follows, and :meth:`Candidates.at` cuts them at those that are chosen. At the
-configuration's own threshold the result is the transcription; at others the onsets are what decoding anew would give,
-while velocities, which are read from all notes together, and the choice between a key end and a sounding end, which
-depends on what the pedals explain, stay as they are.
+A different threshold adds or removes notes; onsets do not move. A note ends at the next strike of its key, so its end
+depends on which notes are selected: candidates have the ends they would have without a following strike, and
+:meth:`Candidates.at` cuts them at the selected strikes. At the configuration's threshold the result equals the
+transcription. At other thresholds the onsets equal those of a new decoding; velocities (estimated from all notes
+together) and the choice between key end and sounding end (which depends on the pedals) are those of the
+transcription.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..music.notes import LOWEST_PITCH, check_notes
 from .decode import decode_pedals, find_notes
 from .performance import in_seconds, perform
 
-LOWEST_THRESHOLD = 0.1  # below it there is noise
+LOWEST_THRESHOLD = 0.1  # below it most candidates are noise
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Candidates:
     """Possible notes.
 
     Attributes:
-        notes: ``(n,)`` notes with the key ends they have if their key is not struck again.
-        probability: ``(n,)`` float32, the network's for each onset.
-        threshold: the least probability of the transcription's notes.
-        lowest: the least probability of any candidate.
-        shortest: seconds that a note lasts at least, however soon its key is struck again.
+        notes: ``(n,)`` notes with the key ends they would have if their key were not struck again.
+        probability: ``(n,)`` float32, of each onset.
+        threshold: the onset threshold of the transcription.
+        lowest: the onset threshold of the candidates.
+        shortest: minimum length of a note in seconds.
     """
 
     notes: np.ndarray
@@ -41,11 +41,11 @@ class Candidates:
     shortest: float
 
     def at(self, threshold: float | None = None, without: np.ndarray | tuple[int, ...] = ()) -> np.ndarray:
-        """Notes whose probability is ``threshold`` (the transcription's by default) or more.
+        """Notes with a probability of at least ``threshold`` (by default the transcription's).
 
         Args:
             threshold: 0..1.
-            without: indices of candidates that are left out whatever their probability.
+            without: indices of candidates to exclude.
 
         Returns:
             ``(k,)`` notes in the candidates' order, each cut at the next strike of its key.
@@ -61,7 +61,7 @@ class Candidates:
 
 
 def cut_at_strikes(notes: np.ndarray, shortest: float) -> np.ndarray:
-    """``(n,)`` notes, each ending at the next strike of its key at the latest, but not before ``shortest`` seconds."""
+    """``(n,)`` notes, each cut at the next strike of its key, but not shorter than ``shortest`` seconds."""
     notes = notes.copy()
     for pitch in np.unique(notes["pitch"]):
         own = np.flatnonzero(notes["pitch"] == pitch)
@@ -75,16 +75,16 @@ def find_candidates(
     activations: dict[str, np.ndarray],
     config: Config,
     *,
-    heard: np.ndarray | None = None,
+    transcribed: np.ndarray | None = None,
     lowest: float = LOWEST_THRESHOLD,
 ) -> Candidates:
     """Probabilities of :data:`.ROLLS` -> :class:`Candidates`.
 
     Args:
         activations: ``(T, 88)`` each, ``pedal`` ``(T, 3)``.
-        config: whose ``decode.onset_threshold`` makes the transcription.
-        heard: the transcription's notes (:func:`.decode_performance`), where they are known already.
-        lowest: the least probability that is kept; no more than that threshold.
+        config: its ``decode.onset_threshold`` is the transcription's.
+        transcribed: the transcription's notes (:func:`.decode_performance`) if they are decoded already.
+        lowest: minimum probability; at most that threshold.
     """
     threshold = config.decode.onset_threshold
     lowest = min(lowest, threshold)
@@ -92,39 +92,38 @@ def find_candidates(
     low = config.replace(decode={"onset_threshold": lowest})
     whole = find_notes([activations], low, cut_at_strikes=False)
     probability = activations["onset"][whole["strike"], whole["key"]].astype(np.float32)
-    if heard is None:
-        heard = perform(find_notes([activations], config), pedals, config).notes
+    if transcribed is None:
+        transcribed = perform(find_notes([activations], config), pedals, config).notes
     order, _, key_end, end = in_seconds(whole, low)
     notes, probability = perform(whole, pedals, low).notes.copy(), probability[order]
-    # what is over the threshold is as in the transcription, but for ends that a strike cut
+    # above the threshold notes equal the transcription's, except for ends cut by a strike
     at = np.flatnonzero(probability >= np.float32(threshold))
     key_end, end = key_end[at], end[at]
     for field in ("onset", "velocity"):
-        notes[field][at] = heard[field]
-    following = cut_at_strikes(_lasting(heard), 0.0)["offset"]
-    is_cut = heard["offset"] >= following - 1e-9
-    by_sound = np.abs(heard["offset"] - end) < np.abs(heard["offset"] - key_end)
-    notes["offset"][at] = np.where(
-        is_cut, np.maximum(np.where(by_sound, end, key_end), heard["offset"]), heard["offset"]
-    )
+        notes[field][at] = transcribed[field]
+    following = cut_at_strikes(_without_ends(transcribed), 0.0)["offset"]
+    offset = transcribed["offset"]
+    is_cut = offset >= following - 1e-9
+    by_sound = np.abs(offset - end) < np.abs(offset - key_end)
+    notes["offset"][at] = np.where(is_cut, np.maximum(np.where(by_sound, end, key_end), offset), offset)
     return Candidates(check_notes(notes), probability, threshold, lowest, config.decode.min_note_seconds)
 
 
-def _lasting(notes: np.ndarray) -> np.ndarray:
-    """The same notes without an end of their own."""
+def _without_ends(notes: np.ndarray) -> np.ndarray:
+    """The notes with infinite offsets."""
     notes = notes.copy()
     notes["offset"] = np.inf
     return notes
 
 
 def onset_probabilities(notes: np.ndarray, onset: np.ndarray, frame_seconds: float, shift: float = 0.0) -> np.ndarray:
-    """What the network said where each of ``(n,)`` notes begins -> ``(n,)`` float32.
+    """The onset probability of each of ``(n,)`` notes -> ``(n,)`` float32.
 
     Args:
-        notes: transcribed by it, or not.
-        onset: ``(T, 88)`` probabilities; the largest within two frames is taken.
-        frame_seconds: seconds per row.
-        shift: seconds that decoding added to every time.
+        notes: of a transcription or of other MIDI.
+        onset: ``(T, 88)`` probabilities; the maximum within two frames of the note's onset is taken.
+        frame_seconds: seconds per frame.
+        shift: ``decode.time_shift``, in seconds.
     """
     frames = np.rint((notes["onset"] - shift) / frame_seconds).astype(np.int64)
     near = np.clip(frames[:, None] + np.arange(-2, 3), 0, len(onset) - 1)

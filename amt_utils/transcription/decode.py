@@ -1,9 +1,9 @@
-"""Activations -> notes and pedals.
+"""Activations (probabilities) -> notes and pedals.
 
-An onset is a local maximum of the onset roll over its threshold, placed between frames from its two neighbours
-(Kong et al., TASLP 2021). The note sounds until an offset peak, the frame roll's fall, or the next strike of its
-key, whichever comes first; the key's own release is the first key-offset peak within. Velocity is read at the
-onset, then from all notes together (:mod:`.dynamics`): what a key differs by all through a recording is the piano's.
+An onset is a local maximum of the onset roll above its threshold; its time between frames follows from the two
+neighbouring frames (Kong et al., TASLP 2021). A note's sounding end is the first of: an offset peak, the frame roll
+falling below its threshold, the next strike of its key. Its key end is the first key-offset peak before that. Velocity
+is the velocity roll's value at the onset; :mod:`.velocities` corrects it afterwards.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ..music.notes import (
     make_pedals,
 )
 
-STRUCK = np.dtype(  # a note in frames, fractional but for the one its onset peaks in
+STRUCK = np.dtype(  # a note; times in frames, fractional except for the frame of its onset's peak, `strike`
     [("strike", "i8"), ("onset", "f8"), ("key_end", "f8"), ("end", "f8"), ("key", "i2"), ("velocity", "i2")]
 )
-SETTLED = 2  # frames after an onset in which its own attack is not yet an ending
+SETTLED = 2  # frames after an onset in which no end is looked for, so that the attack is not taken for one
 
 
 def find_notes(
     pieces: Iterable[dict[str, np.ndarray]], config: Config, *, cut_at_strikes: bool = True
 ) -> np.ndarray:
-    """Consecutive pieces of :data:`KEY_ROLLS` -> :data:`STRUCK` notes, the same however the rolls are cut.
+    """Consecutive pieces of :data:`.KEY_ROLLS` -> :data:`STRUCK` notes, independent of where the rolls are cut.
 
-    Memory holds one piece and what comes before it since the oldest note that still sounds. Without
-    ``cut_at_strikes`` notes go on where their key is struck again (:mod:`.candidates`).
+    Memory holds one piece and the frames since the onset of the oldest sounding note. Without ``cut_at_strikes`` a
+    note may last beyond the next strike of its key (:mod:`.candidates`).
     """
     found = [np.zeros(0, STRUCK)]
     begin, held = 0, {name: np.zeros((0, N_KEYS), np.float16) for name in KEY_ROLLS}  # from frame `begin` on
@@ -42,9 +42,9 @@ def find_notes(
         piece, following = following, next(pieces, None)
         held = {name: np.concatenate([held[name], piece[name]]) for name in KEY_ROLLS}
         notes = _find_notes(held, config, cut_at_strikes)
-        notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame is there as the second one's neighbour
+        notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame serves only as the second one's neighbour
         settled = len(held["onset"])
-        if following is not None:  # what the last two frames tell may change with those to come
+        if following is not None:  # ends in the last two frames may change with the following ones
             unsure = notes["strike"][notes["end"] >= settled - 2]
             settled = min([settled - 1, *unsure])
         notes = notes[notes["strike"] < settled]
@@ -83,9 +83,9 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config, cut_at_strik
 
 
 def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Local maxima of ``(T,)`` at or over ``threshold`` -> integer frames, and times in frames between them.
+    """Local maxima of ``(T,)`` of at least ``threshold`` -> their frames, and their times in fractional frames.
 
-    Without ``refine`` the times are the frames themselves.
+    Without ``refine`` the times equal the frames.
     """
     before, after = np.append(-1.0, roll[:-1]), np.append(roll[1:], -1.0)
     frames = np.flatnonzero((roll >= threshold) & (roll > before) & (roll >= after))
@@ -98,16 +98,16 @@ def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tu
 
 
 def _first(frames: np.ndarray, times: np.ndarray, begin: int, otherwise: float) -> float:
-    """The time of the first of ``frames`` (sorted) at or after ``begin``, if it comes before ``otherwise``."""
+    """The time of the first of ``frames`` (sorted) at or after ``begin``, but at most ``otherwise``."""
     i = np.searchsorted(frames, begin)
     return float(min(times[i], otherwise)) if i < len(frames) else float(otherwise)
 
 
 def decode_pedals(pedal: np.ndarray, config: Config) -> np.ndarray:
-    """``(T, 3)`` probabilities -> pedal events: spans over the threshold of at least 2 frames.
+    """``(T, 3)`` probabilities -> pedal events: spans of at least 2 frames above the threshold.
 
-    What is heard of a release, the dampers, comes before the pedal is half up by ``decode.pedal_release_shift``; a
-    release is moved by so much, but not beyond half of the way to the next press.
+    The dampers touch the strings before the pedal is half up. Releases are therefore moved later by
+    ``decode.pedal_release_shift`` seconds, at most half-way to the next press.
     """
     seconds, threshold = config.feature.frame_seconds, config.decode.pedal_threshold
     on, off, kinds = [], [], []

@@ -26,8 +26,8 @@ from .onnx import HASHES, MARGIN, SAMPLES, WEIGHTS_HASH, WINDOW_BYTES, WINDOW_SA
 from .torch_network import feature_margin
 from .velocities import load_dynamics
 
-DEFAULT_WINDOW_BYTES = 300_000_000  # where it cannot be measured
-# run in a process of its own, on Linux: how much its peak memory grows with a window
+DEFAULT_WINDOW_BYTES = 300_000_000  # if it cannot be measured
+# a script for a separate process on Linux: prints by how many bytes one window raises its peak memory
 _MEASURE = """
 import sys, numpy
 from amt_utils.transcription.onnx import open_session
@@ -40,7 +40,7 @@ print(peak() - before)
 
 
 class AudioToLogits(nn.Module):
-    """Features, without the ``margin`` on either side, and network as one module; outputs in the order of ``names``."""
+    """Features, without ``margin`` frames on either side, and network as one module; outputs ordered as ``names``."""
 
     def __init__(self, feature: nn.Module, network: KeyNetwork, margin: int, names: list[str]):
         super().__init__()
@@ -52,7 +52,7 @@ class AudioToLogits(nn.Module):
 
 
 class Taps(nn.Module):
-    """An :class:`.HDConv` whose weights are computed beforehand, as the exporter needs them."""
+    """An :class:`.HDConv` with precomputed weights, as the exporter requires."""
 
     def __init__(self, conv: HDConv):
         super().__init__()
@@ -70,7 +70,7 @@ class Taps(nn.Module):
 
 
 class NotesToVelocities(nn.Module):
-    """The network of velocities without padding, of which only the result is wanted."""
+    """The velocity network without padding; returns only the final estimate."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -81,7 +81,7 @@ class NotesToVelocities(nn.Module):
 
 
 def export_weights(weights: str | os.PathLike) -> list[Path]:
-    """Writes the ONNX files of a weights file beside it, and their hashes into its card.
+    """Writes a weights file's ONNX files beside it, and their hashes into its card. Returns their paths.
 
     Raises:
         AmtError: the weights are unreadable, or the package ``onnx`` is missing.
@@ -102,32 +102,32 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
             if isinstance(child, HDConv):
                 setattr(parent, name, Taps(child))
     path, pedals = onnx_paths(weights)
-    told = {MARGIN: margin, "window_frames": cut.length, "context_frames": cut.context, "config": config.to_dict()}
+    stored = {MARGIN: margin, "window_frames": cut.length, "context_frames": cut.context, "config": config.to_dict()}
     _export(
         AudioToLogits(model.feature, network, margin, names),
         {"audio": (audio, {1: SAMPLES})},
         {name: {1: "frames"} for name in names},
         path,
-        {**told, WEIGHTS_HASH: hash_file(weights)},
+        {**stored, WEIGHTS_HASH: hash_file(weights)},
         lambda partial: {WINDOW_BYTES: _window_bytes(partial, samples)},
     )
     cue = torch.zeros_like(example["pedal_cue"])
     _export(
         head, {"cue": (cue, {1: "frames"})}, {"pedal": {1: "frames"}}, pedals, {WEIGHTS_HASH: hash_file(weights)}
     )
-    _tell_card(weights, [path, pedals], **{WINDOW_SAMPLES: samples})
+    _update_card(weights, [path, pedals], **{WINDOW_SAMPLES: samples})
     return [path, pedals]
 
 
 def export_velocities(weights: Path = VELOCITY_WEIGHTS) -> Path:
-    """Writes the network of velocities beside its weights, and the hash into its card. Raises :class:`AmtError`."""
+    """Writes the velocity network's ONNX file beside its weights, and the hash into the card. Raises AmtError."""
     path = weights.with_suffix(".onnx")
     notes, key = torch.zeros(1, 50, DESCRIPTION), torch.zeros(1, 50, dtype=torch.int64)
     axes = {1: "notes"}
     inputs = {"notes": (notes, axes), "key": (key, axes)}
-    told = {WEIGHTS_HASH: hash_file(weights)}
-    _export(NotesToVelocities(load_dynamics(weights)), inputs, {"velocity": axes}, path, told)
-    _tell_card(weights, [path])
+    stored = {WEIGHTS_HASH: hash_file(weights)}
+    _export(NotesToVelocities(load_dynamics(weights)), inputs, {"velocity": axes}, path, stored)
+    _update_card(weights, [path])
     return path
 
 
@@ -136,17 +136,17 @@ def _export(
     inputs: dict[str, tuple[Tensor, dict[int, str]]],
     outputs: dict[str, dict[int, str]],
     path: Path,
-    told: dict[str, Any],
+    stored: dict[str, Any],
     measure: Callable[[Path], dict[str, Any]] = lambda partial: {},
 ) -> None:
-    """Writes ``module``; ``inputs`` are examples with their dynamic axes, ``told`` becomes the graph's metadata."""
+    """Writes ``module``. ``inputs`` are examples with their dynamic axes; ``stored`` becomes the graph's metadata."""
     try:
         import onnx
     except ImportError:
         raise AmtError("exporting needs the package onnx: pip install onnx") from None
     with written_whole(path) as partial:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the newer exporter needs a package more and writes the same graph
+            warnings.simplefilter("ignore")  # the newer exporter needs another package and writes the same graph
             try:
                 torch.onnx.export(
                     module.eval(),
@@ -162,7 +162,7 @@ def _export(
         graph = onnx.load(str(partial))
         _keep_in_half(graph.graph)
         onnx.save(graph, str(partial))
-        for key, value in {**told, **measure(partial)}.items():
+        for key, value in {**stored, **measure(partial)}.items():
             graph.metadata_props.add(key=key, value=json.dumps(value))
         onnx.save(graph, str(partial))
 
@@ -178,15 +178,15 @@ def _window_bytes(path: Path, samples: int) -> int:
     return int(done.stdout)
 
 
-def _tell_card(weights: Path, files: list[Path], **told: int) -> None:
-    card = {**read_card(weights), **told}
+def _update_card(weights: Path, files: list[Path], **values: int) -> None:
+    card = {**read_card(weights), **values}
     card[HASHES] = {path.name: hash_file(path) for path in files}
     with written_whole(weights.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
 
 
 def _keep_in_half(graph: Any) -> None:
-    """Stores large float32 constants that are as exact in float16, as shipped weights are, so; casts give them back."""
+    """Stores large float32 constants as float16 with a cast where that is exact, as it is for shipped weights."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -195,7 +195,7 @@ def _keep_in_half(graph: Any) -> None:
             continue
         exact = numpy_helper.to_array(constant)
         values = exact.astype("float16")
-        if (values != exact).any():  # a norm was folded into it
+        if (values != exact).any():  # not exact: a norm is folded into it
             continue
         graph.initializer.remove(constant)
         graph.initializer.append(numpy_helper.from_array(values, f"{constant.name}_half"))

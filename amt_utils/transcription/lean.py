@@ -1,8 +1,8 @@
-"""The project's network as ONNX Runtime computes it quickest: the same sums, in another order. Out of training only.
+"""The project's network, rearranged for ONNX Runtime: the same result to rounding, faster. For inference only.
 
-Norms and projections are part of the convolutions, and branches that end in one sum come one after the other: ONNX
-Runtime lets each convolution add to what the one before has left, so that nothing is copied, and keeps its own layout
-(channels in blocks of eight) from the stem to the LSTMs. What is read key by key after an LSTM comes from one product.
+Norms and projections are folded into convolutions. Branches that are summed are computed one after another: ONNX
+Runtime then lets each convolution add to the previous one's output without a copy, and keeps its own memory layout
+(channels in blocks of eight) from the stem to the LSTMs. All linear layers that read an LSTM are one matrix product.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ONNX_GATES, TORCH_GATES = (0, 3, 1, 2), (0, 2, 3, 1)  # input, output, forget, c
 
 
 def make_lean(network: KeyNetwork) -> KeyNetwork:
-    """A network with the logits of ``network`` to rounding, one window at a time; itself where none is known."""
+    """A network with the same logits up to rounding, for one window at a time; other networks are returned as is."""
     if isinstance(network, ResidualHPPNet) and isinstance(network.duration_stem[1], nn.BatchNorm2d):
         return LeanNetwork(network.eval())
     return network
@@ -46,7 +46,7 @@ class LeanNetwork(KeyNetwork):
         self.pedal_head, self.pedal_cue = network.pedal_head, network.pedal_cue
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x = x.reshape(self.known_size)  # ONNX Runtime joins additions to convolutions where it knows their width
+        x = x.reshape(self.known_size)  # ONNX Runtime fuses additions into convolutions if the width is known
         zero = 0.0 * x[:, :1, :1, :1]  # see LeanRegister
         harmonic = self.onset_harmonics(self.onset_stem(x), zero)
         pooled = self.onset_bins(harmonic) + pool_to_keys(harmonic, self.bins_per_key)
@@ -55,9 +55,9 @@ class LeanNetwork(KeyNetwork):
 
         keys = self.duration_keys([F.relu(self.duration_stem(x)), onset_keys], zero)
         keys = keys.permute(0, 2, 3, 1)  # (1, T, 88, key)
-        lasting = self.duration_lstm(torch.cat([keys, torch.sigmoid(onset)[..., None]], dim=-1))
-        logits = {"onset": onset} | {name: lasting[..., i] for i, name in enumerate(self.duration_names)}
-        state = F.relu(lasting[..., len(self.duration_names) :])
+        duration = self.duration_lstm(torch.cat([keys, torch.sigmoid(onset)[..., None]], dim=-1))
+        logits = {"onset": onset} | {name: duration[..., i] for i, name in enumerate(self.duration_names)}
+        state = F.relu(duration[..., len(self.duration_names) :])
         rolls = torch.sigmoid(torch.cat([logits[name] for name in PEDAL_ROLLS], dim=-1))
         floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
         sound = torch.cat([keys.mean(2), keys.amax(2), state.mean(2), state.amax(2), floor], dim=-1)
@@ -77,7 +77,7 @@ class LeanStem(nn.Module):
 
 
 class LeanHarmonics(nn.Module):
-    """:class:`.HarmonicBlock`: norm and projection are in the weights of its convolutions."""
+    """:class:`.HarmonicBlock`, norm and projection folded into the convolutions."""
 
     def __init__(self, block: HarmonicBlock):
         super().__init__()
@@ -101,10 +101,10 @@ class LeanHarmonics(nn.Module):
 
 
 class LeanRegister(nn.Module):
-    """:class:`.Register`, in the layout of what it is added to.
+    """:class:`.Register`, in the memory layout of the tensor that it is added to.
 
-    ONNX Runtime gives its layout only to what comes out of a convolution, and computes beforehand what depends on
-    constants alone: hence a convolution with ones, of the bias and of a zero that the input makes.
+    ONNX Runtime uses its own layout only for the outputs of convolutions, and folds constants. The bias, plus a zero
+    computed from the input so that it is not constant, is therefore convolved with ones.
     """
 
     def __init__(self, register: nn.Module):
@@ -120,7 +120,7 @@ class LeanRegister(nn.Module):
 
 
 class LeanKeys(nn.Module):
-    """:class:`.KeyBlocks` of channels that come in several parts, ``widths`` of them."""
+    """:class:`.KeyBlocks` whose input channels come as several tensors, of ``widths`` channels each."""
 
     def __init__(self, keys: KeyBlocks, widths: list[int]):
         super().__init__()
@@ -146,7 +146,7 @@ class LeanKeyBlock(nn.Module):
         super().__init__()
         self.octaves, self.time, self.residual = _folded(block.octaves), _folded(block.time), block.residual
         self.intervals = block.intervals
-        if self.intervals is not None:  # they are added before the norm
+        if self.intervals is not None:  # added before the norm
             self.intervals.template.data *= _scale_and_shift(block.octaves[1])[0][:, None]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class LeanKeyBlock(nn.Module):
 
 
 def _folded(layer: nn.Module) -> nn.Conv2d:
-    """A convolution and its norm as one convolution."""
+    """A convolution and its batch norm as one convolution."""
     assert isinstance(layer, ConvNorm)
     conv, norm = layer[0], layer[1]
     assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
@@ -164,14 +164,14 @@ def _folded(layer: nn.Module) -> nn.Conv2d:
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """What a batch norm multiplies each channel by, and then adds."""
+    """A batch norm as a factor and a summand per channel."""
     assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
     scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
     return scale, (norm.bias - norm.running_mean * scale).detach()
 
 
 def _unfold_keys(conv: nn.Conv2d, bins: int) -> nn.Conv2d:
-    """A convolution over keys whose bins are channels -> the same over bins."""
+    """A convolution over keys, with the bins of a key as channels -> the same convolution over bins."""
     (time, keys), channels = conv.kernel_size, conv.in_channels // bins
     padding = (time // 2, keys // 2 * bins)  # as ConvNorm's
     new = nn.Conv2d(channels, conv.out_channels, (time, keys * bins), stride=(1, bins), padding=padding)
@@ -183,9 +183,10 @@ def _unfold_keys(conv: nn.Conv2d, bins: int) -> nn.Conv2d:
 
 
 class LeanLSTM(nn.Module):
-    """A bidirectional LSTM over time and the layers that read it: ``(1, T, 88, C)`` -> ``(1, T, 88, all heads)``.
+    """A bidirectional LSTM over time and its heads: ``(1, T, 88, C)`` -> ``(1, T, 88, outputs of all heads)``.
 
-    Each direction is an operator of its own, and is read before the next begins: half the memory, and no joining.
+    Each direction is an operator of its own, and its heads are applied before the other direction is computed: half the
+    memory, and no concatenation.
     """
 
     def __init__(self, lstm: nn.LSTM, heads: list[nn.Linear]):
@@ -203,7 +204,7 @@ class LeanLSTM(nn.Module):
 
 
 class Direction(nn.Module):
-    """One direction of an LSTM, its weights as ONNX has them: ``(T, B, C)`` -> ``(T, B, hidden)``."""
+    """One direction of an LSTM, with weights in ONNX's gate order: ``(T, B, C)`` -> ``(T, B, hidden)``."""
 
     def __init__(self, lstm: nn.LSTM, reverse: bool):
         super().__init__()
@@ -220,7 +221,7 @@ class Direction(nn.Module):
 
 
 class _OneWay(torch.autograd.Function):
-    """ONNX's LSTM in one direction, which PyTorch's exporter does not write backwards."""
+    """ONNX's LSTM in one direction; PyTorch's exporter cannot write a reverse one."""
 
     @staticmethod
     def forward(ctx, x, of_input, of_hidden, bias, reverse):

@@ -1,14 +1,15 @@
-"""Networks as ONNX files, for machines without a GPU: audio in, logits out, in half of PyTorch's time and without it.
+"""Networks as ONNX files, for machines without a GPU: audio to logits, in half of PyTorch's time, without PyTorch.
 
-Beside the weights ``NAME.safetensors`` lie ``NAME.onnx``, with the features in the graph, and ``NAME.pedals.onnx``.
-Each holds the hash of the weights it was made from; the weights' card holds the hashes of both files. One that does
-not match is left alone, and PyTorch does the work.
+The weights ``NAME.safetensors`` have two ONNX files beside them: ``NAME.onnx``, which includes the features, and
+``NAME.pedals.onnx``. Each file's metadata hold the hash of its weights; the weights' card holds the hashes of both
+files. If a hash does not match, PyTorch is used instead.
 
-The graph takes audio ``(1, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` samples, and gives ``frames`` frames:
-the first and the last ``margin`` frames only serve the features' long filters. Its metadata tell ``margin``.
+The graph maps audio ``(1, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` samples, to ``frames`` frames; the
+samples of ``margin`` more frames on either side are context for the features' long filters. The metadata hold
+``margin``.
 
-ONNX Runtime is a tenth quicker where it knows how many samples come. All windows of a recording but the last have one
-length, which the weights' card tells: the graph is opened for that, and once more, for any length, where one is needed.
+ONNX Runtime is a tenth faster when the number of samples is fixed. All windows of a recording except the last have the
+same length, stored in the weights' card: one session is opened for this length, another one, for any length, if needed.
 """
 
 from __future__ import annotations
@@ -29,30 +30,30 @@ from ..system.files import hash_file
 if TYPE_CHECKING:
     import onnxruntime
 
-HASHES = "onnx_sha256"  # in the card: file name -> its hash
-WINDOW_SAMPLES = "onnx_window_samples"  # in the card: of whole windows
-SAMPLES = "samples"  # the graph's free dimension
+HASHES = "onnx_sha256"  # in the card: file name -> hash
+WINDOW_SAMPLES = "onnx_window_samples"  # in the card: samples of a full window
+SAMPLES = "samples"  # name of the graph's dynamic axis
 WEIGHTS_HASH, MARGIN, WINDOW_BYTES = "weights_sha256", "margin", "window_bytes"  # in the graph's metadata
 
 
 def onnx_paths(weights: str | os.PathLike) -> tuple[Path, Path]:
-    """Where the network and its pedals' part lie beside a weights file."""
+    """The paths of a weights file's two ONNX files: the network, and its pedal head."""
     weights = Path(weights)
     return weights.with_suffix(".onnx"), weights.with_suffix(".pedals.onnx")
 
 
 def open_session(path: str | os.PathLike, *, samples: int | None = None) -> onnxruntime.InferenceSession:
-    """An ONNX file, ready to run in the thread that calls it. Any exception of onnxruntime, or ImportError.
+    """An ONNX file as a session that runs in the calling thread. Raises exceptions of onnxruntime, or ImportError.
 
     Args:
         path: the file.
-        samples: that its input will have, always; ``None`` for any number.
+        samples: fixed number of input samples; ``None`` for any.
     """
     import onnxruntime
 
     _share_memory()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # windows go side by side instead
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # windows run in parallel instead
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -63,7 +64,7 @@ def open_session(path: str | os.PathLike, *, samples: int | None = None) -> onnx
 
 @lru_cache(maxsize=1)
 def _share_memory() -> None:
-    """One arena for all sessions, which would otherwise each keep the most that it ever took."""
+    """One memory arena for all sessions: otherwise each session keeps its own peak."""
     import onnxruntime
 
     kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
@@ -73,32 +74,32 @@ def _share_memory() -> None:
 
 
 def find_session(path: Path, weights: Path, *, samples: int | None = None) -> onnxruntime.InferenceSession | None:
-    """The ONNX file ``path`` of the ``weights``; ``None`` without onnxruntime or the file, or where a hash is wrong.
+    """A session for the ONNX file ``path`` of ``weights``; ``None`` if it is missing or has a wrong hash.
 
-    ``samples`` as in :func:`open_session`.
+    Also ``None`` without onnxruntime. ``samples`` as in :func:`open_session`.
     """
     if not path.is_file():
         return None
     try:
         hashes = read_card(weights).get(HASHES, {})
         if hash_file(path) != hashes.get(path.name):
-            raise ValueError("its bytes are not those that the weights' card tells; export it again")
+            raise ValueError("its hash is not the one in the weights' card; export it again")
         session = open_session(path, samples=samples)
     except ImportError:
         return None
-    except Exception as error:  # onnxruntime has many; PyTorch can always do the work
+    except Exception as error:  # onnxruntime raises many kinds; PyTorch always works
         warnings.warn(f"{path}: cannot be used ({error}); PyTorch does its work", stacklevel=2)
         return None
     return session if metadata(session).get(WEIGHTS_HASH) == hash_file(weights) else None
 
 
 def metadata(session: onnxruntime.InferenceSession) -> dict[str, Any]:
-    """What the exporter wrote into the graph."""
+    """The graph's metadata, as the exporter wrote them."""
     return {key: json.loads(text) for key, text in session.get_modelmeta().custom_metadata_map.items()}
 
 
 class OnnxNetwork:
-    """A network and its pedals' part in ONNX Runtime: one window at a time, in as many threads as there are calls."""
+    """A network and its pedal head in ONNX Runtime. A call computes one window; calls may run in parallel threads."""
 
     batch = 1
     parallel = True
@@ -109,12 +110,12 @@ class OnnxNetwork:
         session: onnxruntime.InferenceSession,
         pedals: onnxruntime.InferenceSession,
         *,
-        samples: int | None = None,  # that `session` is opened for; `path` opens others
+        samples: int | None = None,  # fixed input length of `session`; other lengths get another session of `path`
     ):
         self.path, self.samples, self.session, self.pedal_session = path, samples, session, pedals
         self.names = [output.name for output in session.get_outputs()]
-        told = metadata(session)
-        self.margin, self.window_bytes = told[MARGIN], told[WINDOW_BYTES]
+        stored = metadata(session)
+        self.margin, self.window_bytes = stored[MARGIN], stored[WINDOW_BYTES]
         self._any_length: onnxruntime.InferenceSession | None = None
         self._opening = threading.Lock()
 
@@ -135,7 +136,7 @@ class OnnxNetwork:
 
 
 def find_onnx(weights: Path) -> OnnxNetwork | None:
-    """The network beside a weights file, if both of its files are there and of these weights."""
+    """The ONNX network of a weights file; ``None`` unless both files exist and match the weights."""
     path, pedals_path = onnx_paths(weights)
     if not (path.is_file() and pedals_path.is_file()):
         return None

@@ -1,4 +1,4 @@
-"""Decoded notes in frames -> a performance in seconds: velocities evened, key ends that explain the sounding ends."""
+"""Decoded notes in frames -> a performance in seconds, with corrected velocities, and key ends that fit the pedals."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .velocities import even_velocities
 
 
 def decode_performance(activations: dict[str, np.ndarray], config: Config) -> Performance:
-    """Probabilities of :data:`ROLLS`, ``(T, 88)`` and ``pedal`` ``(T, 3)`` -> notes with ``key`` ends, and pedals.
+    """Probabilities of :data:`.KEY_ROLLS`, ``(T, 88)``, and ``pedal``, ``(T, 3)`` -> notes with key ends, and pedals.
 
-    Each note's key end is chosen such that its sounding end, as it follows from key end and pedals, comes as close
-    as it can to the sounding end that was heard.
+    A note's key end is the decoded key end or the decoded sounding end: the one that, extended by the pedals, is closer
+    to the decoded sounding end.
     """
     notes = find_notes([activations], config)
     return perform(notes, decode_pedals(activations["pedal"], config), config)
 
 
 def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performance:
-    """:data:`STRUCK` notes, in frames -> notes in seconds, each with a key end that explains how long it sounded."""
+    """:data:`.STRUCK` notes in frames, and pedals -> notes with key ends in seconds (:func:`decode_performance`)."""
     order, onset, key_end, sounding = in_seconds(found, config)
     pitch, velocity = found["key"][order] + LOWEST_PITCH, found["velocity"][order]
     notes = make_notes(onset, key_end, pitch, even_velocities(onset, pitch, velocity, config.decode.velocity_smoothing))
-    if not len(notes):  # pedals of what never sounded are noise
+    if not len(notes):  # without notes, pedals are noise
         return Performance(notes)
     by_key = extend_to_sounding(notes, pedals)["offset"]
     held_to_the_end = notes.copy()
@@ -37,9 +37,9 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
 
 
 def in_seconds(found: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """:data:`STRUCK` notes -> the order that a performance has them in; onsets, key ends and ends so sorted."""
+    """:data:`.STRUCK` notes -> the order of a performance (indices), and onsets, key ends and sounding ends in it."""
     seconds, decode = config.feature.frame_seconds, config.decode
-    # no note begins before the recording, and none is left without length
+    # no note begins before the recording or has no length
     onset, key_end, end = (
         np.maximum(seconds * found[name] + decode.time_shift, low)
         for name, low in (("onset", 0.0), ("key_end", decode.min_note_seconds), ("end", decode.min_note_seconds))

@@ -1,4 +1,4 @@
-"""A network in PyTorch, as the :class:`.Transcriber` runs it: on a GPU, or where weights have no ONNX files."""
+"""A network in PyTorch, for :class:`.Transcriber`: on a GPU, or on a CPU where the weights have no ONNX files."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from ..models.blocks import Transcriptor
 from ..system.memory import keep_memory
 
-GPU_BATCH = 16  # windows of 12 s at once
+GPU_BATCH = 16  # windows
 
 
 def feature_margin(model: Transcriptor) -> int:
-    """Frames beyond a window whose samples its features need."""
+    """Frames on either side of a window whose samples its features need."""
     return -(-model.feature.context_samples // model.config.feature.hop_length)
 
 
 class TorchNetwork:
     """A :class:`.Transcriptor` on a device: windows ``(B, n)`` -> logits ``(B, frames, ...)``, as numpy arrays."""
 
-    parallel = False  # PyTorch divides each operator among threads; a GPU takes one batch after the other
+    parallel = False  # PyTorch runs each operator in several threads; a GPU computes one batch at a time
     window_bytes = 0
 
     def __init__(self, model: Transcriptor, device: torch.device):

@@ -1,7 +1,7 @@
-"""Velocities as heard -> velocities as played, by a small network that reads a recording's notes and nothing else.
+"""Corrects the velocities that a transcribing network estimates, by a small network that reads the notes alone.
 
-It has its own weights (``weights/dynamics.safetensors``), learnt by :mod:`.learn_dynamics`, and serves every
-transcribing network.
+The correction network (:mod:`amt_utils.models.velocities`) has weights of its own (``weights/dynamics.safetensors``),
+trained by :mod:`amt_utils.training.learn_velocities`, and serves every transcribing network.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from .onnx import find_session
 if TYPE_CHECKING:
     from ..models.velocities import DynamicsNet
 
-STRUCK_TOGETHER = 0.03  # seconds between notes that may be one chord, read from its lowest key up
-SPREAD = 20.0  # velocities: the unit the network counts in
-LONGEST_GAP = 4.0  # seconds
-CUT = Cut(20_000, 1_000)  # notes, not frames: half an hour at once, so that memory does not grow with the length
-MOST_MISHEARD = 12.0  # velocities: a hundredth of all notes; what stands out further was played so
+STRUCK_TOGETHER = 0.03  # seconds; notes closer than this are a chord, read from its lowest key up
+SPREAD = 20.0  # the network's unit, in MIDI velocities
+LONGEST_GAP = 4.0  # seconds; longer gaps between notes are clipped
+CUT = Cut(20_000, 1_000)  # in notes instead of frames: half an hour at once, so that memory does not grow
+MOST_MISHEARD = 12.0  # largest correction, in MIDI velocities; a note that deviates further (1 %) was played so
 
 
 def even_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, amount: float = 1.0) -> np.ndarray:
-    """Velocities 1..127 of a recording's ``(n,)`` notes, without the piano's voicing and most of the mishearing.
+    """Corrected velocities 1..127 of a recording's ``(n,)`` notes.
 
     Args:
         onset: seconds.
         pitch: MIDI 21..108.
-        velocity: as heard, 1..127.
-        amount: how far to go from what was heard to what the notes together tell; with 0 nothing changes.
+        velocity: estimated by the transcribing network, 1..127.
+        amount: share of the correction, from 0 (none) to 1.
     """
     if not amount or len(onset) < 2:
         return velocity
@@ -46,7 +46,7 @@ def even_velocities(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, 
         part = slice(window.begin, window.end)
         estimate[window.keep_begin : window.keep_end] = run(notes[None, part], key[None, part])[0, window.kept]
     even = np.empty(len(onset))
-    even[order] = velocity.mean() + SPREAD * (estimate - estimate.mean())  # the mean level is the recording's own
+    even[order] = velocity.mean() + SPREAD * (estimate - estimate.mean())  # the recording's mean is kept
     change = np.clip(even - velocity, -MOST_MISHEARD, MOST_MISHEARD)
     return np.clip(np.rint(velocity + amount * change), 1, 127).astype(velocity.dtype)
 
@@ -69,7 +69,7 @@ def _velocity_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 def load_dynamics(path: Path = VELOCITY_WEIGHTS) -> DynamicsNet:
-    """The shipped network, or another file of ``learn-dynamics``, in PyTorch. Raises :class:`AmtError`."""
+    """The shipped network, or another one trained by ``learn-dynamics``, in PyTorch. Raises :class:`AmtError`."""
     from ..models.velocities import DynamicsNet
 
     weights, card = read_weights(path)
@@ -77,17 +77,17 @@ def load_dynamics(path: Path = VELOCITY_WEIGHTS) -> DynamicsNet:
 
 
 def reading_order(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Indices that sort ``(n,)`` notes by onset, those of one chord by key."""
+    """Indices that sort ``(n,)`` notes by onset, and the notes of a chord by key."""
     by_time = np.argsort(onset, kind="stable")
     chord = np.cumsum(np.diff(onset[by_time], prepend=-np.inf) > STRUCK_TOGETHER)
     return by_time[np.lexsort((pitch[by_time], chord))]
 
 
 def describe_notes(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Notes in reading order -> ``(n, DESCRIPTION)`` float32 and their ``(n,)`` keys 0..87.
+    """Notes in reading order -> features ``(n, DESCRIPTION)`` float32, and keys ``(n,)`` 0..87.
 
-    A note is described by its velocity (over the recording's mean), the time since the note before and until the next,
-    its pitch, the time since its key was last struck, and how widely the recording's velocities are spread.
+    The features of a note: its velocity relative to the recording's mean, the time since the previous and until the
+    next note, its pitch, the time since its key was last struck, and the standard deviation of all velocities.
     """
     step = np.maximum(np.diff(onset), 0.0)
     by_key = np.lexsort((onset, pitch))
@@ -107,5 +107,5 @@ def describe_notes(onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray) -
 
 
 def _squeeze(seconds: np.ndarray) -> np.ndarray:
-    """Seconds -> about -1 (at once) to 1.7 (the longest gap)."""
+    """Seconds -> a logarithmic scale from about -1 (0 s) to 1.7 (``LONGEST_GAP``)."""
     return np.log(seconds + 0.02) / 2 + 1
