@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ..audio.reading import load_audio
+from ..audio.reading import audio_duration, load_audio
 from ..config import Config
 from ..data.library import Recording, find_recordings
 from ..models import Transcriptor
@@ -37,16 +37,14 @@ Record = Callable[[str, Score], Score]  # a step's name and score -> the same sc
 def recording_activations(
     transcriber: Transcriber, recordings: Iterable[Recording], *, excerpt_seconds: float | None = None
 ) -> list[Activations]:
-    """(name, activations, reference) of each recording, or of its middle ``excerpt_seconds``."""
+    """(name, activations, reference) of each recording, or of its middle ``excerpt_seconds``, all that is read then."""
     rate, results = transcriber.config.feature.sample_rate, []
     for recording in recordings:
-        audio, reference = load_audio(recording.audio, sample_rate=rate), recording.performance
-        seconds = len(audio) / rate
-        if excerpt_seconds and seconds > excerpt_seconds:
-            begin = (seconds - excerpt_seconds) / 2
-            first = int(begin * rate)
-            audio = audio[first : first + int(excerpt_seconds * rate)]
-            reference = reference.window(first / rate, begin + excerpt_seconds)
+        start, duration, reference = 0.0, None, recording.performance
+        if excerpt_seconds and (seconds := audio_duration(recording.audio)) > excerpt_seconds:
+            start, duration = int((seconds - excerpt_seconds) / 2 * rate) / rate, excerpt_seconds  # whole samples
+            reference = reference.window(start, start + duration)
+        audio = load_audio(recording.audio, sample_rate=rate, start=start, duration=duration)
         results.append((recording.audio.stem, transcriber.activations(audio), reference))
     return results
 
