@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "amt_utils"
@@ -76,3 +77,15 @@ def test_no_modules_import_in_a_circle():
 
     for name in graph:
         visit(name, ())
+
+
+def test_every_folder_says_what_it_is_for():
+    silent = [path for path in PACKAGE.rglob("__init__.py") if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not silent
+
+
+def test_walk_and_readme_list_the_folders_in_this_order():
+    walk, readme = (PACKAGE.parent / name for name in ("docs/walk.md", "README.md"))
+    assert re.findall(r"^\| `(\w+)` \|", walk.read_text(encoding="utf-8"), re.MULTILINE) == list(ORDER[:-1])
+    tree = readme.read_text(encoding="utf-8").split("amt_utils/\n")[1].split("```")[0]
+    assert re.findall(r"^  (\w+)(?:\.py)? ", tree, re.MULTILINE) == list(ORDER[:-1])

@@ -1,0 +1,1 @@
+"""Any recording -> samples, their windows, and features: CQT, HCQT, log-mel."""

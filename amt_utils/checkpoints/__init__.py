@@ -1,0 +1,1 @@
+"""Weights and training states: written whole, verified by hash, listed, mirrored."""

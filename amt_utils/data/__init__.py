@@ -1,0 +1,1 @@
+"""Recordings and their MIDI: found, downloaded, rendered, augmented, preprocessed."""

@@ -1,0 +1,1 @@
+"""Typed notes and pedals in memory, and MIDI files in and out."""

@@ -1,0 +1,1 @@
+"""From recordings to all output files, one by one or many at once."""

@@ -1,0 +1,1 @@
+"""Windows, targets, losses, the training loop; search, ablation, and training on your own piano."""

@@ -1,0 +1,1 @@
+"""Audio -> probabilities, by ONNX or PyTorch -> notes and pedals."""
