@@ -151,7 +151,7 @@ class Windows(Dataset):
 
 def read_audio(path: Path, first: int, n: int) -> np.ndarray:
     """``n`` samples from ``first``, zeros after the end; only these are decoded."""
-    with soundfile.SoundFile(path) as file:
+    with path.open("rb") as stored, soundfile.SoundFile(stored) as file:  # it encodes no name that is not valid UTF-8
         file.seek(first)
         out = np.zeros(n, np.float32)
         got = file.read(min(n, file.frames - first), dtype="float32")

@@ -149,7 +149,8 @@ def _mark_last(items: Iterator) -> Iterator[tuple[bool, np.ndarray]]:
 
 def _native_rate(path: Path) -> int:
     try:
-        return soundfile.info(str(path)).samplerate
+        with path.open("rb") as file:  # soundfile encodes no name that is not valid UTF-8
+            return soundfile.info(file).samplerate
     except soundfile.SoundFileError:  # ffmpeg reads it: a video or a phone's m4a, 44.1 or 48 kHz
         return 44_100
 

@@ -1,6 +1,7 @@
 """Raw recordings to processed_data and back: nothing lost, nothing read that is not needed."""
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -123,6 +124,18 @@ def test_window_reads_only_what_it_needs(folder, monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", counting)
     windows[3]
     assert read == [32_000]
+
+
+def test_a_name_that_is_no_text_is_trained_on(raw, tmp_path):
+    piece = open_maestro(raw).pieces[0]
+    (tmp_path / "raw").mkdir()
+    try:
+        for source in (open_maestro(raw).audio_path(piece), open_maestro(raw).midi_path(piece)):
+            shutil.copy(source, tmp_path / "raw" / os.fsdecode(b"caf\xe9" + source.suffix.encode()))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    done = preprocess(tmp_path / "raw", tmp_path / "out", features="none", workers=1, say=lambda text: None)
+    assert Windows(open_processed(done), split=None, seconds=1.0, read="audio")[0]["audio"].abs().max() > 0
 
 
 def test_resuming_does_only_what_is_missing_and_other_settings_are_refused(raw, folder, tmp_path):

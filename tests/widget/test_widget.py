@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import types
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from amt_utils.audio.reading import save_audio
 from amt_utils.music.notes import NOTE, Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 from amt_utils.widget import AudioInput, PianoRoll, compare_notes
@@ -78,6 +80,14 @@ def test_packed_notes_read_back(small):
     np.testing.assert_array_equal(floats[1], small.notes["offset"])
     assert np.frombuffer(data[16 * n : 20 * n], "<f4").tolist() == [0.5, 0.75, 1.0]
     assert np.frombuffer(data[20 * n :], "u1").reshape(3, n).tolist() == [[60, 64, 67], [40, 80, 120], [0, 1, 0]]
+
+
+def test_sound_of_a_file_whose_name_is_no_text(tmp_path):
+    try:
+        path = save_audio(tmp_path / "a.wav", tone(1, 440.0)).rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert Sound(path).duration == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("small_file", [False, True])
