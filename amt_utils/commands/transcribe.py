@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..audio.tuning import is_out_of_tune
 from ..config import DECODE_SETTING_HELP
 from ..results.batch import Result, transcribe_batch
 from ..results.transcription import TEMPO_MAPS
@@ -89,9 +90,10 @@ def _say(result: Result) -> None:
     elif result.skipped:
         print(f"{result.path}: done before -> {result.files[0]}", flush=True)
     else:
+        tuning = f", A4 = {result.tuning:.0f} Hz" if is_out_of_tune(result.tuning) else ""
         speed = result.seconds / max(result.audio_seconds, 1e-9)
         print(
-            f"{result.path}: {result.n_notes} notes, {result.n_pedals} pedal presses, {result.seconds:.1f} s for "
-            f"{result.audio_seconds:.1f} s of audio ({speed:.3f} x real time) -> {result.files[0]}",
+            f"{result.path}: {result.n_notes} notes, {result.n_pedals} pedal presses{tuning}, {result.seconds:.1f} s "
+            f"for {result.audio_seconds:.1f} s of audio ({speed:.3f} x real time) -> {result.files[0]}",
             flush=True,
         )

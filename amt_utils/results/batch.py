@@ -1,9 +1,9 @@
 """Many recordings -> the files of each, with one progress bar; finished ones can be skipped, a bad file stops nothing.
 
 Beside the results of ``take.wav`` is ``take.transcription.json``: the recording, its SHA-256, that of the network's
-weights, the settings and the files written. It is written last. A later run reads it to skip finished recordings
-(``skip_existing``) and to tell which recording a file belongs to: results of another recording, and other files, are
-never overwritten.
+weights, the settings, the tuning and the files written. It is written last. A later run reads it to skip finished
+recordings (``skip_existing``) and to tell which recording a file belongs to: results of another recording, and other
+files, are never overwritten.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..audio.damage import check_is_file
 from ..audio.ffmpeg import probe_seconds
 from ..audio.opening import soundfile_name
 from ..audio.reading import audio_duration
+from ..audio.tuning import A4
 from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
 from ..system.files import hash_file, read_json, written_whole
@@ -52,6 +53,7 @@ class Result:
         files: written now or before.
         n_notes, n_pedals: numbers of notes and pedal presses.
         audio_seconds, seconds: length of the recording, and of the work.
+        tuning: Hz of A4, as estimated or given.
         skipped: whether it was done before.
         error: why there are no files, otherwise ``""``.
     """
@@ -62,6 +64,7 @@ class Result:
     n_pedals: int = 0
     audio_seconds: float = 0.0
     seconds: float = 0.0
+    tuning: float = A4
     skipped: bool = False
     error: str = ""
 
@@ -197,7 +200,8 @@ class _Batch:
         record = _read_record(target)
         if self.skip_existing and record and self._is_done(record, about, target):
             files = tuple(target.with_name(file) for file in record["files"])
-            return Result(one.path, files, record["notes"], record["pedals"], record["seconds"], skipped=True)
+            counts = (record["notes"], record["pedals"], record["seconds"])
+            return Result(one.path, files, *counts, tuning=record["tuning"], skipped=True)
         seconds = audio_duration(one.path)
         found = transcribe(
             one.path,
@@ -210,9 +214,10 @@ class _Batch:
         made = {"kinds": self.kinds, "files": [f.name for f in files]}
         n_notes, n_pedals = len(found.performance.notes), len(found.performance.pedals)
         record = {"format": 1, **about, **made, "notes": n_notes, "pedals": n_pedals, "seconds": seconds}
+        record["tuning"] = round(found.tuning, 1)
         with written_whole(_record_path(target)) as partial:
             partial.write_text(json.dumps(record, indent=1), encoding="ascii")
-        return Result(one.path, files, n_notes, n_pedals, seconds)
+        return Result(one.path, files, n_notes, n_pedals, seconds, tuning=found.tuning)
 
     def _free_target(self, one: Input, about: dict[str, Any]) -> Path:
         """The path of its results, with a number where the name is taken by another recording or other files."""
@@ -245,7 +250,8 @@ def _read_record(target: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = read_json(_record_path(target))
         whole = all(isinstance(record[key], kind) for key, kind in known.items())
-        return {**record, "seconds": float(record["seconds"])} if whole else None
+        numbers = {"seconds": float(record["seconds"]), "tuning": float(record.get("tuning", A4))}
+        return {**record, **numbers} if whole else None
     except (AmtError, ValueError, KeyError, TypeError):
         return None
 

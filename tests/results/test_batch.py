@@ -117,11 +117,10 @@ def test_names_that_are_no_text(tmp_path, ear, capsys):
             shutil.copy(good, tmp_path / "in" / os.fsdecode(name))
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
-    results = transcribe_batch([tmp_path / "in"], tmp_path / "O", kinds=["midi", "musicxml"], transcriber=ear)
+    kinds = ["midi", "musicxml"]
+    results = transcribe_batch([tmp_path / "in"], tmp_path / "O", kinds=kinds, transcriber=ear)
     assert [r.error for r in results] == [""] * 4 and len(written(tmp_path / "O", ".musicxml")) == 4
-    again = transcribe_batch(
-        [tmp_path / "in"], tmp_path / "O", kinds=["midi", "musicxml"], transcriber=ear, skip_existing=True
-    )
+    again = transcribe_batch([tmp_path / "in"], tmp_path / "O", kinds=kinds, transcriber=ear, skip_existing=True)
     assert all(r.skipped for r in again)
 
 
@@ -291,6 +290,18 @@ def test_the_command_names_what_failed_and_exits_with_1(tmp_path, quick, capsys)
     assert "good.wav: done before" in capsys.readouterr().out
     assert main(["transcribe", str(tmp_path / "in"), "--out", str(tmp_path / "in" / "good.wav")]) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_the_estimated_tuning_is_told(tmp_path, quick, capsys):
+    make(tmp_path / "in" / "low.wav")
+    for a4, told in ((441.0, False), (427.04, True)):
+        quick.tuning = a4
+        assert main(["transcribe", str(tmp_path / "in"), "--out", str(tmp_path / "O")]) == 0
+        assert ("2 notes, 0 pedal presses, A4 = 427 Hz, " in capsys.readouterr().out) == told
+    again = transcribe_batch([tmp_path / "in"], tmp_path / "O", transcriber=quick, skip_existing=True)
+    assert [(r.skipped, r.tuning) for r in again] == [(False, 427.04)]  # the command's settings are others
+    again = transcribe_batch([tmp_path / "in"], tmp_path / "O", transcriber=quick, skip_existing=True)
+    assert [(r.skipped, r.tuning) for r in again] == [(True, 427.0)]
 
 
 def test_a_name_that_cannot_be_printed_is_printed_all_the_same(tmp_path):
