@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
 from ..music.notes import Performance
 from ..system.errors import AmtError
@@ -83,7 +82,7 @@ def _gru(x: np.ndarray, weights: dict[str, np.ndarray], which: str) -> np.ndarra
     state, states = np.zeros(size, np.float32), np.empty((len(x), size), np.float32)
     for i, given in enumerate(driven):
         own = state @ recurrent
-        gates = expit(given[: 2 * size] + own[: 2 * size])  # reset, update
+        gates = 0.5 + 0.5 * np.tanh(0.5 * (given[: 2 * size] + own[: 2 * size]))  # reset, update: the logistic function
         candidate = np.tanh(given[2 * size :] + gates[:size] * (own[2 * size :] + bias))
         state = candidate + gates[size:] * (state - candidate)
         states[i] = state

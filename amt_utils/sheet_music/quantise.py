@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import solveh_banded
 
 from .beats import Beats
 from .divisions import EVERY, SHORTEST, complexity, lay_events
@@ -120,6 +119,30 @@ def _fit_times(
     hold = 1 / 0.05**2  # where nothing speaks for another place, a beat stays
     band[0] += hold
     right += hold * times
-    fitted = solveh_banded(band, right, lower=True)
+    fitted = _solve_banded(band, right)
     gap = np.maximum(np.diff(fitted), 0.3 * np.diff(times))  # time does not run backwards
     return np.concatenate([[fitted[0]], fitted[0] + np.cumsum(gap)])
+
+
+def _solve_banded(band: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solves a positive definite system: ``band`` holds its diagonals 0, 1, 2 below, ``right`` is ``(n,)``.
+
+    By Cholesky's decomposition L D L'. scipy has it too, and takes longer to import than a recording's beats to fit.
+    """
+    main, first, second = band.tolist()
+    y = right.tolist()
+    n = len(y)
+    for i in range(n):  # first, second: L below its diagonal; main: D
+        for j, below in ((i + 1, first[i]), (i + 2, second[i])):
+            if j < n:
+                share = below / main[i]
+                main[j] -= share * below
+                y[j] -= share * y[i]
+        if i + 2 < n:
+            first[i + 1] -= first[i] * second[i] / main[i]
+    for i in reversed(range(n)):
+        for j, below in ((i + 1, first[i]), (i + 2, second[i])):
+            if j < n:
+                y[i] -= below * y[j]
+        y[i] /= main[i]
+    return np.array(y)

@@ -2,12 +2,14 @@
 
     notes → events → beats and metre → ticks → hands → voices, lengths → symbols → MusicXML → engraving
 
-``make_score`` does it all; what it guesses (tempo, metre, key, pick-up) can be given instead.
+``make_score`` finds beats, bars and key, which is all that a tempo map needs; what is on the page is written when it is
+asked for. What is guessed (tempo, metre, key, pick-up) can be given instead.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,29 +19,21 @@ import numpy as np
 from ..music.midi import TempoMap
 from ..music.notes import Performance, check_notes
 from ..system.errors import AmtError
+from ..system.files import written_whole
 from .bar_network import read_bars
 from .bars import Bars
 from .beats import Beats, find_beats, given_beats
 from .events import find_events
-from .evidence import log_softmax, weigh_events
-from .hands import LEFT, RIGHT, assign_hands
-from .layout import choose_clefs, dynamic_marks, lay_bars, pedal_marks
+from .evidence import weigh_events
+from .layout import lay_bars
 from .metre import TICKS, Metre
-from .musicxml import Page, note_id, to_musicxml
-from .notation import write_voice
-from .note_network import VALUES, WEIGHTS, read_notes
+from .musicxml import Page, to_musicxml
+from .note_network import WEIGHTS, read_notes
 from .quantise import quantise
-from .spelling import Key, find_keys, spell
+from .spelling import Key, find_keys
 from .tapped import Tapped
 from .tracking import BeatModel
-from .voices import separate_voices, write_lengths
-
-POSITION = np.dtype(
-    [("note", "i8"), ("measure", "i8"), ("beat", "f8"), ("tick", "i8"), ("length", "i8"), ("staff", "i1"),
-     ("voice", "i1"), ("id", "U24")]
-)  # fmt: skip
-
-STACCATO_HELD = 0.6  # of its written length, a chord with a staccato dot is held no longer
+from .writing import Placed, measure_and_beat, write_page, write_rests
 
 
 @dataclass(frozen=True)
@@ -47,33 +41,46 @@ class Score:
     """Sheet music of a performance.
 
     Attributes:
-        page: what is written, ready for :func:`amt_utils.sheet_music.musicxml.to_musicxml`.
         beats: the beat grid in seconds.
         first_tick: tick of the page that falls on ``beats.times[0]``.
-        positions: one row per written note, ordered by tick: ``note`` (index into the performance's notes),
-            ``measure`` (as printed; 0 is a pick-up), ``beat`` (1.0 is the bar's first), ``tick`` and ``length`` (24 to
-            the quarter), ``staff`` (1 upper), ``voice``, ``id`` (of the note's element in MusicXML and SVG).
-            Notes struck again at the same place of the grid are written once.
+        bars, key: of the page.
+        write: makes page and positions.
     """
 
-    page: Page
     beats: Beats
     first_tick: int
-    positions: np.ndarray
+    bars: Bars
+    key: Key
+    write: Callable[[], tuple[Page, np.ndarray]]
+
+    @cached_property
+    def _written(self) -> tuple[Page, np.ndarray]:
+        return self.write()
+
+    @property
+    def page(self) -> Page:
+        """What is written, ready for :func:`amt_utils.sheet_music.musicxml.to_musicxml`."""
+        return self._written[0]
+
+    @property
+    def positions(self) -> np.ndarray:
+        """One row per written note, ordered by tick; of notes struck again at one place of the grid, the first.
+
+        ``note`` (index into the performance's notes), ``measure`` (as printed; 0 is a pick-up), ``beat`` (1.0 is the
+        bar's first), ``tick`` and ``length`` (24 to the quarter), ``staff`` (1 upper), ``voice``, ``id`` (of the note's
+        element in MusicXML and SVG).
+        """
+        return self._written[1]
 
     @property
     def metre(self) -> Metre:
         """The time signature of most bars."""
-        return self.page.bars.metre
-
-    @property
-    def key(self) -> Key:
-        return self.page.key
+        return self.bars.metre
 
     @property
     def tempo(self) -> float:
         """Median beats of the metre per minute."""
-        return self.page.tempo
+        return self.beats.tempo
 
     @cached_property
     def musicxml(self) -> str:
@@ -111,7 +118,7 @@ class Score:
 
     def where(self, seconds: float) -> tuple[int, float]:
         """Where the recording is at ``seconds``: measure (as printed) and beat (1.0 is the bar's first)."""
-        return _measure_and_beat(self.page.bars, float(self.to_tick(seconds)))
+        return measure_and_beat(self.bars, float(self.to_tick(seconds)))
 
     @cached_property
     def tempo_map(self) -> TempoMap:
@@ -172,63 +179,13 @@ def make_score(
     held = np.maximum(ends - grid.beat_to_tick(grid.to_beat(notes["onset"])), 1.0)
     longest = int(np.max(tick + np.minimum(held, 4 * TICKS)))
     bars, shift = lay_bars(int(tick.min()), max(int(tick.max()), longest - 12), grid, pickup)
-    tick = tick + shift
-    written = _first_of_each(notes["pitch"], tick)
     keys = [told] if told else find_keys(reading.key, notes["pitch"], notes["offset"] - notes["onset"])
-    steps, alters, octaves = spell(notes["pitch"], reading.name, keys[0])
-    hands = assign_hands(notes, events, reading.staff)
-    value = log_softmax(reading.value)
-    beat = np.array([metre_.beat_ticks for metre_ in bars.metres])[bars.number(tick)]
-    want = VALUES[value.argmax(1)] * beat
-    division = _divisions(grid, shift)
-    voices, placed = [], []
-    for hand, staff in ((RIGHT, 1), (LEFT, 2)):
-        own = written[hands[written] == hand]
-        own = own[np.lexsort((notes["pitch"][own], tick[own]))]
-        chords = separate_voices(tick[own], notes["pitch"][own], want[own], bars.number(tick[own]), reading.voice[own])
-        for chord in chords:
-            chord.notes = [int(own[i]) for i in chord.notes]
-        write_lengths(chords, value, bars, division, held)
-        for chord in chords:
-            cut_short = np.median(held[chord.notes]) < STACCATO_HELD * chord.length
-            chord.staccato = bool(cut_short and np.mean(reading.short[chord.notes]) > 0)
-        for voice in (1, 2):
-            line = [chord for chord in chords if chord.voice == voice]
-            voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
-            placed += [(chord, note, staff) for chord in line for note in chord.notes]
-    names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
-    marks = pedal_marks(performance.pedals, grid, shift, bars) if pedal else []
-    marks += dynamic_marks(notes["velocity"], tick, bars) if np.ptp(notes["velocity"]) else []
-    page = Page(bars, keys[0], grid.tempo, voices, names, choose_clefs(voices, names, bars.count), marks, title)
-    return Score(page, grid, shift, _positions(placed, bars))
-
-
-def _divisions(beats: Beats, shift: int) -> dict[int, int]:
-    """Tick at which a beat begins -> its division, where it is not 1."""
-    return {int(t) + shift: int(s) for t, s in zip(beats.ticks, beats.divisions, strict=False) if s > 1}
-
-
-def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """Indices of the notes to write: of several at one key and tick, the first."""
-    _, first = np.unique(np.column_stack([tick, pitch]), axis=0, return_index=True)
-    return np.sort(first)
-
-
-def _positions(placed: list, bars: Bars) -> np.ndarray:
-    rows = np.zeros(len(placed), POSITION)
-    for i, (chord, note, staff) in enumerate(placed):
-        measure, beat = _measure_and_beat(bars, chord.tick)
-        rows[i] = (note, measure, beat, chord.tick, chord.length, staff, chord.voice, note_id(note, 0))
-    return rows[np.lexsort((rows["note"], rows["tick"]))]
-
-
-def _measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
-    number = int(bars.number(tick))
-    return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.metres[number].beat_ticks)
+    placed = Placed(notes, performance.pedals if pedal else None, events, reading, tick + shift, held)
+    return Score(grid, shift, bars, keys[0], partial(write_page, placed, grid, shift, bars, keys[0], title))
 
 
 def _tempo_map(score: Score) -> TempoMap:
-    bars, per_tick = score.page.bars, 960 // TICKS
+    bars, per_tick = score.bars, 960 // TICKS
     # tick 0 is second 0: what comes before the first whole bar is counted in beats of equal length
     opening = bars.metres[0]
     numbers = range(1 if bars.pickup else 0, bars.count)
@@ -270,15 +227,10 @@ def _tempo_map(score: Score) -> TempoMap:
 def _empty_score(metre: Metre, key: Key, tempo: float, title: str) -> Score:
     bars = Bars((metre,))
     beats = Beats(np.arange(metre.beats + 1) * 60 / tempo, np.zeros(1, int), (metre,), np.ones(metre.beats, int))
-    voices = [(staff, 1, write_voice([], bars)) for staff in (1, 2)]
-    page = Page(bars, key, tempo, voices, [], (["treble"], ["bass"]), [], title)
-    return Score(page, beats, 0, np.zeros(0, POSITION))
+    return Score(beats, 0, bars, key, partial(write_rests, bars, key, tempo, title))
 
 
 def _save(path: str | os.PathLike, content: bytes) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-    return path
+    with written_whole(path) as partial_file:
+        partial_file.write_bytes(content)
+    return Path(path)

@@ -61,7 +61,7 @@ def _find_notes(activations: dict[str, np.ndarray], config: Config, cut_at_strik
     decode = config.decode
     rows: list[tuple[int, float, float, float, int, int]] = []
     shortest = decode.min_note_seconds / config.feature.frame_seconds
-    for key in range(N_KEYS):
+    for key in np.flatnonzero((activations["onset"] >= decode.onset_threshold).any(axis=0)).tolist():
         onset, offset, key_offset, frame, velocity = (
             np.asarray(activations[name][:, key], np.float32) for name in KEY_ROLLS
         )

@@ -16,6 +16,7 @@ from amt_utils.sheet_music.metre import Metre
 from amt_utils.sheet_music.musicxml import Page, to_musicxml
 from amt_utils.sheet_music.notation import write_voice
 from amt_utils.sheet_music.note_network import KEYS, NAMES, read_notes
+from amt_utils.sheet_music.quantise import _solve_banded
 from amt_utils.sheet_music.score import make_score
 from amt_utils.sheet_music.spelling import Key, find_keys, spell
 from amt_utils.sheet_music.voices import Chord
@@ -150,6 +151,21 @@ def test_bars_of_the_midi_file_are_bars_of_the_score(name, silence, tmp_path):
     full = [score.page.bars.start(n) for n in range(1, score.page.bars.count)]
     places = (tempo.to_ticks(score.to_seconds(full)) - begin) / bar
     assert np.abs(places - np.rint(places)).max() < 0.01
+
+
+def test_a_tempo_map_needs_no_page(monkeypatch):
+    calls = []
+    monkeypatch.setattr("amt_utils.sheet_music.score.write_page", lambda *_: calls.append(1) or (None, None))
+    assert len(make_score(steady(20)).tempo_map.tempos) > 1 and not calls
+    assert make_score(steady(20)).page is None and calls == [1]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 50])
+def test_banded_equations_are_solved(n, rng):
+    lower = np.tril(np.triu(rng.normal(size=(n, n)), -2)) + 3 * np.eye(n)
+    matrix, right = lower @ lower.T, rng.normal(size=n)
+    band = np.array([np.append(np.diagonal(matrix, -k), np.ones(min(k, n))) for k in range(3)])
+    np.testing.assert_allclose(matrix @ _solve_banded(band, right), right, atol=1e-9)
 
 
 def test_odd_performances():

@@ -1,0 +1,113 @@
+"""Notes on a beat grid -> the page: hands, voices, written lengths, names, clefs, marks, and where each note is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bars import Bars
+from .beats import Beats
+from .events import Events
+from .evidence import log_softmax
+from .hands import LEFT, RIGHT, assign_hands
+from .layout import choose_clefs, dynamic_marks, pedal_marks
+from .musicxml import Page, note_id
+from .notation import write_voice
+from .note_network import VALUES, Reading
+from .spelling import Key, spell
+from .voices import separate_voices, write_lengths
+
+POSITION = np.dtype(
+    [("note", "i8"), ("measure", "i8"), ("beat", "f8"), ("tick", "i8"), ("length", "i8"), ("staff", "i1"),
+     ("voice", "i1"), ("id", "U24")]
+)  # fmt: skip
+
+STACCATO_HELD = 0.6  # of its written length, a chord with a staccato dot is held no longer
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Notes on the grid.
+
+    Attributes:
+        notes: of the performance.
+        pedals: that are written, if any.
+        events: notes struck together.
+        reading: what the network says of each note.
+        tick: ``(n,)`` of the page.
+        held: ``(n,)`` ticks that each key is held.
+    """
+
+    notes: np.ndarray
+    pedals: np.ndarray | None
+    events: Events
+    reading: Reading
+    tick: np.ndarray
+    held: np.ndarray
+
+
+def write_page(placed: Placed, beats: Beats, shift: int, bars: Bars, key: Key, title: str) -> tuple[Page, np.ndarray]:
+    """Notes on a grid -> the page, and its :data:`POSITION` rows, ordered by tick.
+
+    ``shift`` is the tick of the page on which the first of the ``beats`` falls.
+    """
+    notes, reading, tick, held = placed.notes, placed.reading, placed.tick, placed.held
+    written = _first_of_each(notes["pitch"], tick)
+    steps, alters, octaves = spell(notes["pitch"], reading.name, key)
+    hands = assign_hands(notes, placed.events, reading.staff)
+    value = log_softmax(reading.value)
+    beat = np.array([metre_.beat_ticks for metre_ in bars.metres])[bars.number(tick)]
+    want = VALUES[value.argmax(1)] * beat
+    division = _divisions(beats, shift)
+    voices, chord_notes = [], []
+    for hand, staff in ((RIGHT, 1), (LEFT, 2)):
+        own = written[hands[written] == hand]
+        own = own[np.lexsort((notes["pitch"][own], tick[own]))]
+        chords = separate_voices(tick[own], notes["pitch"][own], want[own], bars.number(tick[own]), reading.voice[own])
+        for chord in chords:
+            chord.notes = [int(own[i]) for i in chord.notes]
+        write_lengths(chords, value, bars, division, held)
+        for chord in chords:
+            cut_short = np.median(held[chord.notes]) < STACCATO_HELD * chord.length
+            chord.staccato = bool(cut_short and np.mean(reading.short[chord.notes]) > 0)
+        for voice in (1, 2):
+            line = [chord for chord in chords if chord.voice == voice]
+            voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
+            chord_notes += [(chord, note, staff) for chord in line for note in chord.notes]
+    names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
+    marks = pedal_marks(placed.pedals, beats, shift, bars) if placed.pedals is not None else []
+    marks += dynamic_marks(notes["velocity"], tick, bars) if np.ptp(notes["velocity"]) else []
+    page = Page(bars, key, beats.tempo, voices, names, choose_clefs(voices, names, bars.count), marks, title)
+    return page, _positions(chord_notes, bars)
+
+
+def _divisions(beats: Beats, shift: int) -> dict[int, int]:
+    """Tick at which a beat begins -> its division, where it is not 1."""
+    return {int(t) + shift: int(s) for t, s in zip(beats.ticks, beats.divisions, strict=False) if s > 1}
+
+
+def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
+    """Indices of the notes to write: of several at one key and tick, the first."""
+    _, first = np.unique(np.column_stack([tick, pitch]), axis=0, return_index=True)
+    return np.sort(first)
+
+
+def _positions(placed: list, bars: Bars) -> np.ndarray:
+    rows = np.zeros(len(placed), POSITION)
+    for i, (chord, note, staff) in enumerate(placed):
+        measure, beat = measure_and_beat(bars, chord.tick)
+        rows[i] = (note, measure, beat, chord.tick, chord.length, staff, chord.voice, note_id(note, 0))
+    return rows[np.lexsort((rows["note"], rows["tick"]))]
+
+
+def measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
+    """The measure as printed, and the beat from 1, of a tick of the page."""
+    number = int(bars.number(tick))
+    return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.metres[number].beat_ticks)
+
+
+def write_rests(bars: Bars, key: Key, tempo: float, title: str) -> tuple[Page, np.ndarray]:
+    """The page of a performance without notes."""
+    voices = [(staff, 1, write_voice([], bars)) for staff in (1, 2)]
+    return Page(bars, key, tempo, voices, [], (["treble"], ["bass"]), [], title), np.zeros(0, POSITION)
