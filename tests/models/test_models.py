@@ -175,6 +175,19 @@ def test_floor_lies_between_the_partials():
     torch.testing.assert_close(floor[0, :, 0], torch.tensor([0.2, 0.2, 0.2, 0.2, 0.3]))
 
 
+@pytest.mark.parametrize("kind", ["hcqt", "cqt"])
+@pytest.mark.parametrize("bins", [12, 24, 36, 48, 60])
+def test_pedals_are_heard_with_any_number_of_bins(kind, bins):
+    """The floor has whole bands in every channel; what is left of the bins is read by none of them."""
+    config = Config().replace(model={"size": "micro"}, feature={"kind": kind, "bins_per_octave": bins})
+    model = build_model(config).eval()
+    with torch.inference_mode():
+        logits = model(torch.randn(1, 4_000) * 0.1)
+    assert logits["pedal"].shape == (1, 13, 3) and logits["onset"].shape == (1, 13, 88)
+    bands = config.feature.n_channels * (config.feature.n_bins // 16)
+    assert read_floor(torch.rand(1, config.feature.n_channels, 2, config.feature.n_bins), 16).shape == (1, 2, bands)
+
+
 def test_harmonic_convolution_is_the_sum_of_its_branches():
     torch.manual_seed(0)
     conv = HDConv(3, 5, (1, 2, 3, 5), bins_per_octave=48)

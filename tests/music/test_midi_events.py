@@ -101,6 +101,14 @@ def test_channel_ten_is_percussion(read):
     assert len(performance.notes) == 4 and not len(performance.pedals)
 
 
+@pytest.mark.parametrize("system", ["F1 00", "F2 00 00", "F3 00", "F6"])
+def test_a_system_message_ends_the_running_status(read, system):
+    again = f"00 90 3C 40 60 {system} 00 90 3C 00 {END}"
+    assert spans(read(midi_file(again)).notes) == STARTS[:1]
+    with pytest.raises(AmtError, match="data without a status"):
+        read(midi_file(again.replace("00 90 3C 00", "00 3C 00")))
+
+
 @pytest.mark.parametrize("controller", ["78", "7B", "7C", "7D", "7E", "7F"])
 def test_all_notes_off_ends_what_is_open_on_its_channel(read, controller):
     track = f"00 90 3C 40 00 3E 40 00 91 40 40 60 B0 {controller} 00 60 91 40 00 60 B0 {controller} 00 {END}"
