@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..transcription.candidates import Candidates
     from ..transcription.transcriber import Transcriber
 
-LONGEST_SCORE = 3600.0  # seconds; beat tracking of longer recordings takes gigabytes
+LONGEST_SCORE = 3600.0  # seconds; reading the notes of longer recordings takes half a gigabyte
 KINDS = ("midi", "musicxml", "pdf", "html")
 SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "svg": ".svg", "pdf": ".pdf", "html": ".html"}
 TEMPO_MAPS = ("performance", "constant")

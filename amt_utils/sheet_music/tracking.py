@@ -20,6 +20,7 @@ from .evidence import Evidence
 from .note_network import PERIODS
 
 STEP = 0.015  # resolution of the search, seconds
+AHEAD = 4096  # frames whose fit is computed at once
 PERIOD_RATIO = 1.05  # neighbouring candidate periods
 SLOWEST, FASTEST = 24.0, 270.0  # beats per minute searched
 CHANGE_LIMIT = 6.0  # nats: a break in tempo costs no more than this
@@ -53,9 +54,7 @@ class BeatModel:
             8: (0.87, 0.52, 0.70, 0.52, 0.78, 0.52, 0.70, 0.52),
         }
     )
-    log_prior: dict[int, float] = field(
-        default_factory=lambda: {1: -1.1, 2: -0.64, 3: -0.5, 4: -1.7, 6: -1.6, 8: -3.4}
-    )
+    log_prior: dict[int, float] = field(default_factory=lambda: {1: -1.1, 2: -0.64, 3: -0.5, 4: -1.7, 6: -1.6, 8: -3.4})
     switch: float = 2.4
     change: float = 0.07
     width: float = 0.017
@@ -89,34 +88,46 @@ def track_beats(
     time = events.time
     origin = time[0] - (frames.max() + 4) * STEP
     n = int(np.ceil((time[-1] - origin) / STEP)) + 4
-    fit, _ = _fit_intervals(events, periods, n, origin, model)  # (2, periods, n): a beat from a frame on
-    fit = model.onsets * fit + _period_fit(evidence, periods, n, origin, tempo, model)
     gain = _beat_gain(evidence, n, origin, model)
-    fit = (fit + gain).reshape(-1, n).astype(np.float32)  # a state is a period with its kind, in two or in three
-    states, lasting = np.arange(len(fit)), np.tile(frames, 2)
+
+    def fit_from(low: int, high: int) -> np.ndarray:
+        """``(states, high - low)``: a beat that begins at each frame; a state is a period in two or in three."""
+        onsets = model.onsets * _fit_intervals(events, periods, low, high, origin, model)
+        fit = onsets + _period_fit(evidence, periods, low, high, origin, tempo, model) + gain[low:high]
+        return fit.reshape(-1, high - low).astype(np.float32)
+
+    states, lasting = np.arange(2 * len(periods)), np.tile(frames, 2)
     cost = np.log(periods[:, None] / periods[None, :]) / model.change
     cost = np.tile(np.minimum(0.5 * cost**2, CHANGE_LIMIT), (2, 2))  # (to, from)
     cost += model.onsets * model.switch * (states[:, None] // len(periods) != states[None, :] // len(periods))
     cost = cost.astype(np.float32)
-    total = n + frames.max()
-    best = np.full((total, len(states)), -np.inf, np.float32)  # a beat in this state ends at this frame
-    came = np.full((total, len(states)), -1, np.int16)
-    first = frames.max() + 6  # the first beat begins no later than the first event
-    block = int(frames.min())
+    block, longest = int(frames.min()), int(frames.max())
+    total = n + longest
+    recent = (
+        2 * longest + block
+    )  # frames that are looked back at, here and at the end; `best` begins anew after so many
+    best = np.full((recent, len(states)), -np.inf, np.float32)  # a beat in this state ends at this frame
+    came = np.full((total, len(states)), -1, np.int8)
+    first = longest + 6  # the first beat begins no later than the first event
+    fit, known = np.zeros((len(states), 0), np.float32), range(0)  # the frames that `fit` has
     for low in range(0, total, block):  # no beat begins and ends within one block, so a block is one array operation
+        if low >= known.stop and known.stop < n:
+            further = range(max(0, low - longest), min(known.stop + AHEAD, n))
+            ahead = fit_from(known.stop, further.stop)
+            fit, known = np.concatenate([fit[:, further.start - known.start :], ahead], axis=1), further
         t = np.arange(low, min(low + block, total))
         begin = t[:, None] - lasting[None, :]  # (t, to)
         inside = (begin >= 0) & (begin < n)
-        at = np.where(inside, begin, 0)
-        arrive = best[at] - cost  # (t, to, from)
+        at = np.where(inside, begin, known.start)
+        arrive = best[at % recent] - cost  # (t, to, from)
         source = arrive.argmax(2)
         value = np.take_along_axis(arrive, source[..., None], 2)[..., 0]
         fresh = (begin <= first) & (value < 0)
-        value = np.where(fresh, 0.0, value) + fit[states, at]
-        best[t] = np.where(inside, value, -np.inf)
+        value = np.where(fresh, 0.0, value) + fit[states, at - known.start]
+        best[t % recent] = np.where(inside, value, -np.inf)
         came[t] = np.where(fresh, -1, source)
     last = int((time[-1] - origin) / STEP)
-    tail = best[last:]
+    tail = best[np.arange(last, total) % recent]
     end, state = (int(i) for i in np.unravel_index(int(np.argmax(tail)), tail.shape))
     end += last
     row = [end]
@@ -138,16 +149,17 @@ def _beat_gain(evidence: Evidence, n: int, origin: float, model: BeatModel) -> n
 
 
 def _period_fit(
-    evidence: Evidence, periods: np.ndarray, n: int, origin: float, tempo: float | None, model: BeatModel
+    evidence: Evidence, periods: np.ndarray, low: int, high: int, origin: float, tempo: float | None, model: BeatModel
 ) -> np.ndarray:
-    """``(periods, n)`` how well a beat of each length fits that begins at each frame."""
+    """``(periods, high - low)`` how well a beat of each length fits that begins at each of the frames."""
     place = np.interp(np.log(periods), np.log(PERIODS), np.arange(len(PERIODS)))
-    low = np.clip(np.floor(place).astype(int), 0, len(PERIODS) - 2)
-    share = place - low
-    local = evidence.period[:, low] * (1 - share) + evidence.period[:, low + 1] * share  # (events, periods)
-    frame = origin + np.arange(n) * STEP
+    below = np.clip(np.floor(place).astype(int), 0, len(PERIODS) - 2)
+    share = place - below
+    frame = origin + np.arange(low, high) * STEP
     event = np.clip(np.searchsorted(evidence.time, frame - 0.05), 0, len(evidence.time) - 1)
-    fit = model.period * local[event] * periods
+    said = evidence.period[event]
+    local = said[:, below] * (1 - share) + said[:, below + 1] * share  # (frames, periods)
+    fit = model.period * local * periods
     if tempo is not None:
         fit = 0.3 * fit - 0.5 * (np.log2(60 / periods / tempo) / model.told) ** 2 * periods
     return fit.T
@@ -167,33 +179,31 @@ def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndar
 
 
 def _fit_intervals(
-    events: Events, periods: np.ndarray, n: int, origin: float, model: BeatModel
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log likelihood of the events in a beat that begins at each frame: two ``(2, periods, n)`` arrays.
+    events: Events, periods: np.ndarray, low: int, high: int, origin: float, model: BeatModel
+) -> np.ndarray:
+    """``(2, periods, high - low)``: log likelihood of the events in a beat that begins at each of the frames.
 
-    The first axis is the kind of beat, in two or in three; the second array is the best division of that kind.
+    The first axis is the kind of beat, in two or in three, of which the best division counts.
     """
-    fit = np.full((2, len(periods), n), -np.inf, np.float32)
-    division = np.ones((2, len(periods), n), np.int8)
+    fit = np.full((2, len(periods), high - low), -np.inf, np.float32)
     where = np.rint((events.time - origin) / STEP).astype(int)
     for i, period in enumerate(periods):
         early = int(period / 12 / STEP)  # an event this much before the next beat belongs to it
         reach = np.arange(-early, int(np.rint(period / STEP)) - early)
-        begin = where[:, None] - reach[None, :]  # frames at which a beat would hold this event
-        inside = (begin >= 0) & (begin < n)
-        x = (events.time[:, None] - origin) - begin * STEP  # the event's place in such a beat, seconds
+        near = slice(*np.searchsorted(where, (low + reach[0], high + reach[-1])))
+        begin = where[near, None] - reach  # frames at which a beat would hold this event
+        inside = (begin >= low) & (begin < high)
+        x = (events.time[near, None] - origin) - begin * STEP  # the event's place in such a beat, seconds
         for s, rates in model.rates.items():
             if s > 1 and period / s < 0.065:
                 continue  # nobody divides that fast
-            gain = _event_gain(x, events.accent[:, None], period, rates, model)
-            score = np.bincount(begin[inside], gain[inside], n) - sum(rates) + model.log_prior[s]
+            gain = _event_gain(x, events.accent[near, None], period, rates, model)
+            score = np.bincount(begin[inside] - low, gain[inside], high - low) - sum(rates) + model.log_prior[s]
             for kind in (0, 1):
                 if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
                     continue  # a plain or halved beat may stand among triplets
-                better = score > fit[kind, i]
-                fit[kind, i][better] = score[better]
-                division[kind, i][better] = s
-    return fit, division
+                fit[kind, i] = np.maximum(fit[kind, i], score)
+    return fit
 
 
 def _event_gain(x, accent, period: float, rates: tuple[float, ...], model: BeatModel) -> np.ndarray:
