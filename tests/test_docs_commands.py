@@ -31,7 +31,7 @@ def split(text):
 
 
 def arguments_of(words):
-    """What follows ``python -m amt_utils`` or ``amt-piano``, up to a ``&&``, ``>`` or ``|``; None for other programs."""
+    """What follows ``python -m amt_utils`` or ``amt-piano``, up to ``&&``, ``>`` or ``|``; None for other programs."""
     for begin, word in enumerate(words):
         if word == "amt-piano" or words[begin - 1 : begin + 1] == ["-m", "amt_utils"]:
             rest = words[begin + 1 :]
