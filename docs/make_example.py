@@ -15,7 +15,8 @@ import numpy as np
 
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.augment import load_impulse_responses
-from amt_utils.data.synth import Touch, load_piano, render
+from amt_utils.data.pianos import load_piano
+from amt_utils.data.synth import Touch, render
 from amt_utils.music.midi import write_midi
 from amt_utils.sheet_music.known_pieces import known_pieces, perform
 from amt_utils.system.paths import package_folder, shared_data

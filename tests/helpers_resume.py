@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 from amt_utils.audio.reading import save_audio
 from amt_utils.checkpoints import checkpoint as checkpoints
 from amt_utils.config import Config
-from amt_utils.data.maestro.miniature import perform
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
+from amt_utils.data.synth import render
 from amt_utils.music.midi import write_midi
 from amt_utils.training import curves
 from amt_utils.training import trainer as train
@@ -35,7 +36,7 @@ def make_data(folder: Path) -> None:
     """Two recordings of three seconds."""
     folder.mkdir(parents=True)
     for form, seed in (("prelude", 0), ("waltz", 1)):
-        performance = perform(form, seed=seed).window(0.0, 3.0)
+        performance = perform_piece(form, seed=seed).window(0.0, 3.0)
         save_audio(folder / f"{form}.wav", render(performance, simple_tone_piano(), duration=3.0))
         write_midi(folder / f"{form}.mid", performance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..checkpoints.weights import save_weights, weights_to_write
-from ..data.library import load_performances
+from ..data.performances import load_performances
 from ..models import count_parameters
 from ..system.errors import AmtError
 from ..training.learn_velocities import BATCH, learn_dynamics, measure

@@ -8,7 +8,7 @@ import torch
 
 from ..checkpoints.weights import load_weights, save_weights, weights_path, weights_to_write
 from ..config import load_config
-from ..data.library import load_performances
+from ..data.performances import load_performances
 from ..models.residual import ResidualHPPNet
 from ..system.errors import AmtError
 from ..training.learn_pedals import Pedals, learn_from_notes, learn_from_sound

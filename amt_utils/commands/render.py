@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 
 from ..audio.reading import save_audio
 from ..data.augment import filter_randomly, load_impulse_responses
-from ..data.library import load_performances
-from ..data.synth import Piano, load_piano, render, simple_tone_piano
+from ..data.performances import load_performances
+from ..data.pianos import Piano, load_piano, simple_tone_piano
+from ..data.synth import render
 from ..music.midi import write_midi
 from ..music.notes import Performance
 from ..system.cluster import add_cluster_options, choose_shard, run_each

@@ -6,10 +6,9 @@ not part of a pair are listed with the reason.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.reading import AUDIO_SUFFIXES, audio_duration
-from ..music.compact import COMPACT_SUFFIX, load_compact
 from ..music.midi import MIDI_SUFFIXES, read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
-from ..system.files import written_whole
-from ..system.paths import shared_data, work_folder
+from ..system.paths import shared_data
 from .maestro.catalogue import SPLITS, find_root, open_maestro
 from .maestro.splits import without_leaks
 from .stored_labels import find_damage, labels_path
@@ -267,53 +264,3 @@ def _recordings_in(folder: Path) -> list[Recording]:
         for p in without_leaks(maestro.pieces)[0]
         if p in there
     ]
-
-
-def load_performances(source: str | os.PathLike, *, split: str = "train") -> list[Performance]:
-    """All MIDI of a folder, or one split of a MAESTRO folder or zip; parsed once, then read from a cache.
-
-    A file of :mod:`amt_utils.music.compact` is read whole, whatever ``split`` is.
-
-    Raises:
-        AmtError: nothing there, or a MAESTRO CSV without that split.
-    """
-    source = find_folder(source)
-    if not source.exists():
-        raise AmtError(f"{source}: no such folder or zip of MIDI files")
-    if source.name.endswith(COMPACT_SUFFIX):
-        return load_compact(source)
-    stamp = f"{source.resolve()}:{source.stat().st_mtime_ns}:{split}"
-    cache = work_folder() / "cache" / f"midi-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
-    if not cache.exists():
-        performances = list(_parse(source, split))
-        if not performances:
-            raise AmtError(f"{source}: no MIDI files for split {split!r}")
-        _save_performances(cache, performances)
-    with np.load(cache) as stored:
-        notes = np.split(stored["notes"], stored["note_ends"][:-1])
-        pedals = np.split(stored["pedals"], stored["pedal_ends"][:-1])
-    return [Performance(n, p) for n, p in zip(notes, pedals, strict=True)]
-
-
-def _save_performances(cache: Path, performances: list[Performance]) -> None:
-    with written_whole(cache) as partial:
-        np.savez(
-            partial,
-            notes=np.concatenate([p.notes for p in performances]),
-            note_ends=np.cumsum([len(p.notes) for p in performances]),
-            pedals=np.concatenate([p.pedals for p in performances]),
-            pedal_ends=np.cumsum([len(p.pedals) for p in performances]),
-        )
-
-
-def _parse(source: Path, split: str) -> Iterator[Performance]:
-    try:
-        maestro = open_maestro(find_root(source) if source.is_dir() else source)
-    except AmtError:
-        if not source.is_dir():
-            raise
-        files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
-    else:
-        pieces, _ = without_leaks(maestro.pieces)
-        files = [maestro.midi_path(piece) for piece in pieces if piece.split == split]
-    yield from (read_midi(f) for f in files)

@@ -130,14 +130,15 @@ def make_example_recordings(folder: str | os.PathLike) -> Path:
 
     from ..audio.reading import SAMPLE_RATE, save_audio
     from ..music.midi import write_midi
-    from .maestro.miniature import perform
-    from .synth import render, simple_tone_piano
+    from .pianos import simple_tone_piano
+    from .pieces import perform_piece
+    from .synth import render
 
     folder, piano = Path(folder), simple_tone_piano()
-    waltz = perform("waltz", seed=1)
+    waltz = perform_piece("waltz", seed=1)
     write_midi(folder / "waltz.mid", waltz)
     hiss = 1e-4 * np.random.default_rng(0).standard_normal(round(0.73 * SAMPLE_RATE))
     slower = soxr.resample(render(waltz, piano), SAMPLE_RATE, 1.002 * SAMPLE_RATE)
     save_audio(folder / "waltz.wav", np.concatenate([hiss, slower]))
-    save_audio(folder / "nocturne.wav", render(perform("nocturne", seed=2), piano))
+    save_audio(folder / "nocturne.wav", render(perform_piece("nocturne", seed=2), piano))
     return folder

@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from ..audio.reading import load_audio
 from ..config import Config
 from ..data.library import find_recordings
-from ..data.synth import render, simple_tone_piano
+from ..data.pianos import simple_tone_piano
+from ..data.synth import render
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
 from ..system.paths import platform
 from ..training.curves import plot_curves

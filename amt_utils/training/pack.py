@@ -22,7 +22,8 @@ from ..checkpoints.halved import halve_checkpoint
 from ..checkpoints.inventory import find_newest
 from ..checkpoints.weights import VELOCITY_WEIGHTS, read_weights, save_weights, weights_path
 from ..config import Config, save_config
-from ..data.library import find_recordings, load_performances
+from ..data.library import find_recordings
+from ..data.performances import load_performances
 from ..music.compact import COMPACT_SUFFIX, save_compact
 from ..music.midi import write_midi
 from ..music.notes import Performance

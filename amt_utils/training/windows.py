@@ -18,8 +18,10 @@ from ..config import Config
 from ..data.augment import Surroundings, augment, load_impulse_responses
 from ..data.devices import load_noises
 from ..data.drills import make_drill
-from ..data.library import Recording, find_recordings, load_performances, without_unequal
-from ..data.synth import Touch, load_piano, render, simple_tone_piano, with_loudness_velocities
+from ..data.library import Recording, find_recordings, without_unequal
+from ..data.performances import load_performances
+from ..data.pianos import load_piano, simple_tone_piano
+from ..data.synth import Touch, render, with_loudness_velocities
 from ..music.notes import N_KEYS
 from ..system.errors import AmtError
 from .targets import make_rolls

@@ -7,9 +7,10 @@ import soxr
 
 from amt_utils.__main__ import build_parser
 from amt_utils.audio.reading import load_audio, save_audio
-from amt_utils.data.maestro.miniature import perform
 from amt_utils.data.own_piano import align
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
+from amt_utils.data.synth import render
 from amt_utils.figures.data_figures import plot_alignment
 from amt_utils.music.midi import read_midi, write_midi
 from amt_utils.music.notes import Performance, make_notes
@@ -22,7 +23,8 @@ RATE = align.SAMPLE_RATE
 @pytest.fixture(scope="module")
 def played():
     """Half a minute of music by formula, and its MIDI."""
-    parts = [perform("waltz", seed=1), perform("invention", tonic=67, seed=2), perform("nocturne", tonic=57, seed=3)]
+    forms = ("waltz", 60), ("invention", 67), ("nocturne", 57)
+    parts = [perform_piece(form, tonic=tonic, seed=seed) for seed, (form, tonic) in enumerate(forms, start=1)]
     start, columns = 1.0, []
     for part in parts:
         moved = part.shifted(start).notes
@@ -77,7 +79,7 @@ def test_another_tempo_is_warped(played):
 
 def test_wrong_midi_is_not_reliable(played):
     audio, _ = played
-    wrong = perform("etude", tonic=63, tempo=120, seed=9)
+    wrong = perform_piece("etude", tonic=63, tempo=120, seed=9)
     found = align.align(audio, wrong)
     assert not found.reliable and "NOT RELIABLE" in found.describe()
 
@@ -116,7 +118,7 @@ def test_command(played, tmp_path, capsys):
     assert picture.stat().st_size > 5000
     with pytest.raises(AmtError, match="choose another"):
         run_command(folder / "take.flac", folder / "take.mid", "--out", folder / "take.mid")
-    write_midi(folder / "other.mid", perform("etude", tonic=63, tempo=120, seed=9))
+    write_midi(folder / "other.mid", perform_piece("etude", tonic=63, tempo=120, seed=9))
     assert run_command(folder / "take.flac", folder / "other.mid", "--out", out / "other.mid") == 1
     assert not (out / "other.mid").exists() and "NOT RELIABLE" in capsys.readouterr().out
 

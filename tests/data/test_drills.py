@@ -5,7 +5,8 @@ import pytest
 
 from amt_utils.data import drills
 from amt_utils.data.drills import LEAST_PERIOD, make_drill, make_playable
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.synth import render
 from amt_utils.music.notes import N_KEYS, SUSTAIN
 
 SEEDS = range(60)

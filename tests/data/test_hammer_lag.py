@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from amt_utils.__main__ import main
-from amt_utils.audio.reading import save_audio
+from amt_utils.audio.reading import SAMPLE_RATE, save_audio
 from amt_utils.data.own_piano.hammer_lag import measure_hammer_lag
-from amt_utils.data.synth import SAMPLE_RATE, render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.synth import render
 from amt_utils.music.midi import read_midi, write_midi
 from amt_utils.music.notes import Performance, make_notes, make_pedals
 

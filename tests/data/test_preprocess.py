@@ -160,7 +160,7 @@ def test_resuming_does_only_what_is_missing_and_other_settings_are_refused(raw, 
 
 
 def test_a_work_in_two_splits_is_kept_out_of_training(raw, tmp_path, monkeypatch):
-    from amt_utils.data.library import load_performances
+    from amt_utils.data.performances import load_performances
 
     leaky = shutil.copytree(raw, tmp_path / "leaky")
     table = leaky / "maestro-v3.0.0.csv"

@@ -8,9 +8,10 @@ import pytest
 
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.library import take_inventory
-from amt_utils.data.maestro.miniature import perform
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
 from amt_utils.data.recordings import prepare_recordings
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi, write_midi
 from amt_utils.music.notes import Performance
@@ -29,7 +30,7 @@ class Pretender:
 
 @pytest.fixture(scope="module")
 def played():
-    performance = perform("waltz", seed=1)
+    performance = perform_piece("waltz", seed=1)
     return render(performance, simple_tone_piano()), performance
 
 
@@ -41,7 +42,7 @@ def home(tmp_path, played):
     save_audio(folder / "monday" / "waltz.wav", np.concatenate([lead, audio]))
     write_midi(folder / "monday" / "waltz.mid", performance)
     save_audio(folder / "wrong.wav", audio)
-    write_midi(folder / "wrong.mid", perform("etude", tonic=63, tempo=130, seed=9))
+    write_midi(folder / "wrong.mid", perform_piece("etude", tonic=63, tempo=130, seed=9))
     save_audio(folder / "phone.flac", audio)
     (folder / "broken.wav").write_bytes(b"RIFF....")
     write_midi(folder / "broken.mid", performance)
@@ -85,7 +86,7 @@ def test_a_corrected_draft_becomes_a_pair(home, tmp_path, played):
 
 def test_a_pair_that_became_unreliable_leaves_the_set(home, tmp_path):
     prepare_recordings(home, tmp_path / "set")
-    write_midi(home / "monday" / "waltz.mid", perform("etude", tonic=63, tempo=130, seed=9))
+    write_midi(home / "monday" / "waltz.mid", perform_piece("etude", tonic=63, tempo=130, seed=9))
     rows = prepare_recordings(home, tmp_path / "set")
     assert not take_inventory(tmp_path / "set").recordings and all(row.status == "excluded" for row in rows)
 

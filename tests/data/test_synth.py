@@ -5,7 +5,8 @@ import pytest
 
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.augment import Surroundings, add_noise, augment, filter_randomly, load_impulse_responses
-from amt_utils.data.synth import Touch, load_piano, render, simple_tone_piano, with_loudness_velocities
+from amt_utils.data.pianos import load_piano, simple_tone_piano
+from amt_utils.data.synth import Touch, render, with_loudness_velocities
 from amt_utils.music.notes import LOWEST_PITCH, SUSTAIN, Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import shared_data

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from amt_utils.config import KEY_ROLLS, Config, load_config
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_notes
 from amt_utils.models import build_model, count_parameters
 from amt_utils.models.blocks import HDConv, Intervals, read_floor

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amt_utils.data.library import load_performances
+from amt_utils.data.performances import load_performances
 from amt_utils.music.compact import load_compact, save_compact
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import Performance

@@ -11,8 +11,9 @@ import pytest
 from helpers_transcription import PerfectEar
 
 from amt_utils.audio.reading import save_audio
-from amt_utils.data.maestro.miniature import perform
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
+from amt_utils.data.synth import render
 from amt_utils.music.midi import read_midi, read_midi_and_tempo
 from amt_utils.results import transcription as outputs
 from amt_utils.system.errors import AmtError
@@ -20,7 +21,7 @@ from amt_utils.system.errors import AmtError
 
 @pytest.fixture(scope="module")
 def played():
-    return perform("waltz", seed=3)
+    return perform_piece("waltz", seed=3)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 
 from amt_utils.__main__ import main
 from amt_utils.audio.reading import save_audio
-from amt_utils.data.maestro.miniature import perform
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
+from amt_utils.data.synth import render
 from amt_utils.music.midi import write_midi
 
 pytest.importorskip("distributed")
@@ -18,7 +19,7 @@ pytest.importorskip("distributed")
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     for seed, kind in enumerate(("waltz", "nocturne", "waltz")):
-        performance = perform(kind, seed=seed).window(0.0, 6.0)
+        performance = perform_piece(kind, seed=seed).window(0.0, 6.0)
         write_midi(folder / f"{seed}.mid", performance)
         save_audio(folder / f"{seed}.flac", render(performance, simple_tone_piano())[: 6 * 16_000])
     return folder

@@ -9,8 +9,8 @@ import torch
 from amt_utils.audio.features import HCQT
 from amt_utils.audio.reading import save_audio
 from amt_utils.config import KEY_ROLLS, Config, FeatureConfig
-from amt_utils.data.library import load_performances
 from amt_utils.data.maestro.miniature import make_miniature
+from amt_utils.data.performances import load_performances
 from amt_utils.data.synth import DECIBELS_PER_VELOCITY
 from amt_utils.models import build_model
 from amt_utils.music.notes import make_notes

@@ -9,8 +9,9 @@ import soxr
 from helpers_browser import download, open_browser, open_page, why_no_browser
 
 from amt_utils.audio.reading import load_audio, save_audio
-from amt_utils.data.maestro.miniature import perform
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
+from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import Performance, make_notes, make_pedals
@@ -56,10 +57,10 @@ def recordings(tmp_path_factory):
     """The waltz; a nocturne with silence in it; an etude a fifth of a semitone flat in a room, its channels opposed."""
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "waltz.flac").write_bytes(example_files()[0].read_bytes())
-    nocturne = render(perform("nocturne", seed=3), simple_tone_piano())[: 14 * RATE]
+    nocturne = render(perform_piece("nocturne", seed=3), simple_tone_piano())[: 14 * RATE]
     silence = np.zeros(5 * RATE, np.float32)
     save_audio(folder / "silence.wav", np.concatenate([silence, nocturne[: 7 * RATE], silence, nocturne[7 * RATE :]]))
-    etude = render(perform("etude", seed=5), simple_tone_piano(brightness=1.3, inharmonicity=6e-4))[: 14 * RATE]
+    etude = render(perform_piece("etude", seed=5), simple_tone_piano(brightness=1.3, inharmonicity=6e-4))[: 14 * RATE]
     flat = soxr.resample(etude, RATE, RATE * 2 ** (20 / 1200))
     tail = np.random.default_rng(0).standard_normal(RATE // 2) * np.exp(-np.arange(RATE // 2) / 0.06 / RATE)
     wet = 0.8 * flat + 0.02 * np.convolve(flat, tail)[: len(flat)]

@@ -12,9 +12,10 @@ from helpers_browser import download, open_browser, open_page, why_no_browser
 from amt_utils.audio.reading import save_audio
 from amt_utils.config import Config
 from amt_utils.data.library import find_recordings
-from amt_utils.data.maestro.miniature import perform
+from amt_utils.data.pianos import simple_tone_piano
+from amt_utils.data.pieces import perform_piece
 from amt_utils.data.recordings import prepare_recordings
-from amt_utils.data.synth import render, simple_tone_piano
+from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import LOWEST_PITCH, Performance, make_notes, make_pedals
@@ -390,7 +391,7 @@ def test_python_has_what_is_on_the_screen(roll, shown):
 def test_a_draft_corrected_in_the_roll_goes_on_to_training(browser, tmp_path):
     """As notebook 08 does it: beside the audio, prepared, found by name, cut into windows."""
     home, own = tmp_path / "home", tmp_path / "own"
-    played = perform("waltz", seed=1)
+    played = perform_piece("waltz", seed=1)
     audio = save_audio(home / "take.wav", render(played, simple_tone_piano()))
     wrong = played.notes.copy()
     wrong["pitch"][4] += 1  # heard a semitone too high
