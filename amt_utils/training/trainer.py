@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +37,7 @@ from ..system.files import clear_leftovers
 from ..system.lock import hold_folder
 from ..system.memory import keep_memory
 from ..system.paths import repository_folder
+from .ending import Ending, Writer
 from .loading import make_batches
 from .losses import compute_losses, total_loss
 from .optimizer import choose_precision, learning_rate, make_optimizer, update_average
@@ -46,9 +45,6 @@ from .resuming import find_state, load_initial_weights, load_state
 from .run_log import RunLog, read_table
 from .windows import ResumableSampler
 
-SAFETY_SECONDS = 20.0  # kept free before --max-time for the last checkpoint
-PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before the second attempt to write; doubled each time
-PATIENCE = 600.0  # seconds: how long an epoch's end and the last checkpoint wait for space on the disk
 OnEpoch = Callable[["Trainer", dict[str, Any]], None]
 
 
@@ -126,8 +122,8 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.log = RunLog(self.folder)
         self.pending: list[dict[str, Any]] = []  # rows of steps that are not in steps.csv yet
-        self.stops_asked = 0  # number of signals to stop
-        self.deadline = math.inf
+        self.ending = Ending()
+        self.writer = Writer(self.ending, self.fabric.print)
         self.on_step: OnEpoch | None = None
         self.waited = 0.0  # seconds that steps waited for windows
 
@@ -187,8 +183,8 @@ class Trainer:
         self.on_step = on_step
         with self._alone_in_folder():
             self.prepare(resume=resume, start_from=start_from)
-            self.deadline = self.started + max_seconds - SAFETY_SECONDS if max_seconds else math.inf
-            with _on_signals(self._ask_to_stop):
+            self.ending.set_deadline(self.started, max_seconds)
+            with self.ending.on_signals():
                 row = self._train_epochs(on_epoch)
         finished = self.step >= self.config.train.epochs * self.config.train.steps_per_epoch
         return {**row, "step": self.step, "finished": finished}
@@ -203,9 +199,6 @@ class Trainer:
             clear_leftovers(self.folder)
             yield
 
-    def _ask_to_stop(self) -> None:
-        self.stops_asked += 1
-
     def _train_epochs(self, on_epoch: OnEpoch | None) -> dict[str, Any]:
         """To the end, the deadline or a signal; returns the last epoch's row."""
         train = self.config.train
@@ -219,7 +212,7 @@ class Trainer:
                     on_epoch(self, row)
             if self.step >= train.epochs * train.steps_per_epoch or not self._train_epoch():
                 break
-        if not self._write_patiently(self._save_all, f"step {self.step}", last=True):
+        if not self.writer.write_patiently(self._save_all, f"step {self.step}", last=True):
             saved = find_newest([self.folder])[0]
             left = f"--resume goes on from step {saved.step}" if saved else "nothing of this run is saved"
             raise AmtError(f"{self.folder}: steps up to {self.step} could not be saved; {left}. Free some disk space")
@@ -250,7 +243,7 @@ class Trainer:
             bar.set_postfix(loss=f"{terms['loss']:.3f}")
             stop = self._all_agree_to_stop()
             if self.step % train.checkpoint_every_steps == 0 or stop or self.step % train.steps_per_epoch == 0:
-                self._write(self._save_all, f"step {self.step}", "training goes on")
+                self.writer.write(self._save_all, f"step {self.step}", "training goes on")
             if stop:
                 break
         bar.close()
@@ -284,7 +277,7 @@ class Trainer:
         return {name: round(float(value), 6) for name, value in means.items()}
 
     def _all_agree_to_stop(self) -> bool:
-        mine = bool(self.stops_asked) or time.monotonic() > self.deadline
+        mine = self.ending.has_come
         if self.fabric.world_size == 1:
             return mine
         votes = self.fabric.all_reduce(torch.tensor(float(mine), device=self.fabric.device), reduce_op="sum")
@@ -308,7 +301,7 @@ class Trainer:
             }
             self.history.append(row)
             epoch, metric = row["epoch"], row.get("note_f1", 0.0)
-            write = self._write_patiently
+            write = self.writer.write_patiently
             if metric > self.best and write(lambda: self._save_best(config), f"{BEST} of epoch {epoch}"):
                 self.best = metric
             write(lambda: self.log.write_epochs(self.history), f"the tables of epoch {epoch}")
@@ -331,9 +324,7 @@ class Trainer:
             "commit": _read_commit(),
             "step": self.step,
             "parameters": self.parameters,
-            "audio_hours": round(
-                self.step * self.windows_per_step * self.config.data.window_seconds / 3600, 3
-            ),
+            "audio_hours": round(self.step * self.windows_per_step * self.config.data.window_seconds / 3600, 3),
             "scores": self.history[-1] if self.history else {},
             "config": (config or self.config).to_dict(),
         }
@@ -363,46 +354,6 @@ class Trainer:
             self.log.append(self.pending)
         self.pending = []
         self.save()
-
-    def _write(self, write: Callable[[], None], what: str, otherwise: str) -> bool:
-        """Calls ``write``; returns whether it succeeded. On a write error a message with ``otherwise`` is printed."""
-        try:
-            write()
-        except (AmtError, OSError) as error:
-            self.fabric.print(f"{what} is not saved, {otherwise}: {error}")
-            return False
-        return True
-
-    def _write_patiently(self, write: Callable[[], None], what: str, *, last: bool = False) -> bool:
-        """As :meth:`_write`, repeated for :data:`PATIENCE` seconds, until the deadline or a signal.
-
-        The ``last`` write may use the reserved seconds, and continues after the signal that ended the training.
-        """
-        pause, begin = PAUSE, time.monotonic()
-        limit = min(begin + PATIENCE, self.deadline + (0.9 * SAFETY_SECONDS if last else 0.0))
-        stops = self.stops_asked if last else 0
-        while not self._write(write, what, f"trying again in {pause:.0f} s"):
-            end = time.monotonic() + pause
-            while time.monotonic() < min(end, limit) and self.stops_asked <= stops:
-                time.sleep(min(0.1, pause))
-            if time.monotonic() >= limit or self.stops_asked > stops:
-                return self._write(write, what, "and that was the last attempt")
-            pause = min(2 * pause, LONGEST_PAUSE)
-        return True
-
-
-@contextlib.contextmanager
-def _on_signals(action: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, SIGTERM and SIGINT call ``action``; outside the main thread nothing changes."""
-    try:
-        earlier = {s: signal.signal(s, lambda *_: action()) for s in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not in the main thread
-        earlier = {}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _read_commit() -> str | None:

@@ -27,6 +27,7 @@ from amt_utils.checkpoints.weights import load_weights, read_weights
 from amt_utils.config import Config
 from amt_utils.system import files
 from amt_utils.system.errors import AmtError
+from amt_utils.training import ending
 from amt_utils.training import trainer as training
 
 from . import TESTS, damage, kind
@@ -130,7 +131,7 @@ def full_disk(rng: np.random.Generator, folder: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    with mock.patch.object(files.os, "fsync", fsync), mock.patch.object(training, "PAUSE", 0.01):
+    with mock.patch.object(files.os, "fsync", fsync), mock.patch.object(ending, "PAUSE", 0.01):
         result = run_steps(config, folder / "run")
     assert result["finished"] and seen[0] > first
     ours, theirs = (load_checkpoint(find_newest([run])[0].path)[0] for run in (folder / "run", home))
@@ -152,7 +153,7 @@ def disk_stays_full(_rng: np.random.Generator, folder: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, earlier[1]))
     try:
-        with mock.patch.object(training, "PAUSE", 0.01), mock.patch.object(training, "PATIENCE", 0.2):
+        with mock.patch.object(ending, "PAUSE", 0.01), mock.patch.object(ending, "PATIENCE", 0.2):
             run_steps(config.replace(train={"epochs": 3}), folder / "run", resume=True)
         raise AssertionError("said to be saved")
     except AmtError as error:

@@ -20,6 +20,7 @@ from helpers_resume import INTERVAL, make_config, make_data
 from amt_utils.checkpoints.checkpoint import load_checkpoint
 from amt_utils.checkpoints.inventory import find_newest
 from amt_utils.system.errors import AmtError
+from amt_utils.training import ending
 from amt_utils.training import trainer as module
 from amt_utils.training.trainer import Trainer, train
 
@@ -106,7 +107,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(data, tmp_path, mo
 
 
 def test_time_that_is_over_stops_with_a_checkpoint_and_the_rest_follows(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAFETY_SECONDS", 0.0)
+    monkeypatch.setattr(ending, "SAFETY_SECONDS", 0.0)
     config = make_config(data).replace(data={"validation": ()}, train={"epochs": 1})
     result = run_steps(config, tmp_path / "run", max_seconds=1e-3)
     assert not result["finished"] and result["step"] == 1
@@ -117,7 +118,7 @@ def test_time_that_is_over_stops_with_a_checkpoint_and_the_rest_follows(data, tm
 
 
 def test_another_networks_checkpoint_is_refused_with_an_explanation(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAFETY_SECONDS", 0.0)
+    monkeypatch.setattr(ending, "SAFETY_SECONDS", 0.0)
     config = make_config(data).replace(data={"validation": ()})
     run_steps(config, tmp_path / "run", max_seconds=1e-3)
     with pytest.raises(AmtError, match="another model configuration"):
@@ -165,7 +166,7 @@ def test_fp16_lowers_its_scale_instead_of_failing(data, tmp_path):
 
 def test_from_the_start_of_the_process_to_the_first_step(data, tmp_path, monkeypatch):
     """A resumed process is training again within 20 s, imports included."""
-    monkeypatch.setattr(module, "SAFETY_SECONDS", 0.0)
+    monkeypatch.setattr(ending, "SAFETY_SECONDS", 0.0)
     config = make_config(data).replace(data={"validation": ()})
     run_steps(config, tmp_path / "run", max_seconds=1e-3)
     code = (
