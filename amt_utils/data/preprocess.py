@@ -37,7 +37,7 @@ from ..audio.reading import convert_audio, load_audio, save_audio
 from ..config import Config
 from ..music.midi import read_midi, write_midi
 from ..system.cluster import choose_shard, run_each
-from ..system.errors import AmtError
+from ..system.errors import AmtError, WriteError
 from ..system.files import describe_bytes, read_json, written_whole
 from .library import Recording, find_recordings, is_maestro, without_unequal
 from .stored_features import Computer, feature_config, make_computer, quantise, stored_bins
@@ -75,7 +75,10 @@ def estimate_disk(
     """The disk space that :func:`preprocess` will take, before it is taken."""
     flac = labels = feature_bytes = 0
     for item in items:
-        flac += _flac_bytes(item, config.feature.sample_rate)
+        try:
+            flac += _flac_bytes(item, config.feature.sample_rate)
+        except AmtError:  # a damaged one is named when its turn comes
+            flac += item.audio.stat().st_size
         labels += item.midi.stat().st_size + len(pack_labels(read_midi(item.midi), 0, {}))
         if features != "none":
             frames = round(item.seconds * config.feature.sample_rate) // config.feature.hop_length + 1
@@ -158,21 +161,32 @@ def preprocess(
             _process_anywhere, folder=folder, config=config, features=features, dtype=dtype, trim=trim
         )
         done = run_each(work, choose_shard(missing, shard), cluster=cluster)
-        failed = [str(error) for _, error in tqdm(done, "preprocess", len(missing), unit="recording") if error]
-        if failed:
-            raise AmtError(f"{len(failed)} recordings could not be processed: {'; '.join(failed[:3])}")
+        _raise_failures([str(e) for _, e in tqdm(done, "preprocess", len(missing), unit="recording") if e])
         return folder
     compute = make_computer(config, features) if features != "none" else None
     missing = choose_shard(missing, shard)
     with _one_torch_thread(compute is not None), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = [pool.submit(_process, item, folder, compute, dtype, trim, rate) for item in missing]
+        failed = []
         try:
             for job in tqdm(jobs, unit="recording", desc="preprocess", disable=not jobs):
-                job.result()
+                try:
+                    job.result()
+                except WriteError:
+                    raise  # a full disk: no other recording would fit
+                except AmtError as error:
+                    failed.append(str(error))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    _raise_failures(failed)
     return folder
+
+
+def _raise_failures(failed: list[str]) -> None:
+    """One error for all recordings that could not be processed; the others are done."""
+    if failed:
+        raise AmtError(f"{len(failed)} recordings could not be processed: {'; '.join(failed[:3])}")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 
 from amt_utils.__main__ import build_parser
 from amt_utils.audio.features import make_feature
-from amt_utils.audio.reading import load_audio
+from amt_utils.audio.reading import load_audio, save_audio
 from amt_utils.config import Config
 from amt_utils.data.library import find_recordings
 from amt_utils.data.maestro.catalogue import open_maestro
@@ -200,6 +200,21 @@ def test_dry_run_disk_and_broken_folders(raw, tmp_path, monkeypatch):
         preprocess(raw, tmp_path / "b", say=said.append)
     with pytest.raises(AmtError, match="not a processed folder"):
         open_processed(tmp_path)
+
+
+def test_a_recording_that_cannot_be_read_is_named_and_the_others_are_done(raw, tmp_path):
+    takes = tmp_path / "takes"
+    for item in find_recordings(raw)[:3]:
+        name = takes / item.name.replace("/", "_")
+        save_audio(name.with_suffix(".flac"), load_audio(item.audio, sample_rate=16_000))
+        shutil.copy(item.midi, name.with_suffix(".mid"))
+    broken = min(takes.glob("*.flac"))
+    content = bytearray(broken.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)  # its header and its length are as before
+    broken.write_bytes(content)
+    with pytest.raises(AmtError, match=rf"1 recordings could not be processed: .*{broken.name}"):
+        preprocess(takes, tmp_path / "done", trim=False, workers=1, say=lambda text: None)
+    assert len(list((tmp_path / "done").rglob("*.flac"))) == 2
 
 
 def test_throughput_names_every_way(raw, folder):
