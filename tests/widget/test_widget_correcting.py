@@ -558,3 +558,25 @@ def test_a_page_shows_notes_that_it_found_itself(scripts):
           [...writeMidi(notes.rows, roll.data.pedals.rows, null, roll.data.duration).slice(0, 4)]]; }"""
     )
     assert shown == [2, 3, [1.5, 1.0, 2.0], [1, 0, 0], [2.5, 1.0, 2.5], "Found here", 0.2, list(b"MThd")]
+
+
+def test_colours_come_with_the_style_sheet_however_late(browser):
+    """A notebook renders the widget before it is part of the page, and may give it its style later still."""
+    opened = browser.new_page(color_scheme="light")
+    opened.set_content("<main id='amt-root'></main>")
+    opened.add_script_tag(content=f"{page.script()}\nObject.assign(window, {{ makeModel, RollView }});")
+    opened.evaluate(
+        """async () => { const place = document.createElement("div");
+        window.view = new RollView(makeModel({ notes: [{ onset: 1, offset: 2, pitch: 60, velocity: 64 }] }), place);
+        await new Promise(r => setTimeout(r, 120)); document.getElementById("amt-root").append(place);
+        await new Promise(r => setTimeout(r, 120)); }"""
+    )
+    opened.add_style_tag(content=page.style())
+    opened.wait_for_function("view.theme.name === 'light' && view.drawMilliseconds !== undefined")
+    opened.wait_for_timeout(300)
+    pixel = opened.evaluate(
+        """() => { const g = view.canvas.getContext("2d"), { width, height } = view.canvas;
+        return [...g.getImageData(Math.round(width * 0.9), Math.round(height / 2), 1, 1).data]; }"""
+    )
+    assert min(pixel[:3]) > 230  # light, not the black of no colour
+    opened.close()

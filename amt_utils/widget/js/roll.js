@@ -197,7 +197,8 @@ class RollView {
 
   #draw() {
     this.frame = null;
-    if (!this.root.isConnected) { // not in the page yet; its size and colours come with it
+    if (this.root.isConnected && !this.theme.name) this.#applyTheme();
+    if (!this.root.isConnected || !this.theme.name) { // not in the page yet, or before its style sheet
       setTimeout(() => this.redraw(), 50);
       return;
     }

@@ -22,13 +22,14 @@ class Theme {
   /** `wanted` is "dark", "light" or "auto": as the notebook, or else the system. */
   constructor(root, wanted) { Object.assign(this, { root, wanted }); }
 
-  /** Reads the theme in force; true when it is another than before. */
+  /** Reads the theme in force; true when it is another than before. Without a style sheet yet, it is nameless. */
   update() {
     const name = this.wanted !== "auto" ? this.wanted : this.#surrounding();
     if (this.name === name) return false;
-    this.name = this.root.dataset.theme = name;
+    this.root.dataset.theme = name;
     const style = getComputedStyle(this.root);
     this.colour = Object.fromEntries(COLOURS.map((c) => [c, style.getPropertyValue(`--amt-${c}`).trim()]));
+    this.name = this.colour.ground ? name : null;
     this.font = style.fontFamily;
     this.ramp = Array.from({ length: SHADES }, (_, i) => rampColour(RAMPS[name], i / (SHADES - 1)));
     this.loudIsBright = name === "dark";
