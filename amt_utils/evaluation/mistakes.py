@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NEAR_MISS = 0.15  # seconds
 REPEAT_SECONDS, SOFT_VELOCITY, CROWD = 0.4, 40, 8
 OCTAVES = (12, -12, 19, -19, 24, -24)
+
+
 @dataclass(frozen=True)
 class SystemTranscription:
     """One system's transcription of a recording."""
@@ -47,7 +49,7 @@ class SystemTranscription:
 def run_systems(recordings: Sequence[Recording], systems: Mapping[str, System]) -> list[SystemTranscription]:
     """Every recording through every named system; one that lacks a recording (a folder of MIDI) is left out there."""
     found = []
-    total = round(sum(recording.seconds for recording in recordings) * len(systems))
+    total = sum(round(recording.seconds) for recording in recordings) * len(systems)
     with tqdm(total=total, unit="s of audio", desc="transcribe", mininterval=0.5) as bar:
         for name, system in systems.items():
             for recording in recordings:

@@ -9,7 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from ..data.library import Recording
-from .folder import COLUMNS, System, shorten
+from .folder import COLUMNS, System
 from .mistakes import SystemTranscription, find_errors, find_worst, run_systems, score_table
 
 HEADINGS = ("P", "R", "note", "+offset", "+off+vel", "frame", "pedal")
@@ -44,8 +44,6 @@ class Systems:
         found = self.metrics.groupby(groups, sort=False)[list(known.values())].mean()
         found.columns = pd.Index(known)
         found = found if by == "system" else found.sort_index(level=0, sort_remaining=False, kind="stable")
-        if by == "recording":
-            found = found.rename(index=lambda name: shorten(name, 28), level=0)
         return found.round(1)
 
     def of(self, system: str) -> list[SystemTranscription]:

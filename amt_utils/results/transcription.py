@@ -185,13 +185,15 @@ def transcribe(
 
     if progress and on_progress is None:
         with tqdm(total=round(audio_duration(recording)), unit="s of audio", desc=Path(recording).name) as bar:
-            return transcribe(
+            result = transcribe(
                 recording,
                 transcriber=transcriber,
                 keep_activations=keep_activations,
                 on_progress=bar.update,
                 **score_options,
             )
+            bar.update(bar.total - bar.n)  # the fraction of a second that rounding left
+            return result
     transcriber = (transcriber or Transcriber()).tuned(recording)
     activations: dict[str, np.ndarray] | None = None
     candidates: Candidates | None = None

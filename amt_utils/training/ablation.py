@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ..checkpoints.checkpoint import read_card
 from ..config import Config, change_config, save_config
@@ -84,24 +85,28 @@ def run_rows(
         rows: names in :data:`ROWS`.
         devices, accelerator: as for :func:`amt_utils.training.trainer.train`.
         max_seconds: in all.
-        progress: show a bar for each row.
+        progress: a bar and a line for each epoch; otherwise one bar over all epochs of all rows.
 
     Raises:
         AmtError: an unknown row, or a training that fails; the other rows' runs are kept.
     """
     folder, deadline = Path(folder), time.monotonic() + max_seconds if max_seconds else None
-    for row in rows:
-        left = deadline - time.monotonic() if deadline else None
-        if left is not None and left < SECONDS_TO_START:
-            return False
-        changed = row_config(config, row)
-        if str(devices) == "1":
-            options: dict[str, Any] = {"devices": 1, "accelerator": accelerator, "progress": progress}
-            result = train(changed, folder / row, resume=True, max_seconds=left, **options)
-            if not result["finished"]:
+    epochs = config.train.epochs
+    with tqdm(total=len(rows) * epochs, desc="rows", unit="epoch", disable=progress) as bar:
+        for number, row in enumerate(rows):
+            left = deadline - time.monotonic() if deadline else None
+            if left is not None and left < SECONDS_TO_START:
                 return False
-        else:
-            _train_apart(changed, folder, row, ["--devices", str(devices), "--accelerator", accelerator], left)
+            changed = row_config(config, row)
+            if str(devices) == "1":
+                options: dict[str, Any] = {"devices": 1, "accelerator": accelerator, "progress": progress}
+                options["on_epoch"] = lambda _trainer, _row: bar.update()
+                result = train(changed, folder / row, resume=True, max_seconds=left, **options)
+                if not result["finished"]:
+                    return False
+            else:
+                _train_apart(changed, folder, row, ["--devices", str(devices), "--accelerator", accelerator], left)
+            bar.update((number + 1) * epochs - bar.n)  # epochs of an earlier call, or of another process
     return all(len(read_table(folder / row / "epochs.csv")) >= config.train.epochs for row in rows)
 
 

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ from .loading import shared_memory_bytes
 from .losses import compute_losses, total_loss
 from .optimizer import make_optimizer
 from .pack import CHECKPOINT, START
+from .run_log import describe_epoch
 from .trainer import Trainer, train
 from .windows import WindowDataset
 
@@ -87,6 +89,11 @@ def run(args: argparse.Namespace) -> None:
     seconds = args.minutes * 60 - (time.monotonic() - begun)
     config = _plan(config, args.set, earlier, seconds, expected / batch)
     reporter = Reporter(batch, config.data.window_seconds)
+
+    def after_epoch(trainer: Trainer, row: dict[str, Any]) -> None:
+        print(describe_epoch(row), flush=True)
+        keep_results(trainer.folder, args.out)
+
     try:
         train(
             config,
@@ -95,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
             start_from=start,
             max_seconds=seconds,
             devices=1,
-            on_epoch=lambda trainer, row: keep_results(trainer.folder, args.out),
+            on_epoch=after_epoch,
             on_step=reporter,
             progress=False,
         )

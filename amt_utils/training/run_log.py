@@ -13,6 +13,12 @@ from typing import Any
 from ..system.files import written_whole
 
 
+def describe_epoch(row: dict[str, Any]) -> str:
+    """One line on an epoch: its number, mean loss and metrics."""
+    shown = {k: round(v, 4) for k, v in row.items() if k in ("epoch", "loss", "note_f1", "note_offset_f1")}
+    return " ".join(f"{name} {value}" for name, value in shown.items())
+
+
 class RunLog:
     """The log in a run's folder. Only the first process writes it."""
 

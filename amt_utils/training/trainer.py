@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import time
@@ -22,6 +23,7 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
+from lightning_utilities.core import rank_zero
 from tqdm.auto import tqdm
 
 from .. import __version__
@@ -42,7 +44,7 @@ from .loading import make_batches
 from .losses import compute_losses, total_loss
 from .optimizer import choose_precision, learning_rate, make_optimizer, update_average
 from .resuming import find_state, load_initial_weights, load_state
-from .run_log import RunLog, read_table
+from .run_log import RunLog, describe_epoch, read_table
 from .windows import ResumableSampler
 
 OnEpoch = Callable[["Trainer", dict[str, Any]], None]
@@ -76,7 +78,7 @@ def train(
             are searched when resuming.
         on_epoch: called with (trainer, row) after each epoch, e.g. to draw in a notebook.
         on_step: called with (trainer, row) after each step.
-        progress: show a bar.
+        progress: show a bar, and print a line after each epoch.
 
     Raises:
         AmtError: the configuration cannot be trained, another process trains in ``folder``, or the last checkpoint
@@ -110,6 +112,7 @@ class Trainer:
         self.started = time.monotonic()
         self.config, self.folder, self.progress = config, Path(folder), progress
         several = devices not in ("auto", 1, "1") or num_nodes > 1
+        rank_zero.log.setLevel(logging.WARNING)  # Fabric would tell the precision
         self.fabric = Fabric(
             accelerator=accelerator,
             devices=devices,
@@ -306,8 +309,8 @@ class Trainer:
                 self.best = metric
             write(lambda: self.log.write_epochs(self.history), f"the tables of epoch {epoch}")
             write(self._save_all, f"step {self.step}")
-            shown = {k: round(v, 4) for k, v in row.items() if k in ("epoch", "loss", "note_f1", "note_offset_f1")}
-            self.fabric.print(" ".join(f"{k} {v}" for k, v in shown.items()))
+            if self.progress:
+                self.fabric.print(describe_epoch(row))
         self.fabric.barrier()
         return self.history[-1] if self.history else {}
 

@@ -25,6 +25,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from tqdm.auto import tqdm
 
 from ...checkpoints.mirrors import FolderMirror
 from ...config import Config, save_config
@@ -195,7 +196,7 @@ def run_search(
         mirrors: folders that get a copy of the journal and ``best.json`` after every trial.
         name: of the study in a shared database.
         leave_out: fields of ``space`` that are not searched.
-        quiet: Optuna prints no line for each trial.
+        quiet: a bar over the trials in place of a line for each.
 
     Returns:
         The study.
@@ -245,14 +246,19 @@ def run_search(
                 mirror.send_file(folder / "best.json")
             except (AmtError, OSError) as error:
                 print(f"{mirror.name}: best.json was not copied ({error}); the local one is safe")
+        bar.update(len(finished(study)) - bar.n)
         if len(finished(study)) >= trials:
             study.stop()
 
-    if len(finished(study)) < trials:
+    done = len(finished(study))
+    if done < trials:
+        bar = tqdm(total=trials, initial=done, desc="search", unit="trial", disable=not quiet)
         try:
             study.optimize(run_trial, timeout=seconds, callbacks=[after_trial], catch=(FloatingPointError,))
         except KeyboardInterrupt:
             print("stopped; the trial under way goes on when the search is started again")
+        finally:
+            bar.close()
     return study
 
 
