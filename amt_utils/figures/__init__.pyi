@@ -51,9 +51,11 @@ from .data_figures import (  # notebooks 03, 06 and 08
     prepared_table as prepared_table,
     selection_table as selection_table,
     shapes_table as shapes_table,
+    show_page as show_page,
 )
 from .ablation_figures import plot_rows as plot_rows  # notebook 04
 from .architecture import draw_architecture as draw_architecture
+from .language import choose_language as choose_language  # notebooks 04, 06 and 07
 from .training_figures import (
     LiveView as LiveView,
     memory_table as memory_table,

@@ -9,7 +9,9 @@ from dataclasses import asdict
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.axes import Axes
+from pandas.io.formats.style import Styler
 
 from ..audio.reading import load_audio
 from ..config import Config
@@ -41,24 +43,36 @@ def fractions_table(maestro: Maestro, fractions: Sequence[float] = (0.1, 0.3, 1.
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fraction").round(1)
 
 
-def findings_table(findings: Iterable[Finding], *, most: int = 12) -> pd.DataFrame:
+def findings_table(findings: Iterable[Finding], *, most: int = 12) -> Styler:
     """The first ``most`` findings of :func:`amt_utils.data.tidy.check_pairs`, the worst first; in seconds."""
     shown = ["name", "status", "reason", "first_attack", "first_note", "offset", "drift"]
     table = pd.DataFrame([asdict(finding) for finding in findings])[shown]
-    return table.sort_values("status", key=lambda s: s == "ok", kind="stable").head(most).fillna("").round(3)
+    seconds = table.select_dtypes("number").columns
+    table[seconds] = table[seconds].round(3) + 0.0  # -0.0 becomes 0.0
+    return _show_whole(table.sort_values("status", key=lambda s: s == "ok", kind="stable").head(most), precision=3)
 
 
-def inventory_table(inventory: Inventory) -> pd.DataFrame:
+def _show_whole(table: pd.DataFrame, *, precision: int) -> Styler:
+    """A table whose long texts are not cut off."""
+    return table.style.format(precision=precision, na_rep="")
+
+
+def inventory_table(inventory: Inventory) -> Styler:
     """The contents of a folder of recordings, one file or pair per row."""
     rows = [(one.name, "audio and MIDI", "") for one in inventory.recordings]
     rows += [(path.name, "audio alone", "is transcribed into a draft") for path in inventory.audio_only]
     rows += [(path.name, "left out", reason) for path, reason in inventory.excluded]
-    return pd.DataFrame(rows, columns=["file", "what", "remark"])
+    return _show_whole(pd.DataFrame(rows, columns=["file", "what", "remark"]), precision=0)
 
 
-def prepared_table(rows: Iterable[Prepared]) -> pd.DataFrame:
+def prepared_table(rows: Iterable[Prepared]) -> Styler:
     """The status of each recording (:func:`amt_utils.data.recordings.prepare_recordings`)."""
-    return pd.DataFrame([asdict(row) for row in rows]).round(1)
+    return _show_whole(pd.DataFrame([asdict(row) for row in rows]), precision=1)
+
+
+def show_page(svg: str) -> HTML:
+    """A page of sheet music (:meth:`.Score.to_svg`) on white paper, whatever the notebook's theme."""
+    return HTML(f'<div style="background:#fff;color:#000">{svg}</div>')
 
 
 def selection_table(roll: PianoRoll, performance: Performance, score: Score, *, most: int = 8) -> pd.DataFrame:

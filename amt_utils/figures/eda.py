@@ -61,7 +61,14 @@ def summarise(maestro: Maestro, eda: Eda) -> str:
     table = eda.table
     works = len(table[["composer", "title"]].drop_duplicates())
     counts = f"{len(table)} performances of {works} works by {table.composer.nunique()} composers"
-    return f"{maestro.root}: {counts}, {table.seconds.sum() / 3600:.1f} h, {table.notes.sum():,} notes"
+    hours = table.seconds.sum() / 3600
+    unit, scale = choose_unit(hours)
+    return f"{maestro.root}: {counts}, {hours * scale:.1f} {unit}, {table.notes.sum():,} notes"
+
+
+def choose_unit(hours: float) -> tuple[str, float]:
+    """A suitable unit for ``hours``, and how many of it make an hour."""
+    return ("hours", 1.0) if hours > 0.5 else ("minutes", 60.0)
 
 
 def show_source(maestro: Maestro) -> HTML:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.maestro.catalogue import SPLITS
 from ..music.notes import LOWEST_PITCH, N_KEYS, PEDAL_NAMES
-from .eda import ERAS, Eda, balance_table, composers_table, find_outliers
+from .eda import ERAS, Eda, balance_table, choose_unit, composers_table, find_outliers
 from .plots import BLUE, GREEN, ORANGE, PEDAL_COLOURS, SKY, SPLIT_COLOURS, VERMILION, new_axes, pitch_name
 
 _HATCHES = {"train": "", "validation": "///", "test": "..."}
@@ -18,7 +18,7 @@ _HATCHES = {"train": "", "validation": "///", "test": "..."}
 def plot_composers(eda: Eda, *, most: int = 20, ax=None):
     """Hours per composer, by split; performances and works in numbers."""
     table = composers_table(eda)
-    shown, (unit, scale) = table.head(most), _unit(table.hours.max())
+    shown, (unit, scale) = table.head(most), choose_unit(table.hours.max())
     ax = new_axes(ax, size=(10, 0.27 * len(shown) + 1.2))
     y, left = np.arange(len(shown)), np.zeros(len(shown))
     for split in SPLITS:
@@ -58,7 +58,7 @@ def plot_years(eda: Eda, *, ax=None):
     """Hours per year of the competition, by split."""
     ax = new_axes(ax, size=(5, 3.2))
     years = np.sort(eda.table.year.unique())
-    unit, scale = _unit(eda.table.groupby("year").seconds.sum().max() / 3600)
+    unit, scale = choose_unit(eda.table.groupby("year").seconds.sum().max() / 3600)
     bottom = np.zeros(len(years))
     for split in SPLITS:
         own = eda.table[eda.table.split == split].groupby("year").seconds.sum() * scale / 3600
@@ -75,11 +75,6 @@ def plot_years(eda: Eda, *, ax=None):
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
-
-
-def _unit(hours: float) -> tuple[str, float]:
-    """A suitable unit for ``hours``, and how many of it make an hour."""
-    return ("hours", 1.0) if hours > 0.5 else ("minutes", 60.0)
 
 
 def plot_durations(eda: Eda, *, ax=None):

@@ -115,14 +115,19 @@ def settings_table(config: Config) -> pd.DataFrame:
         "train": ("batch_size", "accumulate", "steps_per_epoch", "epochs", "optimizer", "learning_rate", "precision"),
     }
     rows = {f"{part}.{name}": getattr(getattr(config, part), name) for part, names in shown.items() for name in names}
-    cells = [", ".join(value) or "–" if isinstance(value, tuple) else str(value) for value in rows.values()]
+    cells = [", ".join(value) or "–" if isinstance(value, tuple) else _short(value) for value in rows.values()]
     return pd.DataFrame({"value": cells}, index=pd.Index(list(rows), name="field"))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def run_table(folder: str | os.PathLike) -> pd.DataFrame:
     """The files of a run's folder and their sizes."""
-    files = [f for f in sorted(Path(folder).iterdir()) if f.is_file()]
-    return pd.DataFrame({"file": [f.name for f in files], "MB": [f.stat().st_size / 1e6 for f in files]}).round(2)
+    files = [f for f in sorted(Path(folder).rglob("*")) if f.is_file() and not f.name.startswith(".")]
+    names = [f.relative_to(folder).as_posix() for f in files]
+    return pd.DataFrame({"file": names, "MB": [f.stat().st_size / 1e6 for f in files]}).round(2)
 
 
 def plot_targets(config: Config, *, index: int = 0) -> np.ndarray:
