@@ -20,7 +20,7 @@ from unreliable_server import UnreliableServer
 
 from amt_utils.__main__ import build_parser
 from amt_utils.audio.reading import load_audio
-from amt_utils.data.maestro import download, remote, sources
+from amt_utils.data.maestro import download, ranges, sources
 from amt_utils.data.maestro.catalogue import NAME, open_maestro
 from amt_utils.data.maestro.download import get_maestro
 from amt_utils.data.maestro.miniature import COLUMNS, make_miniature
@@ -64,7 +64,7 @@ def archive(raw, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(remote, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(ranges, "RETRY_SECONDS", 0.01)
 
 
 def packed(archive, suffix=".wav"):

@@ -21,9 +21,9 @@ from .archives import miniature
 
 SCRIPT = """
 import sys
-from amt_utils.data.maestro import remote
+from amt_utils.data.maestro import ranges
 from amt_utils.data.maestro.download import get_maestro
-remote.RETRY_SECONDS = 0.01
+ranges.RETRY_SECONDS = 0.01
 get_maestro(sys.argv[1], source=sys.argv[2])
 """
 

@@ -12,7 +12,7 @@ from unreliable_server import UnreliableServer
 
 from amt_utils.__main__ import main
 from amt_utils.config import Config
-from amt_utils.data.maestro import remote
+from amt_utils.data.maestro import ranges, remote
 from amt_utils.data.maestro.catalogue import NAME
 from amt_utils.system.errors import AmtError
 from amt_utils.system.kaggle import Kaggle
@@ -80,7 +80,7 @@ def places(_rng: np.random.Generator, folder: Path) -> None:
     (folder / "www").mkdir()
     (folder / "www" / "midi.zip").write_bytes(archive())
     server = UnreliableServer(folder / "www")
-    pause, remote.RETRY_SECONDS = remote.RETRY_SECONDS, 0.01
+    pause, ranges.RETRY_SECONDS = ranges.RETRY_SECONDS, 0.01
     try:
         for name, show in PLACES.items():
             inside = folder / "places" / name.replace("/", "_")
@@ -97,7 +97,7 @@ def places(_rng: np.random.Generator, folder: Path) -> None:
                 assert not stored, f"{name}: in {file}"
                 assert SECRET not in file.name, f"{name}: {file}"
     finally:
-        remote.RETRY_SECONDS = pause
+        ranges.RETRY_SECONDS = pause
         server.shutdown()
         server.server_close()
     assert NAME

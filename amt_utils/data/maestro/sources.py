@@ -29,7 +29,8 @@ from .catalogue import (
     reading_zip,
     unpack_midi,
 )
-from .remote import Archive, Client, Stopped
+from .ranges import Stopped
+from .remote import Archive, Client
 from .zip_member import Member, check_size
 
 SCRATCH = ".scratch"  # folder below the data set's root for temporary files
