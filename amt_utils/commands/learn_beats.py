@@ -22,6 +22,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file to write")
     parser.add_argument("--steps", type=int, default=2600, help="batches of windows of notes (default: 2600)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sequenced", metavar="FOLDER", help="also from MIDI files whose ticks are places in a score, "
+                        "as MAPS has them from piano-midi.de")  # fmt: skip
+    parser.add_argument("--without", nargs="+", default=[], metavar="PATTERN", help="names of these to leave out")
     parser.add_argument("--corpus", action="store_true", help="also from pieces that come with the package music21")
     parser.set_defaults(run=run)
 
@@ -36,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise AmtError(f"--steps {arguments.steps}: at least 1")
     out.parent.mkdir(parents=True, exist_ok=True)
     corpus = tqdm(read_corpus(), desc="reading the corpus", unit="piece") if arguments.corpus else ()
-    card = learn_from_folder(arguments.folder, out, steps=arguments.steps, seed=arguments.seed, corpus=corpus)
+    card = learn_from_folder(
+        arguments.folder, out, steps=arguments.steps, seed=arguments.seed, sequenced=arguments.sequenced,
+        without=arguments.without, corpus=corpus
+    )  # fmt: skip
     print(f"{out}: right answers on held-out compositions, %")
     print("  " + "  ".join(f"{name} {100 * share:.1f}" for name, share in card["scores"].items()))
     return 0

@@ -22,7 +22,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", metavar="FILE", required=True, help="what every trial starts from")
     parser.add_argument("--folder", metavar="DIR", default="search", help="journal, trials and best.json")
-    parser.add_argument("--space", metavar="FILE", help="JSON, e.g. {\"train.learning_rate\": [\"log\", 1e-4, 1e-2]}")
+    parser.add_argument("--space", metavar="FILE", help='JSON, e.g. {"train.learning_rate": ["log", 1e-4, 1e-2]}')
     parser.add_argument("--storage", metavar="ADDRESS", help="a journal file, sqlite:///FILE or postgresql://…")
     parser.add_argument("--mirror", metavar="DIR", action="append", default=[], help="gets copies, e.g. on Drive")
     parser.add_argument("--trials", metavar="N", type=int, default=20, help="finished trials of the whole study")

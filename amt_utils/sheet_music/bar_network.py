@@ -20,9 +20,7 @@ DILATIONS = (1, 2, 3, 4, 6, 8)
 LIMIT = 4.0  # of a standardised feature
 
 
-def read_bars(
-    notes: np.ndarray, events: Events, times: np.ndarray, path: str | os.PathLike = WEIGHTS
-) -> np.ndarray:
+def read_bars(notes: np.ndarray, events: Events, times: np.ndarray, path: str | os.PathLike = WEIGHTS) -> np.ndarray:
     """Log odds ``(n,)`` of each beat's being a bar's first.
 
     Args:

@@ -110,9 +110,7 @@ def _say_of_beats(
     return downbeat, said + np.array([kind.compound for kind in kinds]) * threes[:, None]
 
 
-def _from_downbeats(
-    first: np.ndarray, said: np.ndarray, kinds: list[Metre]
-) -> tuple[np.ndarray, tuple[Metre, ...]]:
+def _from_downbeats(first: np.ndarray, said: np.ndarray, kinds: list[Metre]) -> tuple[np.ndarray, tuple[Metre, ...]]:
     """Bars that begin where they are told to; of the signatures with the usual number of beats, the likeliest."""
     bars = np.flatnonzero(first)
     lengths = np.diff(bars)

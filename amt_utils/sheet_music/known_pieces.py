@@ -267,7 +267,9 @@ def perform(piece: Piece, *, jitter: float = 0.0, rubato: float = 0.0, seed: int
     first, last = onset.min(), (onset + length).max()
     grid = np.arange(first, last + 1.0, 0.125)
     bar = piece.metre.beats * quarters
-    swing = rubato * (-np.cos(2 * np.pi * grid / (4 * bar)) + 0.4 * np.sin(2 * np.pi * grid / bar + random.uniform(0, 6)))
+    swing = rubato * (
+        -np.cos(2 * np.pi * grid / (4 * bar)) + 0.4 * np.sin(2 * np.pi * grid / bar + random.uniform(0, 6))
+    )
     swing = swing + 3 * rubato * np.clip((grid - (last - bar)) / bar, 0, 1) ** 2
     seconds = np.concatenate([[0.0], np.cumsum(0.125 * 60 / (piece.tempo * quarters) * np.exp(swing[:-1]))])
     lead = random.uniform(0.2, 1.0)
@@ -296,4 +298,3 @@ def perform(piece: Piece, *, jitter: float = 0.0, rubato: float = 0.0, seed: int
         pedals = [(clock(x) + 0.08, clock(min(x + bar, last)) + 0.03) for x in bars]
     columns = np.array(pedals).reshape(-1, 2)
     return Performance(notes, make_pedals(columns[:, 0], columns[:, 1], np.full(len(columns), SUSTAIN))), order
-

@@ -16,11 +16,12 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from ..music.notes import Performance
-from .asap import Annotations, find_performances
+from .asap import Aligned, Annotations, find_performances
 from .bar_features import BAR_FEATURES, describe_beats
 from .bar_network import DILATIONS, LIMIT
 from .events import find_events
 from .playing import Music, play, written_music
+from .sequenced import Sequenced
 from .tunes import accompany_some
 
 CHANNELS, MEMBERS = 48, 3
@@ -53,17 +54,23 @@ class BarNetwork(nn.Module):
 
 
 def learn_bars(
-    folder: str | os.PathLike, corpus: Iterable[Music] = (), *, steps: int = STEPS, seed: int = 1
+    folder: str | os.PathLike,
+    sequenced: Iterable[Sequenced] = (),
+    corpus: Iterable[Music] = (),
+    *,
+    steps: int = STEPS,
+    seed: int = 1,
 ) -> dict[str, Tensor]:
     """Weights of some networks, by the names that :mod:`.bar_network` reads.
 
     Args:
         folder: in (n)ASAP's shape; held-out compositions are not learnt from.
+        sequenced: more pieces.
         corpus: more music to play.
         steps: of each network.
         seed: of everything that is drawn.
     """
-    sequences = _read_sequences(folder, corpus, np.random.default_rng(seed))
+    sequences = _read_sequences(folder, sequenced, corpus, np.random.default_rng(seed))
     mean = np.mean([x.mean(0) for x, _, _ in sequences], 0).astype(np.float32)
     scale = (1 / (np.sqrt(np.mean([x.var(0) for x, _, _ in sequences], 0)) + 1e-3)).astype(np.float32)
     weights: dict[str, Tensor] = {}
@@ -111,8 +118,11 @@ def _learn_one(
     return average
 
 
-def _read_sequences(folder: str | os.PathLike, corpus: Iterable[Music], rng: np.random.Generator) -> list[Sequence]:
-    performances = [own for own in find_performances(folder) if not own.held_out]
+def _read_sequences(
+    folder: str | os.PathLike, sequenced: Iterable[Sequenced], corpus: Iterable[Music], rng: np.random.Generator
+) -> list[Sequence]:
+    performances: list[Aligned | Sequenced] = [own for own in find_performances(folder) if not own.held_out]
+    performances += sequenced
     times = Counter(own.composition for own in performances)
     found = []
     for own in tqdm(performances, desc="reading bars", unit="performance"):

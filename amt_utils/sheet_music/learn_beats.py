@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ from tqdm.auto import tqdm
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.files import written_whole
-from .asap import find_performances
+from .asap import Aligned, find_performances
+from .check_asap import one_of_each
 from .learn_bars import learn_bars
 from .note_features import FEATURES, LENGTHS, PEDALS, VELOCITIES, describe_notes
 from .note_network import HEADS
 from .playing import Music, play, written_music
+from .sequenced import Sequenced, find_sequenced
 from .targets import IGNORED, Targets, borrow_alignment, cut_window, make_targets, vary
 from .tunes import accompany_some
 
@@ -83,24 +85,31 @@ class Examples:
 
 
 def load_examples(
-    folder: str | os.PathLike, *, held_out: bool, corpus: Iterable[Music] = (), written: bool = True
+    folder: str | os.PathLike,
+    *,
+    held_out: bool,
+    sequenced: Sequence[Sequenced] = (),
+    corpus: Iterable[Music] = (),
+    written: bool = True,
 ) -> Examples:
     """Performances with their targets, of the compositions to learn from or of those held out.
 
     Args:
         folder: in (n)ASAP's shape.
         held_out: which compositions.
+        sequenced: more pieces (:func:`.sequenced.find_sequenced`).
         corpus: more music to play.
         written: whether the performances' own scores are played anew, too.
     """
-    performances = [p for p in find_performances(folder) if p.held_out == held_out]
-    if not performances:
+    aligned = [p for p in find_performances(folder) if p.held_out == held_out]
+    if not aligned:
         raise AmtError(f"{folder}: no performances {'held out' if held_out else 'to learn from'}")
+    performances: list[Aligned | Sequenced] = [*aligned, *sequenced]
     examples, scores = [], []
     for own in tqdm(performances, desc="reading", unit="performance"):
         rows = own.alignment
-        if not len(rows):
-            others = [o for o in performances if o.midi.parent == own.midi.parent and len(o.alignment)]
+        if isinstance(own, Aligned) and not len(rows):
+            others = [o for o in aligned if o.midi.parent == own.midi.parent and len(o.alignment)]
             rows = borrow_alignment(own, others[0]) if others else rows
         elif written and (score := written_music(own)) is not None:
             scores.append(score)
@@ -163,9 +172,7 @@ def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def learn_beats(
-    examples: Examples, *, steps: int, seed: int = 1, state: Path | None = None
-) -> NoteNetwork:
+def learn_beats(examples: Examples, *, steps: int, seed: int = 1, state: Path | None = None) -> NoteNetwork:
     """A network taught for ``steps`` batches; its averaged weights. Goes on from ``state``, a file, where it exists."""
     torch.manual_seed(seed)
     net = NoteNetwork()
@@ -242,24 +249,47 @@ def save_network(weights: dict[str, Tensor], path: str | os.PathLike, card: dict
 
 
 def learn_from_folder(
-    folder: str | os.PathLike, out: Path, *, steps: int, seed: int = 1, corpus: Iterable[Music] = ()
+    folder: str | os.PathLike,
+    out: Path,
+    *,
+    steps: int,
+    seed: int = 1,
+    sequenced: str | os.PathLike | None = None,
+    without: Iterable[str] = (),
+    corpus: Iterable[Music] = (),
 ) -> dict:
-    """Learns from a folder of :mod:`.asap`'s kind, and from more music; writes the weights and returns their card."""
-    corpus = list(corpus)
-    examples = load_examples(folder, held_out=False, corpus=corpus)
+    """Learns from a folder of :mod:`.asap`'s kind, and from more music; writes the weights and returns their card.
+
+    Args:
+        folder: in (n)ASAP's shape.
+        out: the weights.
+        steps: batches of the network of notes.
+        seed: of everything that is drawn.
+        sequenced: a folder of sequenced pieces (:mod:`.sequenced`); compositions that are held out are left out.
+        without: patterns of their names to leave out, too.
+        corpus: more music to play.
+    """
+    corpus, more = list(corpus), list[Sequenced]()
+    if sequenced is not None:
+        held = one_of_each([own for own in find_performances(folder) if own.held_out])
+        more = find_sequenced(sequenced, held_out=held, without=without)
+    examples = load_examples(folder, held_out=False, sequenced=more, corpus=corpus)
     state = out.with_suffix(".state")
     net = learn_beats(examples, steps=steps, seed=seed, state=state)
     card: dict[str, Any] = {
         "format": 1,
         "parameters": sum(p.numel() for p in net.parameters()),
         "learnt_from": f"(n)ASAP: {sum(len(p.notes) for p, _ in examples.played):,} notes of {len(examples.played)} "
-        f"performances, {len(examples.written[0])} scores played anew; {len(corpus)} pieces of music21's corpus",
+        f"performances, {len(more)} of them sequenced, {len(examples.written[0])} scores played anew; "
+        f"{len(corpus)} pieces of music21's corpus",
         "steps": steps,
         "seed": seed,
         "scores": measure(net, load_examples(folder, held_out=True)),
-        "licence": "CC BY-NC-SA 4.0 (learnt from (n)ASAP)",
+        "licence": "CC BY-NC-SA 4.0 (learnt from (n)ASAP and MAPS)"
+        if more
+        else "CC BY-NC-SA 4.0 (learnt from (n)ASAP)",
     }
-    bars = learn_bars(folder, corpus, seed=seed)
+    bars = learn_bars(folder, more, corpus, seed=seed)
     card["parameters"] += sum(value.numel() for value in bars.values())
     save_network(net.state_dict() | bars, out, card)
     state.unlink(missing_ok=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..music.notes import LOWEST_PITCH, SUSTAIN, Performance
-from .events import CHORD_SECONDS
+from .events import find_events
+from .pulses import PULSE_FEATURES, describe_pulses
 
 CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is told by how near it is to each of them
 WIDTH = CENTRES[1] - CENTRES[0]
 TIMES = ("before", "after", "before two", "after two", "length", "near before", "near after", "same key before",
          "lower before", "lower after", "pedal before", "pedal after")  # fmt: skip
 SCALARS = 8
-FEATURES = len(TIMES) * len(CENTRES) + SCALARS
+FEATURES = len(TIMES) * len(CENTRES) + SCALARS + PULSE_FEATURES
 _SCALARS_FROM = len(TIMES) * len(CENTRES)
 VELOCITIES = [_SCALARS_FROM, _SCALARS_FROM + 1]  # columns of features that tell velocities, lengths, pedals
 LENGTHS = [*range(4 * len(CENTRES), 5 * len(CENTRES)), _SCALARS_FROM + 5]
@@ -30,18 +31,12 @@ def describe_notes(performance: Performance) -> tuple[np.ndarray, np.ndarray, np
     n = len(notes)
     if not n:
         return np.zeros(0, int), np.zeros(0, int), np.zeros((0, FEATURES), np.float32)
-    event = np.zeros(n, int)
-    start, k = -np.inf, -1
-    onset = notes["onset"]
-    for i, t in enumerate(onset.tolist()):
-        if t - start > CHORD_SECONDS:
-            start, k = t, k + 1
-        event[i] = k
+    events = find_events(notes)
+    event = events.of_note
     order = np.lexsort((notes["pitch"], event))
     notes = notes[order]  # the events' numbers are in order already
     onset, pitch = notes["onset"], notes["pitch"].astype(int)
-    size = np.bincount(event)
-    time = np.bincount(event, onset) / size
+    size, time = np.bincount(event), events.time
     padded = np.concatenate([[-UNKNOWN] * 2, time, [UNKNOWN] * 2])
     begin = np.cumsum(size) - size
     low = pitch[begin]
@@ -79,7 +74,8 @@ def describe_notes(performance: Performance) -> tuple[np.ndarray, np.ndarray, np
         (pitch - low[event]) / 12,
         (onset - now) / 0.02,
     )
-    return order, pitch - LOWEST_PITCH, np.column_stack([near, *scalars]).astype(np.float32)
+    pulses = describe_pulses(performance.notes, events)[event]
+    return order, pitch - LOWEST_PITCH, np.column_stack([near, *scalars, pulses]).astype(np.float32)
 
 
 def _local_mean(x: np.ndarray, width: int = 33) -> np.ndarray:

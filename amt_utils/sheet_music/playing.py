@@ -13,6 +13,7 @@ import numpy as np
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, NOTE, SUSTAIN, Performance, make_pedals
 from .asap import ALIGNED, Aligned, Annotations
 from .metre import Metre
+from .sequenced import Sequenced
 
 WRITTEN = np.dtype(
     [("quarter", "f8"), ("duration", "f8"), ("pitch", "i8"), ("staff", "i1"), ("voice", "i1"), ("step", "U1"),
@@ -27,7 +28,8 @@ class Music:
     """Sheet music without grace notes.
 
     Attributes:
-        notes: ``(n,)`` of :data:`WRITTEN`, by quarter and pitch.
+        notes: ``(n,)`` of :data:`WRITTEN`, by quarter and pitch; a negative duration is that of a note held so long
+            whose value is not known.
         bars: ``(m,)`` rising quarters at which (whole) bars begin; the first may begin before the first note.
         metres: ``(m, 2)`` their time signatures.
         fifths: ``(m,)`` their key signatures.
@@ -39,7 +41,7 @@ class Music:
     fifths: np.ndarray
 
 
-def written_music(own: Aligned) -> Music | None:
+def written_music(own: Aligned | Sequenced) -> Music | None:
     """What an aligned performance was played from; ``None`` where too little of it is known."""
     rows = own.alignment
     rows = rows[~rows["grace"]] if len(rows) else rows
@@ -77,7 +79,8 @@ def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[P
     first = int(np.searchsorted(music.notes["quarter"], music.notes["quarter"][first]))  # a whole chord
     written = music.notes[first : first + notes]
     written = written[(written["pitch"] >= LOWEST_PITCH) & (written["pitch"] <= HIGHEST_PITCH)]
-    begin, end = float(written["quarter"][0]), float((written["quarter"] + written["duration"]).max())
+    held = np.abs(written["duration"])
+    begin, end = float(written["quarter"][0]), float((written["quarter"] + held).max())
     grid, is_first, metre, fifths = _beats(music, begin, end)
     seconds = _beat_seconds(music, grid, rng)
     origin = rng.uniform(0, 2) - float(np.interp(begin, grid, seconds))
@@ -88,7 +91,7 @@ def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[P
     if not careful and rng.random() < 0.5:  # the melody a little early
         onset -= rng.uniform(0, 0.02) * (written["staff"] == 1)
     onset = np.maximum(onset, 0)
-    until = np.interp(written["quarter"] + written["duration"], grid, seconds)
+    until = np.interp(written["quarter"] + held, grid, seconds)
     touch = rng.uniform(0.55, 1.05) * np.exp(rng.normal(0, 0.02 if careful else 0.15, len(written)))
     touch = np.where(written["short"], 0.5 * touch, touch)
     length = np.maximum((until - onset) * touch, 0.04)

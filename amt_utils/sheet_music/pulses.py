@@ -1,0 +1,70 @@
+"""How strongly events about each event beat with each period, and in step with it; what comes back after a while.
+
+A Fourier tempogram of the accents, read at the events themselves: Grosche and Müller, "Extracting predominant local
+pulse information from music recordings" (TASLP 19, 2011). A network that reads notes one by one hardly counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .events import Events
+
+PULSES = 0.2 * 2 ** (np.arange(21) / 5)  # seconds of a period
+LAGS = PULSES[::2]  # seconds after which music may come back
+PULSE_FEATURES = 4 * len(PULSES) + 2 * len(LAGS)
+PERIODS_SEEN, SECONDS_SEEN, REACH = 1.5, 0.6, 2.2  # standard deviation of the window; how many of it are looked at
+BASS, MEDIAN_OF = 3, 17  # semitones under the usual lowest note of so many events
+FRAME = 0.04  # seconds, in which pitch classes are counted
+SCALE = 2.5
+
+
+def describe_pulses(notes: np.ndarray, events: Events) -> np.ndarray:
+    """``(events, PULSE_FEATURES)``: for accents and for the bass, each period's real part and magnitude at the event,
+    whose phase is 0; then likeness of pitch classes to what comes after and before each lag."""
+    time, n = events.time, len(events.time)
+    low = np.full(n, 127.0)
+    np.minimum.at(low, events.of_note, notes["pitch"])
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(low, MEDIAN_OF // 2, mode="edge"), MEDIAN_OF)
+    bass = (low < np.median(around, axis=1) - BASS) + 0.02
+    weights = np.stack([np.exp(events.accent), bass])
+    columns: list[np.ndarray] = []
+    for period in PULSES:
+        spread = PERIODS_SEEN * period + SECONDS_SEEN
+        first, last = (np.searchsorted(time, time + side * REACH * spread) for side in (-1, 1))
+        other = first[:, None] + np.arange(int((last - first).max()))
+        seen = (other < last[:, None]) & (other != np.arange(n)[:, None])
+        other = np.minimum(other, n - 1)
+        away = time[other] - time[:, None]
+        window = np.exp(-0.5 * (away / spread) ** 2) * seen
+        wave = np.exp(-2j * np.pi * away / period)
+        for weight in weights:
+            share = window * weight[other]
+            found = (wave * share).sum(1) / (share.sum(1) + 1e-6)
+            columns += [found.real, np.abs(found)]
+    columns += _comes_back(notes, time)
+    return (SCALE * np.stack(columns, 1)).astype(np.float32)
+
+
+def _comes_back(notes: np.ndarray, time: np.ndarray) -> list[np.ndarray]:
+    """For each lag, the cosine between the pitch classes from each event on and those a lag later, and earlier."""
+    origin = time[0] - 1.0
+    total = np.zeros((int((time[-1] - origin + 1.0) / FRAME) + 3, 12))
+    np.add.at(total, (1 + np.rint((notes["onset"] - origin) / FRAME).astype(int), notes["pitch"] % 12), 1.0)
+    total = total.cumsum(0)
+    here = np.rint((time - origin) / FRAME).astype(int)
+
+    def struck(middle: np.ndarray, reach: int) -> np.ndarray:
+        low, high = (np.clip(x, 0, len(total) - 1) for x in (middle - reach, middle + reach + 1))
+        return total[high] - total[low]
+
+    columns = []
+    for lag in LAGS:
+        frames, half = int(np.rint(lag / FRAME)), max(3, int(0.5 * lag / FRAME)) // 2
+        late = max(1, int(0.12 * lag / FRAME) + 1)  # tempo is not steady
+        own = struck(here + half, half)
+        for way in (frames, -frames):
+            other = struck(here + way + half, half + late)
+            size = np.linalg.norm(own, axis=1) * np.linalg.norm(other, axis=1)
+            columns.append((own * other).sum(1) / (size + 1e-6))
+    return columns
