@@ -1,4 +1,4 @@
-"""Where bars begin, which clef a bar of a staff has, and where pedal and loudness are marked."""
+"""Where bars begin, which clef a bar of a staff has, and where pedal, loudness and tempo are marked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ BLIP = 0.25  # seconds: a shorter pedal is not written
 # velocities that are written so; how far a bar's loudness scatters; nats of another mark
 DYNAMICS = {"pp": 32.0, "p": 45.0, "mp": 56.0, "mf": 68.0, "f": 82.0, "ff": 100.0}
 LEVEL_SPREAD, DYNAMICS_CHANGE = 8.0, 5.0
+TEMPO_SPREAD, TEMPO_CHANGE, TEMPO_LASTS = 0.12, 10.0, 4  # octave; nats of another tempo; bars that it lasts at least
+SLOWER = 1.22  # a bar before the tempo returns is a ritardando when its beats are so much longer
 SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds between two uses of the soft pedal, and of one, to be written
 
 
@@ -102,6 +104,51 @@ def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tu
         if len(later):
             marks.append((int(later.min()), f"dynamics {names[chosen[bar]]}"))
     return marks
+
+
+def tempo_marks(beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
+    """``"tempo 96"`` where a tempo begins, the first at 0; ``"rit."`` and ``"a tempo"`` about bars that are slower.
+
+    Bars' tempos are cut into the likeliest pieces of one tempo each (least squares with a price on each piece).
+    """
+    edges = np.array([bars.start(n) for n in range(bars.count + 1)])
+    seconds = beats.to_seconds(beats.tick_to_beat(edges - float(shift)))
+    counted = np.diff(edges) / np.array([metre.beat_ticks for metre in bars.metres])
+    beat = np.log2(np.maximum(np.diff(seconds), 1e-3) / counted)  # (bars,) octaves above a second
+    begins = _cut_tempos(beat)
+    marks: list[tuple[int, str]] = []
+    usual = 0.0
+    for begin, end in zip(begins, [*begins[1:], bars.count], strict=True):
+        own = float(np.median(beat[begin:end]))
+        if not begin or abs(own - usual) > TEMPO_SPREAD:
+            marks.append((int(edges[begin]), f"tempo {round(60 / 2**own)}"))
+            usual = own
+        slow = beat[begin:end] > own + np.log2(SLOWER)
+        for last in np.flatnonzero(slow & ~np.append(slow[1:], False)).tolist():
+            first = last
+            while first and slow[first - 1] and beat[begin + first - 1] < beat[begin + first]:
+                first -= 1
+            if first and begin + last + 1 < end and last - first < 3:
+                marks += [(int(edges[begin + first]), "rit."), (int(edges[begin + last + 1]), "a tempo")]
+    return marks
+
+
+def _cut_tempos(beat: np.ndarray) -> list[int]:
+    """``(bars,)`` log beats -> the first bar of each piece of one tempo."""
+    n = len(beat)
+    total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (beat, beat**2))
+    best, came = np.full(n + 1, np.inf), np.zeros(n + 1, int)
+    best[0] = 0.0
+    for end in range(1, n + 1):
+        begin = np.arange(max(end - TEMPO_LASTS, 0) + 1) if end >= TEMPO_LASTS else np.zeros(1, int)
+        count = end - begin
+        rest = squares[end] - squares[begin] - (total[end] - total[begin]) ** 2 / count
+        ways = best[begin] + np.minimum(rest / (2 * TEMPO_SPREAD**2), 4.0 * count) + TEMPO_CHANGE
+        came[end], best[end] = begin[ways.argmin()], ways.min()
+    begins = [n]
+    while begins[0] > 0:
+        begins.insert(0, int(came[begins[0]]))
+    return begins[:-1]
 
 
 def pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .bars import Bars
-from .metre import TICKS
+from .metre import TICKS, Metre
 from .notation import Symbol
 from .spelling import Key
 
@@ -19,6 +19,7 @@ _HEADER = (
 )
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no place for
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
+_ABOVE = ("rit.", "a tempo")
 _CLEFS = {"treble": ("G", 2), "bass": ("F", 4)}
 
 
@@ -27,22 +28,22 @@ class Page:
     """Everything that is written down.
 
     Attributes:
-        bars, key, tempo: tempo in beats of the metre per minute.
+        bars: of the page.
+        keys: the key of each bar.
         voices: (staff 1 or 2, voice 1 or 2, symbols per bar).
         names: step, alteration and octave of each of the performance's notes.
         clefs: per staff, the clef of each bar.
-        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"``, ``"dynamics mf"`` or words.
+        marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"``, ``"dynamics mf"``, ``"tempo 96"`` (beats of the
+            metre per minute) or words.
     """
 
     bars: Bars
-    key: Key
-    tempo: float
+    keys: tuple[Key, ...]
     voices: Sequence[tuple[int, int, list[list[Symbol]]]]
     names: Sequence[tuple[str, int, int]]
     clefs: tuple[list[str], list[str]]
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
     title: str = ""
-
 
 def note_id(note: int, part: int) -> str:
     """XML id of the ``part``-th tied piece of a performance's note."""
@@ -91,11 +92,9 @@ def _write_bar(measures: ET.Element, page: Page, number: int, marks: list, parts
     if upbeat:
         measure.set("implicit", "yes")
     _write_attributes(measure, page, number)
-    if number == 0:
-        _write_tempo(measure, page)
     start, end = bars.start(number), bars.start(number + 1)
     for tick, mark in marks:
-        _write_mark(measure, mark, tick - start)
+        _write_mark(measure, mark, tick - start, bars.metres[number])
     signs = _needed_accidentals(page, number)
     first = True
     for staff, voice, per_bar in page.voices:
@@ -124,14 +123,17 @@ def _write_attributes(measure: ET.Element, page: Page, number: int) -> None:
     ]
     metre = page.bars.metres[number]
     new_metre = number > 0 and metre != page.bars.metres[number - 1]
-    if not changed and not new_metre:
+    own = page.keys[number]
+    new_key = number > 0 and own.fifths != page.keys[number - 1].fifths
+    if not changed and not new_metre and not new_key:
         return
     attributes = _add(measure, "attributes")
     if number == 0:
         _add(attributes, "divisions", TICKS)
+    if number == 0 or new_key:
         key = _add(attributes, "key")
-        _add(key, "fifths", page.key.fifths)
-        _add(key, "mode", "minor" if page.key.minor else "major")
+        _add(key, "fifths", own.fifths)
+        _add(key, "mode", "minor" if own.minor else "major")
     if number == 0 or new_metre:
         time = _add(attributes, "time")
         _add(time, "beats", metre.numerator)
@@ -144,8 +146,8 @@ def _write_attributes(measure: ET.Element, page: Page, number: int) -> None:
         _add(clef, "line", _CLEFS[name][1])
 
 
-def _write_tempo(measure: ET.Element, page: Page) -> None:
-    quarters = page.bars.metre.quarters_per_beat
+def _write_tempo(measure: ET.Element, metre: Metre, tempo: float) -> None:
+    quarters = metre.quarters_per_beat
     unit, dotted = {0.25: ("16th", 0), 0.5: ("eighth", 0), 0.75: ("eighth", 1), 1.5: ("quarter", 1), 2: ("half", 0),
                     4: ("whole", 0)}.get(quarters, ("quarter", 0))  # fmt: skip
     direction = _add(measure, "direction", placement="above")
@@ -153,15 +155,19 @@ def _write_tempo(measure: ET.Element, page: Page) -> None:
     _add(metronome, "beat-unit", unit)
     if dotted:
         _add(metronome, "beat-unit-dot")
-    _add(metronome, "per-minute", round(page.tempo))
+    _add(metronome, "per-minute", round(tempo))
     _add(direction, "staff", 1)
-    _add(direction, "sound", tempo=f"{page.tempo * quarters:.2f}")
+    _add(direction, "sound", tempo=f"{tempo * quarters:.2f}")
 
 
-def _write_mark(measure: ET.Element, mark: str, offset: int) -> None:
-    direction = _add(measure, "direction", placement="below")
-    kind = _add(direction, "direction-type")
+def _write_mark(measure: ET.Element, mark: str, offset: int, metre: Metre) -> None:
     what, _, which = mark.partition(" ")
+    if what == "tempo":
+        _write_tempo(measure, metre, float(which))
+        return
+    above = mark in _ABOVE
+    direction = _add(measure, "direction", placement="above" if above else "below")
+    kind = _add(direction, "direction-type")
     if what == "pedal":
         _add(kind, "pedal", type=which, line="yes", sign="no")
     elif what == "dynamics":
@@ -170,13 +176,14 @@ def _write_mark(measure: ET.Element, mark: str, offset: int) -> None:
         _add(kind, "words", mark)
     if offset:
         _add(direction, "offset", offset)
-    _add(direction, "staff", 1 if what == "dynamics" else 2)
+    _add(direction, "staff", 1 if above or what == "dynamics" else 2)
 
 
 def _needed_accidentals(page: Page, number: int) -> dict[tuple[int, int], str]:
     """(note, tick) -> accidental to print, by the usual rule: it holds for its line until the bar's end."""
-    signature = {step: int(i < page.key.fifths) for i, step in enumerate("FCGDAEB")}
-    signature |= {step: -1 for i, step in enumerate("BEADGCF") if i < -page.key.fifths}
+    fifths = page.keys[number].fifths
+    signature = {step: int(i < fifths) for i, step in enumerate("FCGDAEB")}
+    signature |= {step: -1 for i, step in enumerate("BEADGCF") if i < -fifths}
     signs: dict[tuple[int, int], str] = {}
     for staff in (1, 2):
         current: dict[tuple[str, int], int] = {}

@@ -30,7 +30,7 @@ from .metre import TICKS, Metre
 from .musicxml import Page, to_musicxml
 from .note_network import WEIGHTS, read_notes
 from .quantise import quantise
-from .spelling import Key, find_keys
+from .spelling import Key, find_keys, most_common
 from .tapped import Tapped
 from .tracking import BeatModel
 from .writing import Placed, measure_and_beat, write_page, write_rests
@@ -43,14 +43,15 @@ class Score:
     Attributes:
         beats: the beat grid in seconds.
         first_tick: tick of the page that falls on ``beats.times[0]``.
-        bars, key: of the page.
+        bars: of the page.
+        keys: the key of each bar.
         write: makes page and positions.
     """
 
     beats: Beats
     first_tick: int
     bars: Bars
-    key: Key
+    keys: tuple[Key, ...]
     write: Callable[[], tuple[Page, np.ndarray]]
 
     @cached_property
@@ -76,6 +77,11 @@ class Score:
     def metre(self) -> Metre:
         """The time signature of most bars."""
         return self.bars.metre
+
+    @property
+    def key(self) -> Key:
+        """The key of most bars."""
+        return most_common(self.keys)
 
     @property
     def tempo(self) -> float:
@@ -179,9 +185,12 @@ def make_score(
     held = np.maximum(ends - grid.beat_to_tick(grid.to_beat(notes["onset"])), 1.0)
     longest = int(np.max(tick + np.minimum(held, 4 * TICKS)))
     bars, shift = lay_bars(int(tick.min()), max(int(tick.max()), longest - 12), grid, pickup)
-    keys = [told] if told else find_keys(reading.key, notes["pitch"], notes["offset"] - notes["onset"])
-    placed = Placed(notes, performance.pedals if pedal else None, events, reading, tick + shift, held)
-    return Score(grid, shift, bars, keys[0], partial(write_page, placed, grid, shift, bars, keys[0], title))
+    tick = tick + shift
+    length = notes["offset"] - notes["onset"]
+    found = find_keys(reading.key, notes["pitch"], length, bars.number(tick), bars.count) if told is None else None
+    keys = tuple(found or [told or Key()] * bars.count)
+    placed = Placed(notes, performance.pedals if pedal else None, events, reading, tick, held)
+    return Score(grid, shift, bars, keys, partial(write_page, placed, grid, shift, bars, keys, title))
 
 
 def _tempo_map(score: Score) -> TempoMap:
@@ -221,13 +230,17 @@ def _tempo_map(score: Score) -> TempoMap:
             at = upbeat * opening.beat_ticks if first else bars.start(n) + shift
             signatures.append((int(at) * per_tick, metre.numerator, metre.denominator))
     signatures = [s for i, s in enumerate(signatures) if not i or s[0] > signatures[i - 1][0]]
-    return TempoMap(960, tuple(tempos), tuple(signatures), ((0, score.key.name),))
+    keys = [(0, score.keys[number].name)]
+    for n in range(number + 1, bars.count):
+        if score.keys[n] != score.keys[n - 1]:
+            keys.append(((bars.start(n) + shift) * per_tick, score.keys[n].name))
+    return TempoMap(960, tuple(tempos), tuple(signatures), tuple(keys))
 
 
 def _empty_score(metre: Metre, key: Key, tempo: float, title: str) -> Score:
     bars = Bars((metre,))
     beats = Beats(np.arange(metre.beats + 1) * 60 / tempo, np.zeros(1, int), (metre,), np.ones(metre.beats, int))
-    return Score(beats, 0, bars, key, partial(write_rests, bars, key, tempo, title))
+    return Score(beats, 0, bars, (key,), partial(write_rests, bars, key, tempo, title))
 
 
 def _save(path: str | os.PathLike, content: bytes) -> Path:

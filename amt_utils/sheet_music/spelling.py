@@ -7,6 +7,7 @@ corpora to develop a new type of key-finding algorithm", Music Perception 31, 20
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
 FLOOR = -5.0  # nats: no key is less likely than this at one note
 PROFILE = 20.0  # weight of a profile's correlation
+AROUND = 4  # bars
+BAR_WEIGHT, NEW_KEY = 0.3, 90.0  # of what one bar says, since its neighbours say it too; nats of another key signature
+FIRST_BARS, OPENING = 8, 5.0  # that tell the key more than others; by how much
+SIGNS = 1.0  # nats per accidental (double ones count twice), between keys that sound alike
+KEY_CLASSES = np.arange(12)  # of keys that sound alike: fifths modulo 12
 FAR = 0.1  # nats per fifth that a name lies from the key's middle
 _STEPS = "FCGDAEB"  # along the line of fifths; C is 0
 
@@ -57,21 +63,82 @@ class Key:
         return step + "#" * max(alter, 0) + "b" * max(-alter, 0) + "m" * self.minor
 
 
+def most_common(keys: Sequence[Key]) -> Key:
+    """The key of most bars."""
+    return max(dict.fromkeys(keys), key=keys.count)
+
+
 def _name(line: int) -> tuple[str, int]:
     """Place on the line of fifths (C is 0, G 1, F -1) -> step and alteration."""
     return _STEPS[(line + 1) % 7], (line + 1) // 7
 
 
-def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[Key]:
-    """``(n, KEYS)`` logits of each note's key signature, its pitch and length -> the key of the whole."""
-    likely = np.maximum(log_softmax(said), FLOOR).mean(0)
-    chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
-    fits = [max(np.corrcoef(chroma, np.roll(profile, 7 * (fifths + 3 * minor) % 12))[0, 1]
-                for minor, profile in ((0, _MAJOR), (1, _MINOR))) for fifths in KEYS]  # fmt: skip
-    likely[[1, -2]] = likely[[1, -2]].max()  # six flats and six sharps sound the same,
-    usual = (np.abs(KEYS) <= 6) * 1.0 + (KEYS == 6) * 0.5  # and sharps are written more
-    best = np.argmax(likely + PROFILE * np.nan_to_num(fits) + usual)
-    return [_with_mode(int(KEYS[best]), pitch, length)]
+def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.ndarray, count: int) -> list[Key]:
+    """The key of each bar: a Viterbi search over bars, each of which is judged with :data:`AROUND` before and after it.
+
+    Args:
+        said: ``(n, KEYS)`` logits of each note's key signature.
+        pitch: ``(n,)`` MIDI pitches.
+        length: ``(n,)`` of the notes, in any unit.
+        bar: ``(n,)`` in which they are struck, from 0.
+        count: of bars.
+    """
+    pitch, bar = np.asarray(pitch, int), np.asarray(bar, int)
+    likely, chroma, notes = np.zeros((count, len(KEYS))), np.zeros((count, 12)), np.zeros(count)
+    np.add.at(likely, bar, np.maximum(log_softmax(said), FLOOR))
+    np.add.at(chroma, (bar, pitch % 12), np.asarray(length, float))
+    np.add.at(notes, bar, 1)
+    likely, chroma, notes = (_sum_around(x) for x in (likely, chroma, notes))
+    gain = likely / np.maximum(notes, 1)[:, None] + PROFILE * _fit_profiles(chroma) + 0.5 * (np.abs(KEYS) <= 6)
+    sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic ones are told apart below
+    weight = BAR_WEIGHT * np.where(np.arange(count) < FIRST_BARS, OPENING, 1.0)
+    chosen = _steady(sounding.T * weight[:, None])
+    keys: list[Key] = [Key()] * count
+    edges = [0, *(np.flatnonzero(np.diff(chosen)) + 1).tolist(), count]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        own = (bar >= begin) & (bar < end)
+        names = [int(k) for k in KEYS if k % 12 == KEY_CLASSES[chosen[begin]]]
+        minor = _with_mode(names[0], pitch[own], length[own]).minor
+        best = max(names, key=lambda k: (k == (-6 if minor else 6)) - _signs(pitch[own], k))
+        keys[begin:end] = [_with_mode(best, pitch[own], length[own])] * (end - begin)
+    return keys
+
+
+def _sum_around(x: np.ndarray) -> np.ndarray:
+    """Each row with those up to :data:`AROUND` before and after it."""
+    total = np.concatenate([np.zeros((1, *x.shape[1:])), np.cumsum(x, 0)])
+    at = np.arange(len(x))
+    return total[np.minimum(at + AROUND + 1, len(x))] - total[np.maximum(at - AROUND, 0)]
+
+
+def _fit_profiles(chroma: np.ndarray) -> np.ndarray:
+    """``(bars, 12)`` -> ``(bars, KEYS)``: correlation with the better of the profiles, major and minor."""
+    both = enumerate((_MAJOR, _MINOR))
+    profiles = np.array([[np.roll(own, 7 * (k + 3 * minor) % 12) for k in KEYS] for minor, own in both])
+    profiles = profiles - profiles.mean(-1, keepdims=True)
+    centred = chroma - chroma.mean(1, keepdims=True)
+    size = np.linalg.norm(centred, axis=1)[:, None, None] * np.linalg.norm(profiles, axis=-1)
+    return (np.einsum("bc,mkc->bmk", centred, profiles) / np.maximum(size, 1e-9)).max(1)
+
+
+def _steady(gain: np.ndarray) -> np.ndarray:
+    """``(bars, classes)`` -> the class of each bar; another one costs :data:`NEW_KEY`."""
+    change = NEW_KEY * (1 - np.eye(gain.shape[1]))
+    value, came = gain[0], np.zeros(gain.shape, int)
+    for b in range(1, len(gain)):
+        ways = value[None, :] - change
+        came[b], value = ways.argmax(1), ways.max(1) + gain[b]
+    chosen = np.full(len(gain), int(value.argmax()))
+    for b in range(len(gain) - 1, 0, -1):
+        chosen[b - 1] = came[b, chosen[b]]
+    return chosen
+
+
+def _signs(pitch: np.ndarray, fifths: int) -> float:
+    """What the notes' names in a key cost: how far they lie from the naturals' middle, on average."""
+    if not len(pitch):
+        return 0.0
+    return SIGNS * float(np.abs(_nearest(pitch, np.full(len(pitch), fifths + 2.0)) - 2).mean())
 
 
 def _with_mode(fifths: int, pitch: np.ndarray, length: np.ndarray) -> Key:

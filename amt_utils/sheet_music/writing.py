@@ -11,7 +11,7 @@ from .beats import Beats
 from .events import Events
 from .evidence import log_softmax
 from .hands import LEFT, RIGHT, assign_hands
-from .layout import choose_clefs, dynamic_marks, pedal_marks
+from .layout import choose_clefs, dynamic_marks, pedal_marks, tempo_marks
 from .musicxml import Page, note_id
 from .notation import write_voice
 from .note_network import VALUES, Reading
@@ -47,24 +47,27 @@ class Placed:
     held: np.ndarray
 
 
-def write_page(placed: Placed, beats: Beats, shift: int, bars: Bars, key: Key, title: str) -> tuple[Page, np.ndarray]:
+def write_page(
+    placed: Placed, beats: Beats, shift: int, bars: Bars, keys: tuple[Key, ...], title: str
+) -> tuple[Page, np.ndarray]:
     """Notes on a grid -> the page, and its :data:`POSITION` rows, ordered by tick.
 
-    ``shift`` is the tick of the page on which the first of the ``beats`` falls.
+    ``shift`` is the tick of the page on which the first of the ``beats`` falls; ``keys`` are those of the bars.
     """
     notes, reading, tick, held = placed.notes, placed.reading, placed.tick, placed.held
     written = _first_of_each(notes["pitch"], tick)
-    steps, alters, octaves = spell(notes["pitch"], reading.name, key)
+    bar = bars.number(tick)
+    names = _spell_by_key(notes["pitch"], reading.name, [keys[b] for b in bar])
     hands = assign_hands(notes, placed.events, reading.staff)
     value = log_softmax(reading.value)
-    beat = np.array([metre_.beat_ticks for metre_ in bars.metres])[bars.number(tick)]
+    beat = np.array([metre_.beat_ticks for metre_ in bars.metres])[bar]
     want = VALUES[value.argmax(1)] * beat
     division = _divisions(beats, shift)
     voices, chord_notes = [], []
     for hand, staff in ((RIGHT, 1), (LEFT, 2)):
         own = written[hands[written] == hand]
         own = own[np.lexsort((notes["pitch"][own], tick[own]))]
-        chords = separate_voices(tick[own], notes["pitch"][own], want[own], bars.number(tick[own]), reading.voice[own])
+        chords = separate_voices(tick[own], notes["pitch"][own], want[own], bar[own], reading.voice[own])
         for chord in chords:
             chord.notes = [int(own[i]) for i in chord.notes]
         write_lengths(chords, value, bars, division, held)
@@ -75,11 +78,22 @@ def write_page(placed: Placed, beats: Beats, shift: int, bars: Bars, key: Key, t
             line = [chord for chord in chords if chord.voice == voice]
             voices.append((staff, voice, write_voice(line, bars, secondary=voice == 2)))
             chord_notes += [(chord, note, staff) for chord in line for note in chord.notes]
-    names = list(zip(steps.tolist(), alters.tolist(), octaves.tolist(), strict=True))
     marks = pedal_marks(placed.pedals, beats, shift, bars) if placed.pedals is not None else []
     marks += dynamic_marks(notes["velocity"], tick, bars) if np.ptp(notes["velocity"]) else []
-    page = Page(bars, key, beats.tempo, voices, names, choose_clefs(voices, names, bars.count), marks, title)
+    marks += tempo_marks(beats, shift, bars)
+    page = Page(bars, keys, voices, names, choose_clefs(voices, names, bars.count), marks, title)
     return page, _positions(chord_notes, bars)
+
+
+def _spell_by_key(pitch: np.ndarray, said: np.ndarray, keys: list[Key]) -> list[tuple[str, int, int]]:
+    """Step, alteration and octave of each note, in the key that holds there."""
+    names: list[tuple[str, int, int]] = [("C", 0, 4)] * len(pitch)
+    for key in dict.fromkeys(keys):
+        own = [i for i, k in enumerate(keys) if k == key]
+        found = zip(*(x.tolist() for x in spell(pitch[own], said[own], key)), strict=True)
+        for i, name in zip(own, found, strict=True):
+            names[i] = name
+    return names
 
 
 def _divisions(beats: Beats, shift: int) -> dict[int, int]:
@@ -110,4 +124,5 @@ def measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
 def write_rests(bars: Bars, key: Key, tempo: float, title: str) -> tuple[Page, np.ndarray]:
     """The page of a performance without notes."""
     voices = [(staff, 1, write_voice([], bars)) for staff in (1, 2)]
-    return Page(bars, key, tempo, voices, [], (["treble"], ["bass"]), [], title), np.zeros(0, POSITION)
+    marks = [(0, f"tempo {tempo:.0f}")]
+    return Page(bars, (key,), voices, [], (["treble"], ["bass"]), marks, title), np.zeros(0, POSITION)

@@ -243,7 +243,7 @@ def test_names_follow_the_key():
         degrees = (0, 2, 3, 5, 7, 8, 11) if key.minor else (0, 2, 4, 5, 7, 9, 11)
         tonic = (7 * (key.fifths + 3 * key.minor)) % 12
         scale = np.array([60 + tonic + degree for degree in degrees] + [60 + tonic] * 2)
-        assert find_keys(np.zeros((9, len(KEYS))), scale, np.ones(9))[0].fifths == key.fifths
+        assert find_keys(np.zeros((9, len(KEYS))), scale, np.ones(9), np.zeros(9, int), 1)[0].fifths == key.fifths
 
 
 def test_hands_of_crossing_lines():
@@ -272,6 +272,6 @@ def test_staccato_is_written_over_chords_that_were_cut_short():
     chords = [Chord(0, [0], length=24, staccato=True), Chord(24, [1], length=24)]
     first, second = [s for s in write_voice(chords, Bars((Metre(),)))[0] if s.notes]
     assert (first.staccato, second.staccato) == (True, False)
-    page = Page(Bars((Metre(),)), Key(), 120.0, [(1, 1, [[first, second]])], [("C", 0, 5)] * 2, (["treble"], ["bass"]))
+    page = Page(Bars((Metre(),)), (Key(),), [(1, 1, [[first, second]])], [("C", 0, 5)] * 2, (["treble"], ["bass"]))
     notes = list(ET.fromstring(to_musicxml(page)).iter("note"))
     assert [len(list(note.iter("staccato"))) for note in notes] == [1, 0]
