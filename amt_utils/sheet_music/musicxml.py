@@ -45,6 +45,7 @@ class Page:
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
     title: str = ""
 
+
 def note_id(note: int, part: int) -> str:
     """XML id of the ``part``-th tied piece of a performance's note."""
     return f"n{note}" if part == 0 else f"n{note}t{part}"

@@ -159,7 +159,7 @@ def test_networks_of_beats_learn_a_waltz(folder, monkeypatch):
     from amt_utils.sheet_music import bar_network, learn_bars
 
     monkeypatch.setattr(learn_bars, "MEMBERS", 1)
-    weights = learn_bars.learn_bars(folder, [Music(*waltz())] * 8, steps=60)
+    weights = learn_bars.learn_bars(folder, [], [Music(*waltz())] * 8, steps=60)
     monkeypatch.setattr(bar_network, "load_network", lambda path: {n: v.numpy() for n, v in weights.items()})
     performance, beats, _ = play(Music(*waltz()), np.random.default_rng(99), notes=140)
     odds = read_bars(performance.notes, find_events(performance.notes), beats.beats)

@@ -58,7 +58,7 @@ def test_a_new_key_stands_in_its_bar_and_rules_its_accidentals():
     keys = (Key(0), Key(1), Key(1))
     page = Page(bars, keys, [(1, 1, write_voice(chords, bars, secondary=False))], names,
                 (["treble"] * 3, ["bass"] * 3))  # fmt: skip
-    measures = ET.fromstring(to_musicxml(page).split("dtd\">")[1]).findall("part/measure")
+    measures = ET.fromstring(to_musicxml(page).split('dtd">')[1]).findall("part/measure")
     assert [m.findtext("attributes/key/fifths") for m in measures] == ["0", "1", None]
     assert [m.findtext("note/accidental") for m in measures] == ["sharp", None, None]
 
