@@ -14,6 +14,14 @@ _SCRIPTS = (
     *("theme", "grid", "keyboard", "lanes", "background", "bars", "fates", "falling", "overlay", "strip", "painter"),
     *("inspector", "legend", "score", "toolbar", "trays", "keys", "pointer", "strip_pointer", "roll"),
 )
+_PAGE_STYLE = """html, body { margin: 0; height: 100%; }
+body { background: #fff; }
+@media (prefers-color-scheme: dark) { body { background: #0b0d12; } }
+#amt-root { min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }
+#amt-root .amt-roll { flex: 1; }
+#amt-root .amt-stage { flex: 1; height: auto !important; min-height: 300px; }
+#amt-root .amt-sheet-panel { height: 36vh; }
+"""
 
 
 def script(names: tuple[str, ...] = _SCRIPTS) -> str:
@@ -25,6 +33,27 @@ def script(names: tuple[str, ...] = _SCRIPTS) -> str:
 def style(name: str = "roll.css") -> str:
     """A widget's style sheet."""
     return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def document(title: str, *, style: str, body: str, language: str = "en") -> str:
+    """An HTML document that fetches nothing; ``title`` is text, ``style`` and ``body`` are CSS and HTML."""
+    return f"""<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{html.escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
 
 
 def build(meta: dict, said: dict, binaries: dict[str, bytes]) -> str:
@@ -41,29 +70,7 @@ def build(meta: dict, said: dict, binaries: dict[str, bytes]) -> str:
         f'<script type="text/plain" id="amt{name}">{base64.b64encode(content).decode("ascii")}</script>'
         for name, content in binaries.items()
     )
-    title = html.escape(meta["title"] or "Piano roll")
-    language = meta["language"] if meta["language"] != "auto" else "en"
-    return f"""<!doctype html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-html, body {{ margin: 0; height: 100%; }}
-body {{ background: #fff; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #0b0d12; }} }}
-#amt-root {{ min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }}
-#amt-root .amt-roll {{ flex: 1; }}
-#amt-root .amt-stage {{ flex: 1; height: auto !important; min-height: 300px; }}
-#amt-root .amt-sheet-panel {{ height: 36vh; }}
-{style()}
-</style>
-</head>
-<body>
-<main id="amt-root"></main>
+    body = f"""<main id="amt-root"></main>
 <script type="application/json" id="amt-state">{state}</script>
 {data}
 <script>
@@ -71,10 +78,9 @@ body {{ background: #fff; }}
 {script()}
 mountPage();
 }})();
-</script>
-</body>
-</html>
-"""
+</script>"""
+    language = meta["language"] if meta["language"] != "auto" else "en"
+    return document(meta["title"] or "Piano roll", style=_PAGE_STYLE + style(), body=body, language=language)
 
 
 def frame(page: str, *, height: int):

@@ -72,21 +72,7 @@ def build_page(weights: Path) -> str:
     )
     config = json.dumps(describe(weights, network)).replace("<", "\\u003c")
     app = files(__package__) / "transcriber"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Piano transcription</title>
-<link rel="icon" href="data:,">
-<style>
-{page.style()}
-{(app / "app.css").read_text(encoding="utf-8")}
-</style>
-</head>
-<body>
-<div id="amt-root"></div>
+    body = f"""<div id="amt-root"></div>
 {data}
 <script type="text/plain" class="amt-engine" id="amt-worker">{worker_script()}</script>
 <script>
@@ -96,10 +82,9 @@ def build_page(weights: Path) -> str:
 {(app / "app.js").read_text(encoding="utf-8")}
 openTranscriber(document.getElementById("amt-root"), {config});
 }})();
-</script>
-</body>
-</html>
-"""
+</script>"""
+    style = page.style() + "\n" + (app / "app.css").read_text(encoding="utf-8")
+    return page.document("Piano transcription", style=style, body=body)
 
 
 def worker_script() -> str:
