@@ -20,7 +20,7 @@ body { background: #fff; }
 #amt-root { min-height: 100%; display: flex; padding: 12px; box-sizing: border-box; }
 #amt-root .amt-roll { flex: 1; }
 #amt-root .amt-stage { flex: 1; height: auto !important; min-height: 300px; }
-#amt-root .amt-sheet-panel { height: 36vh; }
+#amt-root .amt-sheet-panel { height: min(36vh, var(--amt-whole)); }
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,9 +190,10 @@ def pack_image(name: str, values: np.ndarray, seconds_per_column: float) -> tupl
     return about, b"".join(encoded)
 
 
-def pack_score(score: Score) -> bytes:
-    """A :class:`.Score` -> deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
+def pack_score(score: Score) -> tuple[dict[str, float], bytes]:
+    """A :class:`.Score` -> how high it is, and deflated JSON: its MusicXML, its pages as SVG, and those for a phone.
 
+    Heights are in widths of the page, of all pages together; the browser makes room for them before it reads the rest.
     The pages' notes carry the indices of the performance's notes.
     """
     layout = {"adjustPageHeight": True, "header": "none", "pageMarginTop": 20}
@@ -200,7 +202,15 @@ def pack_score(score: Score) -> bytes:
         "wide": score.to_svg(**layout, pageWidth=2700, pageHeight=1600),
         "narrow": score.to_svg(**layout, pageWidth=1000, pageHeight=1600),
     }
-    return zlib.compress(json.dumps(pages).encode(), 9)
+    heights = {kind: sum(map(_shape, pages[kind])) for kind in ("wide", "narrow")}
+    return heights, zlib.compress(json.dumps(pages).encode(), 9)
+
+
+def _shape(svg: str) -> float:
+    """Height of a page in its widths."""
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert found, "verovio's pages have a viewBox"
+    return float(found[2]) / float(found[1])
 
 
 def describe_beats(score: Score) -> dict:

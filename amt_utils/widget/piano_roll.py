@@ -138,6 +138,7 @@ class PianoRoll(anywidget.AnyWidget):
             probability = onset_probabilities(offered, np.asarray(activations["onset"]), frame_seconds)
         self._offered, self._hands = offered, find_hands(offered, score, candidates)
         beats = None if score is None else describe_beats(score)
+        score_heights, score_pages = (None, b"") if score is None else pack_score(score)
         meta = {
             "title": title, "height": int(height), "theme": theme, "language": language, "background": background,
             "duration": self._duration(), "ends": self.ends,
@@ -147,7 +148,7 @@ class PianoRoll(anywidget.AnyWidget):
             "candidates": None if candidates is None else {
                 "threshold": candidates.threshold, "lowest": candidates.lowest, "shortest": candidates.shortest,
             },
-            "images": [about for about, _ in images], "audio": None, "score": score is not None, "beats": beats,
+            "images": [about for about, _ in images], "audio": None, "score": score_heights, "beats": beats,
         }  # fmt: skip
         sound = b""
         if self.sound is not None:
@@ -161,7 +162,7 @@ class PianoRoll(anywidget.AnyWidget):
             _pedals=pack_pedals(performance),
             _audio=sound,
             _images=b"".join(data for _, data in images),
-            _score=b"" if score is None else pack_score(score),
+            _score=score_pages,
             downbeat=-1 if beats is None else beats["downbeat"],
         )
 

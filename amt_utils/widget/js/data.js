@@ -205,7 +205,7 @@ function makeModel({ notes, pedals = [], audio = null, images = [], candidates =
   const last = Math.max(0, duration, audio ? audio.duration : 0, ...presses.map((p) => p.offset));
   return new PageModel({
     _meta: {
-      title: "", height: 0, theme: "auto", language: "auto", background: "", ends: "key", reference: null, score: false, reference_pedals: 0,
+      title: "", height: 0, theme: "auto", language: "auto", background: "", ends: "key", reference: null, score: null, reference_pedals: 0,
       duration: Math.max(1, last, sorted.reduce((latest, note) => Math.max(latest, note.offset + 0.5), 0)),
       notes: sorted.length, pedals: presses.length, candidates, beats, images: images.map((image) => image.about),
       audio: audio && { mime: audio.mime, duration: audio.duration, rate: audio.rate }, ...options,

@@ -8,8 +8,10 @@ class Sheet {
     Object.assign(this, { data, words, state, draft, chooser, transport, pages: [], lit: new Set(), chosen: new Set(), position: 0 });
     this.sheets = make("div", { class: "amt-sheets" });
     this.banner = make("p", { class: "amt-banner", role: "status", hidden: "" }, words.scoreIsOlder);
+    const { wide, narrow } = data.meta.score;
     this.element = make("div", {
       class: "amt-sheet-panel", tabindex: 0, role: "region", "aria-label": `${words.score}. ${words.scoreKeys}`,
+      style: `--amt-wide:${wide};--amt-narrow:${narrow}`,
     }, this.banner, this.sheets);
     this.sheets.addEventListener("click", (event) => this.#go(this.#noteOf(event.target), false));
     this.element.addEventListener("keydown", (event) => this.#key(event));
