@@ -33,8 +33,8 @@ def load_performances(source: str | os.PathLike, *, split: str = "train") -> lis
         raise AmtError(f"{source}: no such folder or zip of MIDI files")
     if source.name.endswith(COMPACT_SUFFIX):
         return load_compact(source)
-    stamp = f"{source.resolve()}:{source.stat().st_mtime_ns}:{split}"
-    cache = work_folder() / "cache" / f"midi-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npz"
+    stamp = os.fsencode(f"{_stamp(source)}:{split}")
+    cache = work_folder() / "cache" / f"midi-{hashlib.sha256(stamp).hexdigest()[:16]}.npz"
     if not cache.exists():
         performances = list(_parse(source, split))
         if not performances:
@@ -44,6 +44,14 @@ def load_performances(source: str | os.PathLike, *, split: str = "train") -> lis
         notes = np.split(stored["notes"], stored["note_ends"][:-1])
         pedals = np.split(stored["pedals"], stored["pedal_ends"][:-1])
     return [Performance(n, p) for n, p in zip(notes, pedals, strict=True)]
+
+
+def _stamp(source: Path) -> str:
+    """What changes with a zip, or with any MIDI file or table of a folder."""
+    suffixes = {*MIDI_SUFFIXES, ".csv", ".json"}
+    files = [source] if source.is_file() else (p for p in sorted(source.rglob("*")) if p.suffix.lower() in suffixes)
+    stats = ((path, path.stat()) for path in files)
+    return "\n".join(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}" for path, stat in stats)
 
 
 def _save_performances(cache: Path, performances: list[Performance]) -> None:

@@ -13,7 +13,8 @@ from amt_utils.data.maestro.miniature import make_miniature
 from amt_utils.data.performances import load_performances
 from amt_utils.data.synth import DECIBELS_PER_VELOCITY
 from amt_utils.models import build_model
-from amt_utils.music.notes import make_notes
+from amt_utils.music.midi import write_midi
+from amt_utils.music.notes import Performance, make_notes
 from amt_utils.system.errors import AmtError
 from amt_utils.training.losses import compute_losses, total_loss
 from amt_utils.training.variations import vary_octaves
@@ -176,6 +177,14 @@ def test_splits_are_kept_and_parsed_once(miniature, tmp_path):
     assert all(np.array_equal(a.notes, b.notes) for a, b in zip(train, again, strict=True))
     with pytest.raises(AmtError, match="no MIDI files for split"):
         load_performances(miniature, split="rehearsal")
+
+
+def test_midi_changed_deep_in_a_folder_is_read_anew(tmp_path):
+    for name, pitches in (("a", [60]), ("b", [62])):
+        write_midi(tmp_path / "takes" / name / "take.mid", Performance(make_notes([0.0], [1.0], pitches, [80])))
+    assert [int(p.notes["pitch"][0]) for p in load_performances(tmp_path / "takes")] == [60, 62]
+    write_midi(tmp_path / "takes" / "b" / "take.mid", Performance(make_notes([0.0], [1.0], [72], [80])))
+    assert [int(p.notes["pitch"][0]) for p in load_performances(tmp_path / "takes")] == [60, 72]
 
 
 def test_no_source_or_a_missing_one_is_named(tmp_path):
