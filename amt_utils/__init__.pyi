@@ -18,7 +18,7 @@ from .results.transcription import (
 from .results.batch import transcribe_batch as transcribe_batch, transcribe_folder as transcribe_folder
 from .transcription.transcriber import Transcriber as Transcriber
 from .widget import AudioInput as AudioInput, PianoRoll as PianoRoll
-from .figures.seeing import plot_hcqt as plot_hcqt
+from .figures.feature_figures import plot_hcqt as plot_hcqt
 from .figures.plots import plot_roll as plot_roll
 from .evaluation.folder import evaluate as evaluate
 from .evaluation.systems import compare_systems as compare_systems
@@ -27,7 +27,7 @@ from .data.synth import render as render
 from .data.tidy import check_pairs as check_pairs
 from .data.preprocess import preprocess as preprocess
 from .training.stored_windows import open_processed as open_processed
-from .data.recordings import (
+from .data.own_piano.preparing import (
     make_example_recordings as make_example_recordings,
     prepare_recordings as prepare_recordings,
 )
@@ -38,6 +38,6 @@ from .training.sizes import suggest_config as suggest_config
 from .training.trainer import train as train
 from .training.ablation import run_rows as run_rows
 from .training.search.study import run_search as run_search
-from .training.search.thresholds import tune_thresholds as tune_thresholds
+from .training.search.threshold_studies import tune_thresholds as tune_thresholds
 
 __version__: str

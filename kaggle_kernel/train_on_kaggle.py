@@ -122,7 +122,7 @@ def place_checkpoint() -> dict | None:
 
 
 def fetch_drive() -> None:
-    """The job's shared Google Drive folder, if it has one. A failure is told: a checkpoint may lie elsewhere."""
+    """The job's shared Google Drive folder, if it has one. A failure is printed: a checkpoint may lie elsewhere."""
     from amt_utils.system.errors import AmtError
     from amt_utils.system.google_drive import download_folder
 

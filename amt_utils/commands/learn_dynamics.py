@@ -8,7 +8,7 @@ from ..checkpoints.weights import save_weights, weights_to_write
 from ..data.performances import load_performances
 from ..models import count_parameters
 from ..system.errors import AmtError
-from ..training.learn_velocities import BATCH, learn_dynamics, measure
+from ..training.learn_velocities import BATCH, learn_velocities, measure
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.steps < 1:
         raise AmtError(f"--steps {args.steps}: at least 1")
     performances = load_performances(args.midi, split="train")
-    net = learn_dynamics(performances, steps=args.steps, seed=args.seed)
+    net = learn_velocities(performances, steps=args.steps, seed=args.seed)
     try:
         unheard = load_performances(args.midi, split="validation")
     except AmtError:

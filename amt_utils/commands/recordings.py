@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..data.library import take_inventory
-from ..data.recordings import Prepared, prepare_recordings
+from ..data.own_piano.preparing import Prepared, prepare_recordings
 from ..system.errors import AmtError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..evaluation.tuning import tune
+from ..evaluation.thresholds import tune
 
 
 def register(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from ..config import Config
 from ..models import Transcriptor
 from ..transcription.performance import decode_performance
 from .metrics import average_scores, score_performance
-from .tuning import tune_onset, validation_activations
+from .thresholds import tune_onset, validation_activations
 
 
 def validate(model: Transcriptor, config: Config) -> tuple[dict[str, float], dict[str, float]]:

@@ -30,7 +30,7 @@ from .excerpts import (  # notebook 02
     find_lonely_note as find_lonely_note,
     load_excerpt as load_excerpt,
 )
-from .seeing import (
+from .feature_figures import (
     explore as explore,
     plot_channels as plot_channels,
     plot_harmonic_stack as plot_harmonic_stack,

@@ -19,8 +19,8 @@ from ..data.library import Inventory, Recording, find_recordings
 from ..data.maestro.catalogue import SPLITS, Maestro
 from ..data.maestro.splits import select
 from ..data.own_piano.align import Alignment, strong_windows
+from ..data.own_piano.preparing import Prepared
 from ..data.preprocess import estimate_disk
-from ..data.recordings import Prepared
 from ..data.stored_features import make_computer
 from ..data.tidy import Finding
 from ..music.notes import LOWEST_PITCH, Performance
@@ -66,7 +66,7 @@ def inventory_table(inventory: Inventory) -> Styler:
 
 
 def prepared_table(rows: Iterable[Prepared]) -> Styler:
-    """The status of each recording (:func:`amt_utils.data.recordings.prepare_recordings`)."""
+    """The status of each recording (:func:`amt_utils.data.own_piano.preparing.prepare_recordings`)."""
     return _show_whole(pd.DataFrame([asdict(row) for row in rows]), precision=1)
 
 

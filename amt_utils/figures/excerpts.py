@@ -1,4 +1,4 @@
-"""Recordings to look at in notebook 02, and seconds of them with their notes; drawn by :mod:`.seeing`."""
+"""Recordings to look at in notebook 02, and seconds of them with their notes; drawn by :mod:`.feature_figures`."""
 
 from __future__ import annotations
 

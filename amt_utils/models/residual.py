@@ -117,10 +117,10 @@ class ResidualHPPNet(KeyNetwork):
         return [p for name, p in self.named_parameters() if name.startswith("onset_")]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        logits, rolls, sound = self.hear(x)
+        logits, rolls, sound = self.read_keys(x)
         return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
 
-    def hear(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def read_keys(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The keys' logits, and the pedal head's inputs: notes ``(B, T, 4 * 88)`` and sound ``(B, T, C)``."""
         x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
         harmonic = self.onset_harmonics(self.onset_stem(x))
@@ -133,11 +133,11 @@ class ResidualHPPNet(KeyNetwork):
         attack = attack[..., None].permute(0, 3, 1, 2).to(onset_features.dtype)  # (B, 1, T, 88), channels-last
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
         keys = self.duration_keys(torch.cat([own, onset_features], dim=1))
-        lasting = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
-        logits = {"onset": onset} | {name: head(lasting).squeeze(-1) for name, head in self.duration_heads.items()}
-        state = F.relu(self.pedal_state(lasting)).permute(0, 3, 1, 2)  # (B, states, T, 88)
+        duration = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
+        logits = {"onset": onset} | {name: head(duration).squeeze(-1) for name, head in self.duration_heads.items()}
+        state = F.relu(self.pedal_state(duration)).permute(0, 3, 1, 2)  # (B, states, T, 88)
         # detached: no gradient from the pedal loss
-        rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1)).to(lasting.dtype)
+        rolls = torch.sigmoid(torch.cat([logits[name].detach() for name in PEDAL_ROLLS], dim=-1)).to(duration.dtype)
         floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
         return logits, rolls, torch.cat([pool_keyboard(keys), pool_keyboard(state), floor], dim=-1)
 

@@ -16,7 +16,7 @@ from ..music.notes import N_KEYS
 DESCRIPTION = 6  # numbers per note, see describe_notes; the first is its velocity
 
 
-class DynamicsNet(nn.Module):
+class VelocityNetwork(nn.Module):
     """Notes ``(B, n, DESCRIPTION)``, their keys ``(B, n)`` 0..87, and a mask of notes ``(B, n)`` 0 or 1.
 
     Returns velocities ``(B, n)``, on the scale of the description: the first prediction, and the final estimate.

@@ -23,7 +23,7 @@ from ..audio.reading import load_audio, save_audio
 from ..config import Config, DataConfig
 from ..data.library import Recording
 from ..evaluation.metrics import average_scores, score_performance
-from ..evaluation.tuning import tune_endings, tune_onset, validation_activations
+from ..evaluation.thresholds import tune_endings, tune_onset, validation_activations
 from ..models.blocks import Register, Transcriptor
 from ..music.midi import write_midi
 from ..system.errors import AmtError

@@ -60,7 +60,7 @@ def grow(weights: dict[str, Tensor], small: Config, large: Config, *, seed: int 
     parts = large.feature.subframes  # the first subframe is where the only one was
     feature = dataclasses.replace(small.feature, subframes=parts) if small.feature.subframes == 1 else small.feature
     if feature != large.feature or many[: len(few)] != few:
-        raise AmtError("the larger network must hear the same features and harmonics, and may hear further ones")
+        raise AmtError("the larger network must have the same features and harmonics, and may have further harmonics")
     old, new = channel_widths(small.model), channel_widths(large.model)
     if any(new[name] < old[name] for name in old if name != "blocks"):
         raise AmtError(f"cannot grow from {old} to {new}: every width must stay or become larger")

@@ -127,7 +127,7 @@ def _listen(model: Transcriptor, config: Config, windows: int, seed: int) -> Ite
     dataset, network = WindowDataset(config), cast(ResidualHPPNet, model.network)
     for item in map(dataset.__getitem__, range(windows)):
         with torch.inference_mode():
-            _, rolls, sound = network.hear(model.feature(item["audio"][None]))
+            _, rolls, sound = network.read_keys(model.feature(item["audio"][None]))
         yield rolls[0].half().clone(), sound[0].half().clone(), item["pedal"].half().clone()
 
 

@@ -1,4 +1,4 @@
-"""Trains :class:`amt_utils.models.velocities.DynamicsNet` on performances alone.
+"""Trains :class:`amt_utils.models.velocities.VelocityNetwork` on performances alone.
 
 The errors of a transcription are simulated: keys voiced louder or softer, a tilt over the keyboard, a velocity layer
 that is too loud, noise; soft notes are missed. The network learns to undo them.
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.velocities import DESCRIPTION, DynamicsNet
+from ..models.velocities import DESCRIPTION, VelocityNetwork
 from ..music.notes import LOWEST_PITCH, N_KEYS, Performance
 from ..system.errors import AmtError
 from ..transcription.velocities import SPREAD, describe_notes, reading_order
@@ -92,7 +92,7 @@ def loss(first: Tensor, final: Tensor, batch: dict[str, Tensor]) -> Tensor:
     return (terms * batch["is_note"]).sum() / batch["is_note"].sum().clamp(min=1)
 
 
-def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1) -> DynamicsNet:
+def learn_velocities(performances: list[Performance], *, steps: int, seed: int = 1) -> VelocityNetwork:
     """A network trained for ``steps`` batches of simulated errors; its averaged weights.
 
     Raises:
@@ -103,7 +103,7 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
         raise AmtError("no notes to learn from: none of the MIDI files has any")
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = DynamicsNet()
+    net = VelocityNetwork()
 
     def draw_loss() -> Tensor:
         batch = make_batch(performances, rng)
@@ -115,7 +115,9 @@ def learn_dynamics(performances: list[Performance], *, steps: int, seed: int = 1
     return net.eval()
 
 
-def measure(net: DynamicsNet, performances: list[Performance], *, batches: int = 20, seed: int = 0) -> dict[str, float]:
+def measure(
+    net: VelocityNetwork, performances: list[Performance], *, batches: int = 20, seed: int = 0
+) -> dict[str, float]:
     """Root mean square error, in velocities, before the network (with noise added) and after it."""
     rng, squares, count = np.random.default_rng(seed), np.zeros(2), 0.0
     for _ in range(batches):

@@ -46,13 +46,13 @@ class WindowDataset(Dataset):
         self.samples = round(data.window_seconds * config.feature.sample_rate)
         self.n_frames = self.samples // config.feature.hop_length + 1
         self.recordings = [p for folder in data.recordings for p in _load_recordings(folder, data.keep_unequal)]
-        self.scores = [p for source in data.midi for p in load_performances(source, split=data.midi_split)]
-        if not self.recordings and not self.scores:
+        self.performances = [p for source in data.midi for p in load_performances(source, split=data.midi_split)]
+        if not self.recordings and not self.performances:
             raise AmtError("data.recordings and data.midi are both empty: name a folder of audio and MIDI to train on")
-        weights = [data.recordings_weight * bool(self.recordings), data.midi_weight * bool(self.scores)]
+        weights = [data.recordings_weight * bool(self.recordings), data.midi_weight * bool(self.performances)]
         self.recording_share = weights[0] / sum(weights)
         self.recording_odds = _odds([p.seconds for p in self.recordings])
-        self.score_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.scores])
+        self.performance_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.performances])
         rate = config.feature.sample_rate
         self.pianos = [load_piano(p, sample_rate=rate) for p in data.pianos] or [simple_tone_piano(sample_rate=rate)]
         self.around = Surroundings(
@@ -69,7 +69,7 @@ class WindowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng((self.seed, index))
-        make = self._from_recording if rng.random() < self.recording_share else self._from_score
+        make = self._from_recording if rng.random() < self.recording_share else self._from_performance
         audio, performance, touch, seconds = make(rng)
         steady = True
         if self.config.data.augment:
@@ -87,27 +87,27 @@ class WindowDataset(Dataset):
     def _from_recording(self, rng: np.random.Generator):
         """Window, performance that begins ``RINGING`` s before it, piano's touch, seconds that are not padding."""
         rate, window = self.config.feature.sample_rate, self.config.data.window_seconds
-        pair = self.recordings[rng.choice(len(self.recordings), p=self.recording_odds)]
+        recording = self.recordings[rng.choice(len(self.recordings), p=self.recording_odds)]
         ratio = 2.0 ** (rng.uniform(-12, 12) / 1200) if self.config.data.augment else 1.0  # pitch and tempo together
-        begin = rng.uniform(0, max(0.0, pair.seconds - window * ratio))
-        y = load_audio(pair.audio, sample_rate=rate, start=begin, duration=window * ratio)
+        begin = rng.uniform(0, max(0.0, recording.seconds - window * ratio))
+        y = load_audio(recording.audio, sample_rate=rate, start=begin, duration=window * ratio)
         if ratio != 1.0 and len(y):
             y = soxr.resample(y, rate * ratio, rate, quality="HQ")
         seconds = len(y) / rate
         y = np.pad(y, (0, max(0, self.samples - len(y))))[: self.samples].astype(np.float32)
-        return y, excerpt(pair.performance, begin, window, ratio), None, seconds
+        return y, excerpt(recording.performance, begin, window, ratio), None, seconds
 
-    def _from_score(self, rng: np.random.Generator):
+    def _from_performance(self, rng: np.random.Generator):
         window, data = self.config.data.window_seconds, self.config.data
         drill = rng.random() < data.drill_share
         if drill:
             near = make_drill(rng, start=RINGING - DRILL_LEAD, end=RINGING + window)
         else:
-            score = self.scores[rng.choice(len(self.scores), p=self.score_odds)]
+            performance = self.performances[rng.choice(len(self.performances), p=self.performance_odds)]
             speed = rng.uniform(0.8, 1.25) if data.augment else 1.0
-            end = float(score.notes["onset"][-1]) if len(score.notes) else 0.0
+            end = float(performance.notes["onset"][-1]) if len(performance.notes) else 0.0
             begin = rng.uniform(0, max(0.01, end - window * speed))
-            near = excerpt(score, begin, window, speed)
+            near = excerpt(performance, begin, window, speed)
         touch = Touch()
         if data.augment:
             near = near if drill else vary_playing(near, rng)

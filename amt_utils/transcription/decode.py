@@ -27,20 +27,20 @@ SETTLED = 2  # frames after an onset in which no end is looked for, so that the 
 
 
 def find_notes(
-    pieces: Iterable[dict[str, np.ndarray]], config: Config, *, cut_at_strikes: bool = True
+    chunks: Iterable[dict[str, np.ndarray]], config: Config, *, cut_at_strikes: bool = True
 ) -> np.ndarray:
-    """Consecutive pieces of :data:`.KEY_ROLLS` -> :data:`STRUCK` notes, independent of where the rolls are cut.
+    """Consecutive chunks of :data:`.KEY_ROLLS` -> :data:`STRUCK` notes, independent of where the rolls are cut.
 
-    Memory holds one piece and the frames since the onset of the oldest sounding note. Without ``cut_at_strikes`` a
+    Memory holds one chunk and the frames since the onset of the oldest sounding note. Without ``cut_at_strikes`` a
     note may last beyond the next strike of its key (:mod:`.candidates`).
     """
     found = [np.zeros(0, STRUCK)]
     begin, held = 0, {name: np.zeros((0, N_KEYS), np.float16) for name in KEY_ROLLS}  # from frame `begin` on
-    pieces = iter(pieces)
-    following = next(pieces, None)
+    chunks = iter(chunks)
+    following = next(chunks, None)
     while following is not None:
-        piece, following = following, next(pieces, None)
-        held = {name: np.concatenate([held[name], piece[name]]) for name in KEY_ROLLS}
+        chunk, following = following, next(chunks, None)
+        held = {name: np.concatenate([held[name], chunk[name]]) for name in KEY_ROLLS}
         notes = _find_notes(held, config, cut_at_strikes)
         notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame serves only as the second one's neighbour
         settled = len(held["onset"])

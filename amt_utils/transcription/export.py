@@ -24,7 +24,7 @@ from ..system.files import hash_file, written_whole
 from .lean import make_lean
 from .onnx import HASHES, MARGIN, SAMPLES, WEIGHTS_HASH, WINDOW_BYTES, WINDOW_SAMPLES, onnx_paths
 from .torch_network import feature_margin
-from .velocities import load_dynamics
+from .velocities import load_velocity_network
 
 DEFAULT_WINDOW_BYTES = 300_000_000  # if it cannot be measured
 # a script for a separate process on Linux: prints by how many bytes one window raises its peak memory
@@ -126,7 +126,7 @@ def export_velocities(weights: Path = VELOCITY_WEIGHTS) -> Path:
     axes = {1: "notes"}
     inputs = {"notes": (notes, axes), "key": (key, axes)}
     stored = {WEIGHTS_HASH: hash_file(weights)}
-    _export(NotesToVelocities(load_dynamics(weights)), inputs, {"velocity": axes}, path, stored)
+    _export(NotesToVelocities(load_velocity_network(weights)), inputs, {"velocity": axes}, path, stored)
     _update_card(weights, [path])
     return path
 

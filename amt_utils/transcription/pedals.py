@@ -10,7 +10,7 @@ from .network import Network, sigmoid
 
 
 class PedalReader:
-    """Pedal cues, piece by piece -> pedal probabilities, computed as soon as a window of ten minutes is complete."""
+    """Pedal cues, chunk by chunk -> pedal probabilities, computed as soon as a window of ten minutes is complete."""
 
     def __init__(self, network: Network, config: Config):
         self.network, self.cut = network, pedal_cut(config.feature)

@@ -68,20 +68,20 @@ def save_folder(
 
 
 def _copy_weights(weights: Path, out: Path, card: dict[str, Any]) -> None:
-    told = read_card(weights)
-    check_hash(weights, told)
+    source_card = read_card(weights)
+    check_hash(weights, source_card)
     hashes = {}
     with written_whole(out.with_suffix(".json")) as partial_card:
         with written_whole(out) as partial:
             shutil.copyfile(weights, partial)
         for source, target in zip(onnx_paths(weights), onnx_paths(out), strict=True):
-            if source.is_file() and hash_file(source) == told.get(HASHES, {}).get(source.name):
+            if source.is_file() and hash_file(source) == source_card.get(HASHES, {}).get(source.name):
                 with written_whole(target) as partial:
                     shutil.copyfile(source, partial)
                 hashes[target.name] = hash_file(target)
             else:
                 target.unlink(missing_ok=True)
-        exported = {HASHES: hashes, WINDOW_SAMPLES: told.get(WINDOW_SAMPLES)} if hashes else {}
+        exported = {HASHES: hashes, WINDOW_SAMPLES: source_card.get(WINDOW_SAMPLES)} if hashes else {}
         partial_card.write_text(describe_file(out, {**card, **exported}))
 
 

@@ -42,9 +42,9 @@ MEMORY = 800_000_000  # bytes; default limit of the process
 MEMORY_WITHOUT_WINDOWS = 150_000_000  # bytes for Python, libraries, weights, audio and decoding
 
 Audio = str | os.PathLike | np.ndarray
-Piece = dict[str, np.ndarray]  # probabilities of consecutive frames by name, and `pedal_cue`
-# a recording's number and configuration, and its next piece or an error
-Computed = tuple[int, Config, Piece | AmtError]
+Chunk = dict[str, np.ndarray]  # probabilities of consecutive frames by name, and `pedal_cue`
+# a recording's number and configuration, and its next chunk or an error
+Computed = tuple[int, Config, Chunk | AmtError]
 
 
 class Job(NamedTuple):
@@ -190,10 +190,10 @@ class Transcriber:
 
         While one recording is decoded, windows of the next are computed.
         """
-        for (_, config), pieces in itertools.groupby(self._compute(recordings), key=itemgetter(0, 1)):
+        for (_, config), chunks in itertools.groupby(self._compute(recordings), key=itemgetter(0, 1)):
             pedals = PedalReader(self.network, config)
             try:
-                notes = find_notes(self._read(pieces, pedals, on_progress), config)
+                notes = find_notes(self._read(chunks, pedals, on_progress), config)
                 yield perform(notes, decode_pedals(pedals.finish(), config), config)
             except AmtError as error:
                 yield error
@@ -205,23 +205,23 @@ class Transcriber:
         self = self.tuned(recording)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in KEY_ROLLS}
         pedals = PedalReader(self.network, self.config)
-        for piece in self._read(self._compute([recording]), pedals, on_progress):
+        for chunk in self._read(self._compute([recording]), pedals, on_progress):
             for name in KEY_ROLLS:
-                parts[name].append(piece[name])
+                parts[name].append(chunk[name])
         return {name: np.concatenate(parts.pop(name)) for name in KEY_ROLLS} | {"pedal": pedals.finish()}
 
-    def _read(self, pieces: Iterable[Computed], pedals: PedalReader, on_progress) -> Iterator[Piece]:
-        """The pieces of one recording; their pedal cues go to ``pedals``."""
-        for _, config, piece in pieces:
-            if isinstance(piece, AmtError):
-                raise piece
-            pedals.add(piece.pop("pedal_cue"))
-            yield piece
+    def _read(self, chunks: Iterable[Computed], pedals: PedalReader, on_progress) -> Iterator[Chunk]:
+        """The chunks of one recording; their pedal cues go to ``pedals``."""
+        for _, config, chunk in chunks:
+            if isinstance(chunk, AmtError):
+                raise chunk
+            pedals.add(chunk.pop("pedal_cue"))
+            yield chunk
             if on_progress:
-                on_progress(len(piece["onset"]) * config.feature.frame_seconds)
+                on_progress(len(chunk["onset"]) * config.feature.frame_seconds)
 
     def _compute(self, recordings: Iterable[Audio]) -> Iterator[Computed]:
-        """The pieces of all recordings, in order; up to ``workers`` windows are computed ahead."""
+        """The chunks of all recordings, in order; up to ``workers`` windows are computed ahead."""
         jobs = self._jobs(recordings)
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: deque = deque()
@@ -233,15 +233,15 @@ class Transcriber:
                 yield from waiting.popleft().result()
 
     def _forward(self, jobs: list[Job]) -> list[Computed]:
-        results: dict[int, Piece | AmtError] = {i: job.error for i, job in enumerate(jobs) if job.error}
+        results: dict[int, Chunk | AmtError] = {i: job.error for i, job in enumerate(jobs) if job.error}
         windows = {i: job.samples for i, job in enumerate(jobs) if job.samples is not None}
         for size in set(map(len, windows.values())):  # a recording's last window may be shorter
             chosen = [i for i in windows if len(windows[i]) == size]
             logits = self.network(np.stack([windows[i] for i in chosen]))
             for row, i in enumerate(chosen):
-                piece = {name: values[row, jobs[i].kept] for name, values in logits.items()}
-                rolls = {name: sigmoid(piece[name]) for name in KEY_ROLLS}
-                results[i] = {name: value.astype(np.float16) for name, value in {**piece, **rolls}.items()}
+                chunk = {name: values[row, jobs[i].kept] for name, values in logits.items()}
+                rolls = {name: sigmoid(chunk[name]) for name in KEY_ROLLS}
+                results[i] = {name: value.astype(np.float16) for name, value in {**chunk, **rolls}.items()}
         return [(job.number, job.config, results[i]) for i, job in enumerate(jobs)]
 
     def _jobs(self, recordings: Iterable[Audio]) -> Iterator[Job]:

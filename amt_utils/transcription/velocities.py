@@ -19,7 +19,7 @@ from ..music.notes import LOWEST_PITCH
 from .onnx import find_session
 
 if TYPE_CHECKING:
-    from ..models.velocities import DynamicsNet
+    from ..models.velocities import VelocityNetwork
 
 STRUCK_TOGETHER = 0.03  # seconds; notes closer than this are a chord, read from its lowest key up
 SPREAD = 20.0  # the network's unit, in MIDI velocities
@@ -59,7 +59,7 @@ def _velocity_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         return lambda notes, key: session.run(None, {"notes": notes, "key": key})[0]
     import torch
 
-    network = load_dynamics()
+    network = load_velocity_network()
 
     def run(notes: np.ndarray, key: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -68,12 +68,12 @@ def _velocity_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     return run
 
 
-def load_dynamics(path: Path = VELOCITY_WEIGHTS) -> DynamicsNet:
+def load_velocity_network(path: Path = VELOCITY_WEIGHTS) -> VelocityNetwork:
     """The shipped network, or another one trained by ``learn-dynamics``, in PyTorch. Raises :class:`AmtError`."""
-    from ..models.velocities import DynamicsNet
+    from ..models.velocities import VelocityNetwork
 
     weights, card = read_weights(path)
-    return fill_model(DynamicsNet(**card["config"]), weights, path)
+    return fill_model(VelocityNetwork(**card["config"]), weights, path)
 
 
 def reading_order(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:

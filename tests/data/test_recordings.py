@@ -8,9 +8,9 @@ import pytest
 
 from amt_utils.audio.reading import save_audio
 from amt_utils.data.library import take_inventory
+from amt_utils.data.own_piano.preparing import prepare_recordings
 from amt_utils.data.pianos import simple_tone_piano
 from amt_utils.data.pieces import perform_piece
-from amt_utils.data.recordings import prepare_recordings
 from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi, write_midi

@@ -11,7 +11,7 @@ import soundfile
 from amt_utils.audio.reading import load_audio
 from amt_utils.config import Config
 from amt_utils.data.library import Recording
-from amt_utils.evaluation.tuning import recording_activations
+from amt_utils.evaluation.thresholds import recording_activations
 from amt_utils.music.midi import write_midi
 from amt_utils.music.notes import Performance, make_notes
 

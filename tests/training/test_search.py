@@ -197,8 +197,8 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     """Activations of which only those over 0.62 are notes, and whose frames end at 0.4."""
     import numpy as np
 
-    from amt_utils.evaluation import tuning
-    from amt_utils.training.search.thresholds import search_thresholds
+    from amt_utils.evaluation import thresholds
+    from amt_utils.training.search.threshold_studies import search_thresholds
     from amt_utils.transcription.performance import decode_performance
 
     rng = np.random.default_rng(0)
@@ -213,7 +213,7 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     truth = config.replace(decode={"onset_threshold": 0.62, "frame_threshold": 0.4})
     held = [("made", rolls, decode_performance(rolls, truth))]
     best, studies = search_thresholds(held, config, tmp_path)
-    assert best == tuning.tune_decoding(held, config)
+    assert best == thresholds.tune_decoding(held, config)
     assert 0.55 < best["onset_threshold"] <= 0.75 + 1e-6
     assert studies["onset"].best_value == 1.0
     assert studies["endings"].trials[0].value < studies["endings"].best_value
@@ -224,7 +224,7 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     def decode_again(*_):
         raise AssertionError("scored twice")
 
-    monkeypatch.setattr(tuning, "decode_performance", decode_again)
+    monkeypatch.setattr(thresholds, "decode_performance", decode_again)
     again, studies = search_thresholds(held, config, tmp_path)
     assert again == best and {step: len(study.trials) for step, study in studies.items()} == counts
 

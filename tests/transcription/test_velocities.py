@@ -9,12 +9,12 @@ import torch
 from amt_utils.__main__ import main
 from amt_utils.audio.windows import Cut
 from amt_utils.checkpoints.weights import VELOCITY_WEIGHTS, load_weights, weights_path
-from amt_utils.models.velocities import DESCRIPTION, DynamicsNet
+from amt_utils.models.velocities import DESCRIPTION, VelocityNetwork
 from amt_utils.music.midi import read_midi, write_midi
 from amt_utils.music.notes import Performance, make_notes
 from amt_utils.system.errors import AmtError
 from amt_utils.system.paths import example_files
-from amt_utils.training.learn_velocities import add_noise, errors, learn_dynamics, measure
+from amt_utils.training.learn_velocities import add_noise, errors, learn_velocities, measure
 from amt_utils.transcription import velocities
 from amt_utils.transcription.velocities import describe_notes, even_velocities, reading_order
 
@@ -111,7 +111,7 @@ def test_description():
 
 
 def test_what_is_padded_tells_nothing():
-    net = DynamicsNet(hidden=8).eval()
+    net = VelocityNetwork(hidden=8).eval()
     notes, key, is_note = torch.randn(1, 30, DESCRIPTION), torch.randint(0, 88, (1, 30)), torch.ones(1, 30)
     is_note[:, 20:] = 0
     changed = key.clone()
@@ -148,7 +148,7 @@ def test_learning_undoes_some_of_it(monkeypatch):
     for _ in range(4):
         onset, pitch, played = play_two_hands(500, rng)
         performances.append(Performance(make_notes(onset, onset + 0.1, pitch, np.rint(played).astype(int))))
-    scores = measure(learn_dynamics(performances, steps=80), performances, batches=8)
+    scores = measure(learn_velocities(performances, steps=80), performances, batches=8)
     assert scores["error_after"] < 0.85 * scores["error_before"]
 
 

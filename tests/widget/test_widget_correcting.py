@@ -12,9 +12,9 @@ from helpers_browser import download, open_browser, open_page, why_no_browser
 from amt_utils.audio.reading import save_audio
 from amt_utils.config import Config
 from amt_utils.data.library import find_recordings
+from amt_utils.data.own_piano.preparing import prepare_recordings
 from amt_utils.data.pianos import simple_tone_piano
 from amt_utils.data.pieces import perform_piece
-from amt_utils.data.recordings import prepare_recordings
 from amt_utils.data.synth import render
 from amt_utils.evaluation.metrics import score_performance
 from amt_utils.music.midi import read_midi

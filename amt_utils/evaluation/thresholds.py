@@ -30,8 +30,8 @@ ENDING_GRID = {  # in the order in which they are tuned
 SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
 
 Activations = tuple[str, dict[str, np.ndarray], Performance]  # name, activations, reference
-Score = Callable[[dict[str, float]], float]  # fields of the configuration's decode section -> score
-Record = Callable[[str, Score], Score]  # a step's name and score -> the same score, whose values are recorded
+Objective = Callable[[dict[str, float]], float]  # fields of the configuration's decode section -> score
+Record = Callable[[str, Objective], Objective]  # a step's name and score -> the same score, whose values are recorded
 
 
 def recording_activations(

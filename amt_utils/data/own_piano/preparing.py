@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from ..system.errors import AmtError
-from ..system.files import written_whole
-from .library import Recording, take_inventory
+from ...system.errors import AmtError
+from ...system.files import written_whole
+from ..library import Recording, take_inventory
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def _prepare(name: str, work: Callable[[], Prepared]) -> Prepared:
 
 
 def _write_pair(pair: Recording, out: Path) -> Prepared:
-    from ..audio.reading import SAMPLE_RATE, load_audio, save_audio
-    from ..music.midi import write_midi
-    from .own_piano.align import align_audio
+    from ...audio.reading import SAMPLE_RATE, load_audio, save_audio
+    from ...music.midi import write_midi
+    from .align import align_audio
 
     audio = load_audio(pair.audio, sample_rate=SAMPLE_RATE)
     alignment, performance = align_audio(audio, pair.midi)
@@ -113,8 +113,8 @@ def _write_pair(pair: Recording, out: Path) -> Prepared:
 
 
 def _write_draft(name: str, audio: Path, out: Path, transcriber) -> Prepared:
-    from ..audio.reading import audio_duration
-    from ..music.midi import write_midi
+    from ...audio.reading import audio_duration
+    from ...music.midi import write_midi
 
     performance = transcriber.transcribe(audio)
     draft = write_midi(out / "drafts" / f"{name}.mid", performance)
@@ -128,11 +128,11 @@ def make_example_recordings(folder: str | os.PathLike) -> Path:
     import numpy as np
     import soxr
 
-    from ..audio.reading import SAMPLE_RATE, save_audio
-    from ..music.midi import write_midi
-    from .pianos import simple_tone_piano
-    from .pieces import perform_piece
-    from .synth import render
+    from ...audio.reading import SAMPLE_RATE, save_audio
+    from ...music.midi import write_midi
+    from ..pianos import simple_tone_piano
+    from ..pieces import perform_piece
+    from ..synth import render
 
     folder, piano = Path(folder), simple_tone_piano()
     waltz = perform_piece("waltz", seed=1)

@@ -16,7 +16,7 @@ from optuna.trial import create_trial
 
 from ...config import Config
 from ...data.library import Recording
-from ...evaluation.tuning import Activations, Score, recording_activations, tune_decoding
+from ...evaluation.thresholds import Activations, Objective, recording_activations, tune_decoding
 from ...system.errors import AmtError
 from ...transcription.transcriber import Transcriber
 from .study import finished, open_study
@@ -41,7 +41,7 @@ def search_thresholds(
         raise AmtError("data.validation names no recordings: thresholds cannot be tuned without")
     studies: dict[str, optuna.Study] = {}
 
-    def record(step: str, score: Score) -> Score:
+    def record(step: str, score: Objective) -> Objective:
         study = studies[step] = open_study(f"decode-{step}", Path(folder) / "thresholds.journal")
         known = {_key(trial.params): trial.value for trial in finished(study)}
 
