@@ -167,3 +167,6 @@ def test_the_command_exists_and_the_continuous_integration_runs_the_tests():
     }
     assert function in names
     assert "bash colab_setup.sh test" in (REPOSITORY / ".ci" / "run").read_text()
+    extras = project["optional-dependencies"]
+    for extra in ("cluster", "hub"):  # their tests are skipped without them
+        assert set(extras[extra]) <= set(extras["test"]), extra
