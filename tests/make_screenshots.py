@@ -42,7 +42,7 @@ def main() -> None:
     played = read_midi(midi)
     heard, activations, candidates = _invent(played) if arguments.stand_in else _transcribe(recording)
     title = recording.stem.replace("_", " ").capitalize()
-    score = make_score(heard, title=title)
+    score = make_score(heard, title=title, metre="3/4", tempo=150)  # told, as who plays it would
     rolls = {
         "roll": PianoRoll(heard, recording, title=title, activations=activations, language="en"),
         "comparison": PianoRoll(heard, recording, title=title, reference=played, language="en"),
@@ -81,7 +81,7 @@ def main() -> None:
         _save(page.screenshot(), arguments.folder / "score.png")
     waltz = Recording(title, recording, midi)
     systems = [("network", heard), ("NMF", NmfTranscriber().transcribe(recording))]
-    errors = mistakes.find_errors([mistakes.Heard(name, waltz, estimate) for name, estimate in systems])
+    errors = mistakes.find_errors([mistakes.SystemTranscription(name, waltz, estimate) for name, estimate in systems])
     _save(_draw(errors), arguments.folder / "evaluation.png")
 
 
