@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from collections.abc import Sequence
@@ -159,13 +160,35 @@ def plot_training_window(config: Config, *, index: int = 0, ax: Axes | None = No
 def show_tensorboard(folder: str | os.PathLike) -> HTML | None:
     """TensorBoard over the runs in ``folder``, where a notebook is running and TensorBoard can be started.
 
-    Colab, JupyterLab and VS Code show it below the cell. Where there is no running notebook a line says how to start
+    Colab, JupyterLab and VS Code show it below the cell. Elsewhere its curves are drawn, and a line says how to start
     it by hand.
     """
     shell = get_ipython()
-    hint = f"tensorboard --logdir {folder}"
     if shell is None or os.environ.get("AMT_MINI") == "1" or platform() == "kaggle":  # Kaggle shows no other port
-        return HTML(f"<p>On a machine of your own: <code>{hint}</code></p>")
+        display(plot_events(folder)[0].figure)
+        plt.close()
+        return HTML(f"<p>TensorBoard itself, on a machine of your own: <code>tensorboard --logdir {folder}</code></p>")
     shell.run_line_magic("load_ext", "tensorboard")
     shell.run_line_magic("tensorboard", f"--logdir {shlex.quote(str(folder))}")
     return None
+
+
+def plot_events(folder: str | os.PathLike, group: str = "train") -> np.ndarray:
+    """Everything of ``group`` ("train" or "validation") in the runs' event files against the step; Axes."""
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer  # slow to import
+
+    events = EventMultiplexer().AddRunsFromDirectory(str(folder))
+    events.Reload()
+    runs = {run: [tag for tag in tags["scalars"] if tag.startswith(group)] for run, tags in events.Runs().items()}
+    tags = sorted(set().union(*runs.values()))
+    rows = max(1, -(-len(tags) // 4))
+    axes = plt.subplots(rows, 4, figsize=(11, 2.1 * rows), layout="constrained", squeeze=False)[1].ravel()
+    for ax, tag in itertools.zip_longest(axes, tags):
+        ax.set_axis_off() if tag is None else ax.set_title(tag, fontsize=9)
+        for run, own in runs.items():
+            if tag in own:
+                points = events.Scalars(run, tag)
+                name = run.removesuffix("/tensorboard")
+                ax.plot([p.step for p in points], [p.value for p in points], ".-", linewidth=1, label=name)
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return axes

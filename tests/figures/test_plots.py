@@ -20,7 +20,9 @@ from amt_utils.figures.plots import (
     plot_spectrogram,
     plot_waveform,
 )
+from amt_utils.figures.training_figures import plot_events
 from amt_utils.music.notes import SOFT, SUSTAIN, Performance, make_notes, make_pedals
+from amt_utils.training.run_log import RunLog
 from amt_utils.training.targets import make_rolls
 
 
@@ -140,3 +142,14 @@ def test_recordings_prefer_the_miniature_when_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("AMT_DATA", str(tmp_path))
     found = find_recordings(limit=3)
     assert len(found) == 3 and all("After" in str(take) and take.audio.is_file() for take in found)
+
+
+def test_event_files_are_drawn_where_tensorboard_cannot_run(tmp_path):
+    for run, losses in (("one", [3.0, 2.0]), ("two", [4.0])):
+        (tmp_path / run).mkdir()
+        RunLog(tmp_path / run).append([{"step": k + 1, "loss": x, "onset": x / 2} for k, x in enumerate(losses)])
+    loss, onset, *rest = plot_events(tmp_path)
+    assert (loss.get_title(), onset.get_title()) == ("train/loss", "train/onset")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in loss.get_lines()}
+    assert drawn == {"one": [[1, 3], [2, 2]], "two": [[1, 4]]}
+    assert not any(ax.axison for ax in rest)
