@@ -130,4 +130,6 @@ def _result_of(future: Any, item: Any) -> Any:
     try:
         return future.result()
     except KilledWorker:
-        return AmtError(f"{item}: {ATTEMPTS} workers died over it (out of memory?); it was left out")
+        item = item[0] if isinstance(item, tuple) else item  # the number of a piece
+        name = getattr(item, "name", item)
+        return AmtError(f"{name}: {ATTEMPTS} workers died over it (out of memory?); it was left out")
