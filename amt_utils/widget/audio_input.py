@@ -29,7 +29,7 @@ class AudioInput(anywidget.AnyWidget):
     Args:
         folder: where recordings are saved; made when the first one arrives.
         transcribe: called with the recording's path and ``on_progress=``, which takes seconds of audio; what it
-            returns is kept in :attr:`result` and, where it has a ``roll()``, displayed
+            returns is kept in :attr:`result` and, where it has a ``roll(language=)``, displayed
             (:func:`amt_utils.results.transcription.transcribe`).
         language: "auto", "en" or "es".
 
@@ -91,7 +91,7 @@ class AudioInput(anywidget.AnyWidget):
         if hasattr(self.result, "roll"):
             self.output.clear_output()
             with self.output:
-                display(self.result.roll())
+                display(self.result.roll(language=self.language))
         return self.result
 
     def _receive(self, _widget, message: dict, buffers: list) -> None:
