@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
-from lightning_utilities.core import rank_zero
+from lightning.fabric.utilities.rank_zero import rank_zero_module
 from tqdm.auto import tqdm
 
 from .. import __version__
@@ -112,7 +112,7 @@ class Trainer:
         self.started = time.monotonic()
         self.config, self.folder, self.progress = config, Path(folder), progress
         several = devices not in ("auto", 1, "1") or num_nodes > 1
-        rank_zero.log.setLevel(logging.WARNING)  # Fabric would tell the precision
+        rank_zero_module.log.setLevel(logging.WARNING)  # Fabric would tell the precision
         self.fabric = Fabric(
             accelerator=accelerator,
             devices=devices,
