@@ -6,6 +6,7 @@ import numpy as np
 
 from amt_utils.audio.reading import load_audio
 from amt_utils.config import Config
+from amt_utils.system.errors import AmtError
 
 
 class PerfectEar:
@@ -32,3 +33,11 @@ class PerfectEar:
         if on_progress:
             on_progress(len(audio) / 16_000)
         return self.played
+
+    def transcribe_all(self, paths, on_progress=None):
+        for path in paths:
+            try:
+                result = self.transcribe(path, on_progress=on_progress)
+            except AmtError as error:
+                result = error
+            yield result, self.tuning or 440.0

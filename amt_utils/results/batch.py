@@ -9,16 +9,15 @@ files, are never overwritten.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import soundfile
 from tqdm.auto import tqdm
@@ -31,15 +30,15 @@ from ..audio.reading import audio_duration
 from ..audio.tuning import A4
 from ..system.cluster import choose_shard, run_each
 from ..system.errors import AmtError
-from ..system.files import hash_file, read_json, written_whole
+from ..system.files import hash_file
+from .ahead import Ahead
 from .inputs import Input, find_inputs
-from .transcription import SUFFIXES, check_kinds, transcribe
+from .records import hash_network, read_record, write_record
+from .transcription import SUFFIXES, Transcription, check_kinds, transcribe
 
 if TYPE_CHECKING:
-    from ..transcription.torch_network import TorchNetwork
     from ..transcription.transcriber import Transcriber
 
-RECORD = ".transcription.json"
 LONG = 120.0  # seconds of audio from which on a progress bar is shown
 _log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ def transcribe_batch(
         return results
     transcriber = transcriber or Transcriber()
     made_by = {
-        "weights_sha256": _hash_network(transcriber),
+        "weights_sha256": hash_network(transcriber),
         "settings": {"decode": transcriber.config.to_dict()["decode"], "tempo_map": tempo_map, **score_options},
         "version": __version__,
     }
@@ -126,7 +125,11 @@ def transcribe_batch(
     bar = tqdm(total=total, unit="s", unit_scale=True, desc="transcribe", disable=total < LONG or None, leave=False)
     with bar:
         # on a cluster the bar moves by whole recordings, otherwise by seconds of audio
-        work = batch.transcribe if cluster else partial(batch.transcribe, on_progress=bar.update)
+        work: Callable[[Input], Result] = batch.transcribe
+        if not cluster and "html" in kinds:
+            work = partial(batch.transcribe, on_progress=bar.update)
+        elif not cluster:
+            work = partial(batch.transcribe, ahead=Ahead(transcriber, chosen, batch.is_wanted, bar.update))
         before = 0.0
         for one, outcome in run_each(work, chosen, cluster=cluster):
             result = Result(one.path, error=str(outcome)) if isinstance(outcome, AmtError) else outcome
@@ -169,6 +172,15 @@ def transcribe_folder(
 
 
 @dataclass(frozen=True)
+class _Task:
+    """A recording, what its record will say of it, the path of its results, and the record if they are there."""
+
+    about: dict[str, Any]
+    target: Path
+    done: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class _Batch:
     """Settings shared by all recordings of a batch."""
 
@@ -179,12 +191,15 @@ class _Batch:
     skip_existing: bool
     tempo_map: str
     score_options: dict[str, Any]
+    tasks: dict[Input, _Task] = field(default_factory=dict)  # that are not finished
 
-    def transcribe(self, one: Input, on_progress: Callable[[float], Any] = lambda seconds: None) -> Result:
+    def transcribe(
+        self, one: Input, on_progress: Callable[[float], Any] | None = None, ahead: Ahead | None = None
+    ) -> Result:
         """Transcribes one recording; an error becomes part of the result."""
         begun = time.perf_counter()
         try:
-            return replace(self._transcribe(one, on_progress), seconds=time.perf_counter() - begun)
+            return replace(self._transcribe(one, on_progress, ahead), seconds=time.perf_counter() - begun)
         except AmtError as error:
             return Result(one.path, error=str(error))
         except OSError as error:
@@ -193,38 +208,58 @@ class _Batch:
             _log.debug("%s", one.path, exc_info=True)
             return Result(one.path, error=f"{one.path}: failed ({type(error).__name__}: {error}); please report it")
 
-    def _transcribe(self, one: Input, on_progress: Callable[[float], Any]) -> Result:
-        check_is_file(one.path)
-        about = {"source": os.fspath(one.path), "source_sha256": hash_file(one.path), **self.made_by}
-        target = self._free_target(one, about)
-        record = _read_record(target)
-        if self.skip_existing and record and self._is_done(record, about, target):
-            files = tuple(target.with_name(file) for file in record["files"])
+        finally:
+            self.tasks.pop(one, None)
+
+    def look(self, one: Input) -> _Task:
+        """The work on a recording that is still to be done."""
+        if one not in self.tasks:
+            check_is_file(one.path)
+            about = {"source": os.fspath(one.path), "source_sha256": hash_file(one.path), **self.made_by}
+            target = self._free_target(one, about)
+            record = read_record(target)
+            done = self.skip_existing and record is not None and self._is_done(record, about, target)
+            self.tasks[one] = _Task(about, target, record if done else None)
+        return self.tasks[one]
+
+    def is_wanted(self, one: Input) -> bool:
+        """Whether it is still to be transcribed, as far as can be told beforehand."""
+        try:
+            return self.look(one).done is None
+        except (AmtError, OSError):  # told when its turn comes
+            return False
+
+    def _transcribe(self, one: Input, on_progress: Callable[[float], Any] | None, ahead: Ahead | None) -> Result:
+        task = self.look(one)
+        if record := task.done:
+            files = tuple(task.target.with_name(file) for file in record["files"])
             counts = (record["notes"], record["pedals"], record["seconds"])
             return Result(one.path, files, *counts, tuning=record["tuning"], skipped=True)
         seconds = audio_duration(one.path)
-        found = transcribe(
-            one.path,
-            transcriber=self.transcriber,
-            on_progress=on_progress,
-            keep_activations="html" in self.kinds,
-            **self.score_options,
-        )
+        if ahead:
+            performance, tuning = ahead.take(one)
+            frame_seconds = self.transcriber.config.feature.frame_seconds
+            found = Transcription(one.path, performance, None, frame_seconds, self.score_options, tuning=tuning)
+        else:
+            keep = "html" in self.kinds
+            options = {"transcriber": self.transcriber, "on_progress": on_progress, "keep_activations": keep}
+            found = transcribe(one.path, **options, **self.score_options)
+        target = task.target
         files = tuple(found.save(target.parent, self.kinds, name=target.name, tempo_map=self.tempo_map))
-        made = {"kinds": self.kinds, "files": [f.name for f in files]}
         n_notes, n_pedals = len(found.performance.notes), len(found.performance.pedals)
-        record = {"format": 1, **about, **made, "notes": n_notes, "pedals": n_pedals, "seconds": seconds}
-        record["tuning"] = round(found.tuning, 1)
-        with written_whole(_record_path(target)) as partial:
-            partial.write_text(json.dumps(record, indent=1), encoding="ascii")
+        made = {"kinds": self.kinds, "files": [f.name for f in files], "notes": n_notes, "pedals": n_pedals}
+        write_record(target, {**task.about, **made, "seconds": seconds, "tuning": round(found.tuning, 1)})
         return Result(one.path, files, n_notes, n_pedals, seconds, tuning=found.tuning)
 
     def _free_target(self, one: Input, about: dict[str, Any]) -> Path:
         """The path of its results, with a number where the name is taken by another recording or other files."""
         number, target = 1, self.folder / one.name
+        promised = {task.target for task in self.tasks.values()}
         while True:
-            record = _read_record(target)
-            if record is None and not self._is_taken(target):
+            record = read_record(target)
+            if target in promised:
+                record = None
+            elif record is None and not self._is_taken(target):
                 return target
             if record and (record["source"] == about["source"] or record["source_sha256"] == about["source_sha256"]):
                 return target
@@ -238,33 +273,6 @@ class _Batch:
         same = all(json.dumps(record.get(key)) == json.dumps(value) for key, value in about.items() if key != "source")
         there = all(target.with_name(file).is_file() for file in record["files"])
         return same and there and set(self.kinds) <= set(record["kinds"])
-
-
-def _record_path(target: Path) -> Path:
-    return target.with_name(target.name + RECORD)
-
-
-def _read_record(target: Path) -> dict[str, Any] | None:
-    """The record of the results of this name; ``None`` where there is none, or an unreadable one."""
-    known = {"source": str, "source_sha256": str, "files": list, "kinds": list, "notes": int, "pedals": int}
-    try:
-        record: dict[str, Any] = read_json(_record_path(target))
-        whole = all(isinstance(record[key], kind) for key, kind in known.items())
-        numbers = {"seconds": float(record["seconds"]), "tuning": float(record.get("tuning", A4))}
-        return {**record, **numbers} if whole else None
-    except (AmtError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _hash_network(transcriber: Transcriber) -> str:
-    known = transcriber.card.get("sha256")
-    if known:  # of the weights file
-        return str(known)
-    sha = hashlib.sha256()
-    network = cast("TorchNetwork", transcriber.network)  # only a network in memory has no file
-    for name, tensor in network.model.state_dict().items():
-        sha.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()
 
 
 def _check_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..audio.reading import stream_audio
-from ..audio.tuning import estimate_tuning, rate_for_tuning
+from ..audio.tuning import A4, estimate_tuning, rate_for_tuning
 from ..audio.windows import key_cut, window_samples
 from ..checkpoints import hub
 from ..checkpoints.weights import weights_path
@@ -43,15 +43,15 @@ MEMORY_WITHOUT_WINDOWS = 150_000_000  # bytes for Python, libraries, weights, au
 
 Audio = str | os.PathLike | np.ndarray
 Chunk = dict[str, np.ndarray]  # probabilities of consecutive frames by name, and `pedal_cue`
-# a recording's number and configuration, and its next chunk or an error
-Computed = tuple[int, Config, Chunk | AmtError]
+# a recording's number and transcriber, and its next chunk or an error
+Computed = tuple[int, "Transcriber", Chunk | AmtError]
 
 
 class Job(NamedTuple):
     """A window of the recording ``number`` to compute and which of its frames to keep, or an error that ends it."""
 
     number: int
-    config: Config  # of this recording: its sample rate depends on the tuning
+    tuned: Transcriber  # to this recording
     samples: np.ndarray | None
     kept: slice
     error: AmtError | None = None
@@ -67,6 +67,9 @@ class Transcriber:
         settings: changes of the decoding, such as ``["decode.onset_threshold=0.5"]``.
         memory: limit of the process in bytes, for ONNX on a CPU; it bounds how many windows are computed in parallel.
         tuning: frequency of A4 in Hz; ``None`` estimates it for every recording (:mod:`amt_utils.audio.tuning`).
+
+    Attributes:
+        cut: the windows it computes, in frames, whatever rate a recording's tuning asks for.
 
     Raises:
         AmtError: no such weights, or a setting outside ``decode``.
@@ -92,7 +95,7 @@ class Transcriber:
                 raise AmtError(f"{setting!r}: fixed by the weights; only decode.FIELD=VALUE can be changed")
             config = change_config(config, [setting])
         self.network, self.config, self.card, self.memory = network, config, card, memory
-        self.tuning = tuning
+        self.tuning, self.cut = tuning, key_cut(config.feature)
         self._recipe = (os.path.abspath(path), device, settings, memory, tuning)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -122,7 +125,7 @@ class Transcriber:
         """A transcriber with a PyTorch network in memory (for validation during training)."""
         self = cls.__new__(cls)
         self.network, self.config, self.memory = wrap_model(model, device or find_device()), config, MEMORY
-        self.card = {"config": config.to_dict()}
+        self.card, self.cut = {"config": config.to_dict()}, key_cut(config.feature)
         return self
 
     @classmethod
@@ -178,25 +181,27 @@ class Transcriber:
         Raises:
             AmtError: the recording cannot be read, or holds no samples.
         """
-        (result,) = self.transcribe_all([recording], on_progress=on_progress)
+        ((result, _),) = self.transcribe_all([recording], on_progress=on_progress)
         if isinstance(result, AmtError):
             raise result
         return result
 
     def transcribe_all(
         self, recordings: Iterable[Audio], *, on_progress: Callable[[float], None] | None = None
-    ) -> Iterator[Performance | AmtError]:
-        """The result of :meth:`transcribe` for each recording, in order; for one that cannot be read, the error.
+    ) -> Iterator[tuple[Performance | AmtError, float]]:
+        """The result of :meth:`transcribe` for each recording, in order, and Hz of A4; where there is none, the error.
 
-        While one recording is decoded, windows of the next are computed.
+        While one recording is decoded, windows of the next are computed; on a GPU a batch holds windows of several.
         """
-        for (_, config), chunks in itertools.groupby(self._compute(recordings), key=itemgetter(0, 1)):
-            pedals = PedalReader(self.network, config)
+        for (_, tuned), chunks in itertools.groupby(self._compute(recordings), key=itemgetter(0, 1)):
+            config, pedals = tuned.config, PedalReader(self.network, tuned.config)
+            result: Performance | AmtError
             try:
                 notes = find_notes(self._read(chunks, pedals, on_progress), config)
-                yield perform(notes, decode_pedals(pedals.finish(), config), config)
+                result = perform(notes, decode_pedals(pedals.finish(), config), config)
             except AmtError as error:
-                yield error
+                result = error
+            yield result, tuned.tuning or A4
 
     def activations(
         self, recording: Audio, *, on_progress: Callable[[float], None] | None = None
@@ -212,13 +217,13 @@ class Transcriber:
 
     def _read(self, chunks: Iterable[Computed], pedals: PedalReader, on_progress) -> Iterator[Chunk]:
         """The chunks of one recording; their pedal cues go to ``pedals``."""
-        for _, config, chunk in chunks:
+        for _, tuned, chunk in chunks:
             if isinstance(chunk, AmtError):
                 raise chunk
             pedals.add(chunk.pop("pedal_cue"))
             yield chunk
             if on_progress:
-                on_progress(len(chunk["onset"]) * config.feature.frame_seconds)
+                on_progress(len(chunk["onset"]) * tuned.config.feature.frame_seconds)
 
     def _compute(self, recordings: Iterable[Audio]) -> Iterator[Computed]:
         """The chunks of all recordings, in order; up to ``workers`` windows are computed ahead."""
@@ -242,29 +247,28 @@ class Transcriber:
                 chunk = {name: values[row, jobs[i].kept] for name, values in logits.items()}
                 rolls = {name: sigmoid(chunk[name]) for name in KEY_ROLLS}
                 results[i] = {name: value.astype(np.float16) for name, value in {**chunk, **rolls}.items()}
-        return [(job.number, job.config, results[i]) for i, job in enumerate(jobs)]
+        return [(job.number, job.tuned, results[i]) for i, job in enumerate(jobs)]
 
     def _jobs(self, recordings: Iterable[Audio]) -> Iterator[Job]:
         for number, recording in enumerate(recordings):
-            config = self.config
+            tuned = self
             try:
                 tuned = self.tuned(recording)
-                config, feature = tuned.config, tuned.config.feature
                 windows = window_samples(
                     tuned._blocks(recording),
-                    key_cut(feature),
-                    hop_length=feature.hop_length,
+                    self.cut,
+                    hop_length=tuned.config.feature.hop_length,
                     margin=self.network.margin,
                 )
                 job = None
                 for samples, kept in windows:
-                    job = Job(number, config, samples, kept)
+                    job = Job(number, tuned, samples, kept)
                     yield job
                 if job is None:
                     name = "audio" if isinstance(recording, np.ndarray) else recording
                     raise AmtError(f"{name}: holds no samples")
             except AmtError as error:
-                yield Job(number, config, None, slice(0), error)
+                yield Job(number, tuned, None, slice(0), error)
 
     def _blocks(self, recording: Audio) -> Iterator[np.ndarray]:
         gain = self._gain(self._samples(recording))

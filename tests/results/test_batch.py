@@ -19,8 +19,9 @@ from helpers_transcription import PerfectEar
 from amt_utils.__main__ import main
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import Performance, make_notes
-from amt_utils.results.batch import RECORD, transcribe_batch, transcribe_folder
+from amt_utils.results.batch import transcribe_batch, transcribe_folder
 from amt_utils.results.inputs import find_inputs
+from amt_utils.results.records import RECORD
 from amt_utils.system.errors import AmtError
 
 RATE = 16_000
@@ -155,6 +156,40 @@ def test_an_error_nobody_thought_of_ends_one_recording(tmp_path, ear, monkeypatc
     monkeypatch.setattr(ear, "transcribe", lambda path, **k: 1 / 0 if path.name == "a.wav" else real(path, **k))
     a, b = transcribe_batch([tmp_path], tmp_path / "O", transcriber=ear)
     assert "ZeroDivisionError" in a.error and not b.error
+    one_by_one = ear.transcribe_all
+
+    def hasty(paths, **options):  # begins all before it gives the first
+        yield from list(one_by_one(paths, **options))
+
+    monkeypatch.setattr(ear, "transcribe_all", hasty)
+    monkeypatch.setattr(ear, "transcribe", lambda path, **k: 1 / 0 if path.name == "b.wav" else real(path, **k))
+    a, b = transcribe_batch([tmp_path], tmp_path / "O", transcriber=ear)
+    assert not a.error and "ZeroDivisionError" in b.error
+
+
+def test_a_file_that_comes_meanwhile_gets_its_own_result(tmp_path, ear):
+    paths = [make(tmp_path / f"{name}.wav", i) for i, name in enumerate("abc")]
+    (tmp_path / "b.wav").rename(tmp_path / "hidden")
+    heard = []
+
+    class Hasty(PerfectEar):
+        """Reads all recordings before it gives the first result."""
+
+        def transcribe_all(self, recordings, on_progress=None):
+            for path in list(recordings):
+                heard.append(path.name)
+                lone = make_notes([0.0], [1.0], [60 + ord(path.stem) - ord("a")], [70])
+                yield Performance(lone), 440.0
+
+    def come(result):
+        if result.path.name == "a.wav":
+            (tmp_path / "hidden").rename(tmp_path / "b.wav")
+
+    inputs = [str(path) for path in paths]
+    (tmp_path / "b.wav").touch()  # it is there, and empty, when the batch begins
+    results = transcribe_batch(inputs, tmp_path / "O", transcriber=Hasty(), on_result=come)
+    assert [r.error for r in results] == [""] * 3 and heard == ["a.wav", "c.wav", "b.wav", "c.wav"]
+    assert [read_midi(r.files[0]).notes["pitch"].tolist() for r in results] == [[60], [61], [62]]
 
 
 @pytest.mark.parametrize("kind", ["file", "below a file", "long", "unwritable", "nul"])

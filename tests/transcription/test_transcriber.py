@@ -8,7 +8,7 @@ import torch
 from amt_utils.__main__ import main
 from amt_utils.audio.reading import save_audio
 from amt_utils.audio.windows import Cut
-from amt_utils.checkpoints.weights import load_weights, save_weights
+from amt_utils.checkpoints.weights import load_weights, save_weights, weights_path
 from amt_utils.config import ROLLS, Config
 from amt_utils.evaluation.metrics import match_notes
 from amt_utils.models import build_model
@@ -43,6 +43,32 @@ def test_windows_are_computed_alike_however_many_go_side_by_side(music, tmp_path
     for name in ROLLS:
         assert a[name].shape == b[name].shape == (len(music) // 320 + 1, 3 if name == "pedal" else 88)
         np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_a_batch_holds_windows_of_several_recordings(music, tmp_path):
+    """As on a GPU: the notes are those of each recording by itself, and a bad file among them stops nothing."""
+    model, config, _ = load_weights(weights_path("tiny"))
+    one, many = (Transcriber.from_model(model, config, device="cpu") for _ in range(2))
+    sizes: list[int] = []
+    recordings = [music[: 15 * RATE], tmp_path / "none.wav", music[5 * RATE : 21 * RATE], music[: 3 * RATE]]
+    alone = [one.transcribe(r) for r in recordings if isinstance(r, np.ndarray)]
+
+    class Batches:
+        """The network, given several windows at once."""
+
+        batch, parallel, window_bytes, margin = 6, False, 0, many.network.margin
+        pedals = many.network.pedals
+
+        def __call__(self, audio):
+            sizes.append(len(audio))
+            return one.network(audio)
+
+    many.network = Batches()
+    together = [result for result, _ in many.transcribe_all(recordings)]
+    assert isinstance(together.pop(1), AmtError) and sizes[0] + sizes[1] == 5  # two windows and a rest, then two
+    for a, b in zip(alone, together, strict=True):
+        assert a.notes["pitch"].tolist() == b.notes["pitch"].tolist()
+        np.testing.assert_allclose(a.notes["onset"], b.notes["onset"], atol=1e-3)
 
 
 CASES = [(1, 20, 3), (20, 20, 3), (21, 20, 3), (400, 20, 3), (95, 30, 0)]
