@@ -11,6 +11,8 @@ import torch
 
 from ..checkpoints.weights import load_weights, weights_path
 from ..config import Config
+from ..data.library import find_recordings
+from ..evaluation.windowing import compare_windows, difference_lines
 from ..models import count_parameters
 from ..training.processes import describe_processor, process_lines
 from ..training.speed import (
@@ -31,11 +33,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Seconds of work per second of audio, beside librosa (and nnAudio where installed), the memory "
         "of a training step, and the windows a worker makes. Ratios of one run on one machine; best of three. With "
-        "--processes, only whole processes, from start to end, beside Basic Pitch and Transkun."
+        "--processes, only whole processes, from start to end, beside Basic Pitch and Transkun; with --windows, only "
+        "how close windows come to one pass over each recording."
     )
     parser.add_argument("--weights", default=None, help="base (default), tiny (faster), or a file")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
     parser.add_argument("--processes", metavar="AUDIO", type=Path, help="compare whole processes on this recording")
+    parser.add_argument("--windows", metavar="DIR", help="compare windows on this folder of recordings with their MIDI")
     parser.add_argument("--runs", type=int, default=5, help="of each process; medians are shown (default: 5)")
     parser.add_argument("--busy", metavar="N", type=int, default=0, help="beside N processes that keep processors busy")
     parser.add_argument("--basic-pitch", metavar="PYTHON", help="interpreter of an environment that has basic-pitch")
@@ -50,6 +54,11 @@ def run(args: argparse.Namespace) -> int:
         others = {"basic-pitch": args.basic_pitch, "transkun": args.transkun}
         others = {name: python for name, python in others.items() if python}
         for line in process_lines(args.processes, others, runs=args.runs, busy=args.busy):
+            print(line, flush=True)
+        return 0
+    if args.windows:
+        recordings = find_recordings(args.windows)
+        for line in difference_lines(compare_windows(Transcriber(args.weights, device="cpu"), recordings)):
             print(line, flush=True)
         return 0
     if args.threads:
