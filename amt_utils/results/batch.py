@@ -241,9 +241,13 @@ class _Batch:
             frame_seconds = self.transcriber.config.feature.frame_seconds
             found = Transcription(one.path, performance, None, frame_seconds, self.score_options, tuning=tuning)
         else:
-            keep = "html" in self.kinds
-            options = {"transcriber": self.transcriber, "on_progress": on_progress, "keep_activations": keep}
-            found = transcribe(one.path, **options, **self.score_options)
+            found = transcribe(
+                one.path,
+                transcriber=self.transcriber,
+                on_progress=on_progress,
+                keep_activations="html" in self.kinds,
+                **self.score_options,
+            )
         target = task.target
         files = tuple(found.save(target.parent, self.kinds, name=target.name, tempo_map=self.tempo_map))
         n_notes, n_pedals = len(found.performance.notes), len(found.performance.pedals)
