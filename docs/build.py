@@ -42,7 +42,7 @@ def prepare(folder: Path) -> Path:
 def execute(notebooks: Path, folder: Path, *, timeout: int = 600) -> None:
     """Runs every notebook of ``notebooks`` in place, on the miniature data, in a working folder of its own.
 
-    Piano rolls are shown as pages that play without a kernel; progress bars, which need one, are left out.
+    Piano rolls are shown as pages that play without a kernel; widgets that need one, as progress bars, are left out.
     """
     import nbclient
     import nbformat
@@ -53,12 +53,22 @@ def execute(notebooks: Path, folder: Path, *, timeout: int = 600) -> None:
         for name in LINKED:
             (work / name).symlink_to(REPOSITORY / name)
         os.environ |= {"AMT_MINI": "1", "AMT_SHARED_DATA": "", "AMT_WORK": str(work / "work")}
-        os.environ |= {"AMT_PYTHON": sys.executable, "AMT_WIDGET": "html", "TQDM_DISABLE": "1"}
+        os.environ |= {"AMT_PYTHON": sys.executable, "AMT_WIDGET": "html"}
         print(f"running {path.name} ...", flush=True)
         notebook = nbformat.read(path, as_version=4)
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbclient.NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": str(work)}}).execute()
+        drop_widgets(notebook)
         nbformat.write(notebook, path)
+
+
+def drop_widgets(notebook) -> None:
+    """Removes the outputs that are nothing but a widget."""
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            kinds = [output.get("data", {}) for output in cell.outputs]
+            live = ["application/vnd.jupyter.widget-view+json" in kind and "text/html" not in kind for kind in kinds]
+            cell.outputs = [output for output, is_live in zip(cell.outputs, live) if not is_live]
 
 
 def build(out: Path, *, run_notebooks: bool = False, strict: bool = True) -> int:

@@ -13,22 +13,22 @@ DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
-def load_walk():
-    spec = importlib.util.spec_from_file_location("walk", DOCS / "walk.py")
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_walk_names_modules_that_exist_one_a_step():
-    walk = load_walk()
+    walk = load_script("walk")
     for steps in (walk.RECORDING, walk.WINDOW):
         for _, _, module in steps:
             assert importlib.util.find_spec(module), module
 
 
 def test_the_walks_pictures_are_up_to_date(tmp_path):
-    load_walk().write(tmp_path)
+    load_script("walk").write(tmp_path)
     for picture in tmp_path.iterdir():
         assert picture.read_text() == (DOCS / "images" / picture.name).read_text(), "run python docs/walk.py"
 
@@ -77,3 +77,14 @@ def test_the_site_builds(tmp_path):
     fetched = re.compile(r'<(?:script|link|img)[^>]+(?:src|href)="https?://(?!colab|kaggle)')  # but for the badges
     for page in (tmp_path / "site").rglob("*.html"):
         assert not fetched.search(page.read_text(encoding="utf-8")), page
+
+
+def test_widgets_that_need_a_kernel_are_left_out():
+    nbformat = pytest.importorskip("nbformat")
+    view = "application/vnd.jupyter.widget-view+json"
+    bundles = ({view: {}, "text/plain": "0 %"}, {view: {}, "text/html": "<p>"}, {"text/plain": "3 notes"})
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in bundles]
+    cells = [nbformat.v4.new_code_cell("1", outputs=outputs), nbformat.v4.new_markdown_cell("2")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    load_script("build").drop_widgets(notebook)
+    assert [dict(output.data) for output in notebook.cells[0].outputs] == list(bundles[1:])
