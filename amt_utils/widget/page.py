@@ -10,7 +10,7 @@ from importlib.resources import files
 # in the order in which they build on each other
 _SCRIPTS = (
     *("words", "elements", "store", "data", "beats", "compare", "draft", "piano", "metronome", "player"),
-    *("transport", "chooser", "editor", "midi", "musicxml", "ogg_opus", "saving"),
+    *("transport", "chooser", "editor", "midi", "musicxml", "ogg_opus", "flac", "saving"),
     *("theme", "grid", "keyboard", "lanes", "background", "bars", "fates", "falling", "overlay", "strip", "painter"),
     *("inspector", "legend", "score", "toolbar", "trays", "keys", "pointer", "strip_pointer", "roll"),
 )

@@ -61,13 +61,14 @@ class Saver {
     return ["<!doctype html>\n" + page.outerHTML, ".html", "text/html"];
   }
 
-  /** The recording as it came where it is small, else as Opus. */
+  /** The recording as it came where it is small; else as Opus, or, where the browser has none, as FLAC. */
   async #smallSound() {
     const { audio } = this.data, bytes = audio ? audio.bytes() : new Uint8Array(0), mime = audio?.mime;
     await this.player.decoded;
-    const { recording } = this.player, isSmall = !recording || bytes.length < SMALL_SOUND * recording.duration;
-    const opus = isSmall ? null : await encodeOpus(recording);
-    return opus ? { bytes: opus, mime: "audio/ogg" } : { bytes, mime };
+    const { recording } = this.player, most = recording ? SMALL_SOUND * recording.duration : Infinity;
+    if (bytes.length < most) return { bytes, mime };
+    const opus = await encodeOpus(recording);
+    return opus ? { bytes: opus, mime: "audio/ogg" } : { bytes: await encodeFlac(recording, most), mime: "audio/flac" };
   }
 }
 
