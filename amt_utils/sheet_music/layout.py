@@ -107,7 +107,7 @@ def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tu
 
 
 def tempo_marks(beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """``"tempo 96"`` where a tempo begins, the first at 0; ``"rit."`` and ``"a tempo"`` about bars that are slower.
+    """``"tempo 96"`` where a tempo begins, the first at 0; ``"above rit."``, ``"above a tempo"`` about slower bars.
 
     Bars' tempos are cut into the likeliest pieces of one tempo each (least squares with a price on each piece).
     """
@@ -129,7 +129,7 @@ def tempo_marks(beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
             while first and slow[first - 1] and beat[begin + first - 1] < beat[begin + first]:
                 first -= 1
             if first and begin + last + 1 < end and last - first < 3:
-                marks += [(int(edges[begin + first]), "rit."), (int(edges[begin + last + 1]), "a tempo")]
+                marks += [(int(edges[begin + first]), "above rit."), (int(edges[begin + last + 1]), "above a tempo")]
     return marks
 
 

@@ -19,7 +19,6 @@ _HEADER = (
 )
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no place for
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
-_ABOVE = ("rit.", "a tempo")
 _CLEFS = {"treble": ("G", 2), "bass": ("F", 4)}
 
 
@@ -34,7 +33,8 @@ class Page:
         names: step, alteration and octave of each of the performance's notes.
         clefs: per staff, the clef of each bar.
         marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"``, ``"dynamics mf"``, ``"tempo 96"`` (beats of the
-            metre per minute) or words.
+            metre per minute), ``"above WORDS"`` over the upper staff, or words below the lower one.
+        octaves: per staff, by how many octaves each bar sounds higher (8va: 1, 15ma: 2, 8vb: -1); empty for none.
     """
 
     bars: Bars
@@ -44,6 +44,7 @@ class Page:
     clefs: tuple[list[str], list[str]]
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
     title: str = ""
+    octaves: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
 
 
 def note_id(note: int, part: int) -> str:
@@ -105,6 +106,7 @@ def _write_bar(measures: ET.Element, page: Page, number: int, marks: list, parts
         if not first:
             _add(_add(measure, "backup"), "duration", end - start)
         first = False
+        _write_octave_line(measure, page, number, staff, voice, opening=True)
         for symbol in symbols:
             if symbol.hidden:
                 forward = _add(measure, "forward")
@@ -112,6 +114,7 @@ def _write_bar(measures: ET.Element, page: Page, number: int, marks: list, parts
                 continue
             for i, note in enumerate(symbol.notes or [None]):
                 _write_note(measure, page, symbol, note, i > 0, staff, voice, signs, parts_of)
+        _write_octave_line(measure, page, number, staff, voice, opening=False)
     if number == bars.count - 1:
         _add(_add(measure, "barline", location="right"), "bar-style", "light-heavy")
 
@@ -166,18 +169,31 @@ def _write_mark(measure: ET.Element, mark: str, offset: int, metre: Metre) -> No
     if what == "tempo":
         _write_tempo(measure, metre, float(which))
         return
-    above = mark in _ABOVE
-    direction = _add(measure, "direction", placement="above" if above else "below")
+    direction = _add(measure, "direction", placement="above" if what == "above" else "below")
     kind = _add(direction, "direction-type")
     if what == "pedal":
         _add(kind, "pedal", type=which, line="yes", sign="no")
     elif what == "dynamics":
         _add(_add(kind, "dynamics"), which)
     else:
-        _add(kind, "words", mark)
+        _add(kind, "words", which if what == "above" else mark)
     if offset:
         _add(direction, "offset", offset)
-    _add(direction, "staff", 1 if above or what == "dynamics" else 2)
+    _add(direction, "staff", 1 if what in ("dynamics", "above") else 2)
+
+
+def _write_octave_line(measure: ET.Element, page: Page, number: int, staff: int, voice: int, *, opening: bool) -> None:
+    """Begins or ends an octave line, beside the notes of its staff: programs ignore the number of the staff."""
+    octaves = page.octaves[staff - 1]
+    own = octaves[number] if octaves and voice == 1 else 0
+    neighbour = number + (-1 if opening else 1)
+    if not own or (0 <= neighbour < page.bars.count and octaves[neighbour] == own):
+        return
+    direction = _add(measure, "direction", placement="above" if own > 0 else "below")
+    # MusicXML names the way from the sound to the page
+    state = ("down" if own > 0 else "up") if opening else "stop"
+    _add(_add(direction, "direction-type"), "octave-shift", type=state, size=str(7 * abs(own) + 1))
+    _add(direction, "staff", staff)
 
 
 def _needed_accidentals(page: Page, number: int) -> dict[tuple[int, int], str]:

@@ -7,9 +7,11 @@ import pytest
 
 from amt_utils.__main__ import build_parser
 from amt_utils.data.own_piano.session_sheet import LOUDNESS, make_sheet
-from amt_utils.data.own_piano.sheet_score import DIVISIONS, to_musicxml
+from amt_utils.data.own_piano.sheet_score import write_page
 from amt_utils.music.midi import read_midi
 from amt_utils.music.notes import SOFT, SOSTENUTO, SUSTAIN
+from amt_utils.sheet_music.metre import TICKS
+from amt_utils.sheet_music.musicxml import to_musicxml
 from amt_utils.system.errors import AmtError
 
 
@@ -30,8 +32,8 @@ def written_notes(musicxml: str) -> list[tuple[float, int]]:
                 if (pitch := element.find("pitch")) is not None:
                     step = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[pitch.findtext("step")]
                     midi = 12 * (int(pitch.findtext("octave")) + 1) + step + int(pitch.findtext("alter", "0"))
-                    found.append((start / DIVISIONS, midi))
-        bar_start += 4 * DIVISIONS
+                    found.append((start / TICKS, midi))
+        bar_start += 4 * TICKS
     return sorted(found)
 
 
@@ -61,7 +63,7 @@ def test_no_key_is_struck_before_it_came_up():
 def test_score_and_midi_are_the_same_notes(tmp_path):
     sheet = make_sheet(tempo=90)
     expected = sorted((onset, pitch) for onset, _, pitch, _ in sheet.notes)
-    score = to_musicxml(sheet)
+    score = to_musicxml(write_page(sheet))
     assert written_notes(score) == expected
     root = ET.fromstring(score)
     words = {element.text for element in root.iter("words")}
@@ -70,6 +72,20 @@ def test_score_and_midi_are_the_same_notes(tmp_path):
     assert kinds.count("start") == kinds.count("stop") == sum(kind == SUSTAIN for *_, kind in sheet.pedals)
     flats = [n for n in root.iter("note") if n.findtext("pitch/alter") == "-1"]
     assert flats and any(n.findtext("accidental") == "flat" for n in flats)
+
+
+def test_bars_on_ledger_lines_alone_have_octave_lines():
+    score = to_musicxml(write_page(make_sheet(("keys",), loudness=("p",))))
+    lines = [
+        (element.get("type"), element.get("size"), direction.findtext("staff"))
+        for direction in ET.fromstring(score).iter("direction")
+        for element in direction.iter("octave-shift")
+    ]
+    assert lines == [
+        *(("up", "8", "2"), ("stop", "8", "2")),  # A0, E flat 1
+        *(("down", "8", "1"), ("stop", "8", "1")),  # A6, E flat 7
+        *(("down", "15", "1"), ("stop", "15", "1")),  # A7
+    ]
 
 
 def test_smaller_keyboards_and_a_choice_of_sections():

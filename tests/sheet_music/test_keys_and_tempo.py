@@ -80,7 +80,7 @@ def test_a_ritardando_and_the_tempo_after_it():
     beats, bars = grid(periods.tolist())
     (at, first), *others = tempo_marks(beats, 0, bars)
     assert at == 0 and abs(int(first.split()[1]) - 120) <= 3
-    assert [mark for _, mark in others] == ["rit.", "a tempo"]
+    assert [mark for _, mark in others] == ["above rit.", "above a tempo"]
     assert others[0][0] in (960, 1056) and others[1][0] == 1152
 
 
