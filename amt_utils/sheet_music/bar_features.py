@@ -1,4 +1,4 @@
-"""What the network of :mod:`.bar_network` is given about each beat: what is struck on it, and what it repeats."""
+"""Input features of :mod:`.bar_network` for each beat: the notes struck on it, and which earlier beats it repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small networks that tell which of a performance's beats begin a bar, once the beats are known.
+"""Small networks that estimate which beats of a performance begin a bar, given the beats.
 
 What a bar is shows in what comes back after two, three or four beats, which notes read one by one hardly tell. Dilated
 convolutions over the beats (:mod:`.bar_features`) see eight bars; the log odds of some networks are averaged. They

@@ -1,4 +1,4 @@
-"""Which beats begin a bar, and the time signature of each bar: Viterbi over (time signature, beat of the bar).
+"""Finds the beats that begin a bar, and each bar's time signature: Viterbi over (time signature, beat of the bar).
 
 A beat that begins a bar gains the network's log odds of it, every beat the log probability of its time signature. A new
 signature costs, and so does a bar that is a beat too long or too short, which is written with its own signature.

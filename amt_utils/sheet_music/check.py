@@ -1,4 +1,4 @@
-"""How much of the sheet music is right: pieces with known score, played with jitter and rubato, written down again.
+"""Accuracy of the sheet music: pieces with a known score, performed with jitter and rubato, transcribed to notation.
 
 For every note of a piece the written score is asked for
 

@@ -1,4 +1,4 @@
-"""How much of the sheet music of real performances is right: held against (n)ASAP's scores (:mod:`.asap`).
+"""Accuracy of the sheet music of real performances, compared with (n)ASAP's scores (:mod:`.asap`).
 
 The first 75 seconds of each performance are written down, with nothing told but the notes and pedals. What is counted,
 each a share 0..1 per performance; tables give means over performances:

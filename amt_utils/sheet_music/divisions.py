@@ -1,4 +1,4 @@
-"""Into how many parts beats are divided: the events of a beat laid on the points of each division."""
+"""The number of parts into which each beat is divided, by placing its events on the grid points of each division."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Onsets struck together, and how strongly each is accented: what beats and hands are found from."""
+"""Groups onsets struck together into events, with their accents: the input of beat tracking and hand separation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network says of a performance's events: its answers on notes, joined where notes are struck together."""
+"""The note network's logits per event: those of notes struck together are combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hand plays which note: the network's answer for each, such that hands do not cross within a chord."""
+"""Assigns notes to hands by the network's logits, so that hands do not cross within a chord."""
 
 from __future__ import annotations
 

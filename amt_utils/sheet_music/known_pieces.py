@@ -1,4 +1,4 @@
-"""Pieces with a known score, played by a made-up human: what sheet music is judged on.
+"""Pieces with a known score and simulated performances of them, for measuring the accuracy of sheet music.
 
 The pieces are written here in a small notation: ``C5/4`` is a quarter note C5, ``Eb4/8.`` a dotted eighth,
 ``F#4/8t`` one of three eighths in the time of two, ``C4+E4/2`` a chord, ``r/4`` a rest, ``|`` is ignored.

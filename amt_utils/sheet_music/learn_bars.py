@@ -1,4 +1,4 @@
-"""Teaches :mod:`.bar_network` from performances with known beats, and from more music played anew.
+"""Trains :mod:`.bar_network` on performances with known beats, and on simulated performances of more music.
 
 It takes a minute. Features are hidden and blurred at random, since some hundred compositions are soon known by heart.
 """

@@ -1,4 +1,4 @@
-"""Teaches :mod:`.note_network` from performances with known scores (:mod:`.asap`).
+"""Trains :mod:`.note_network` on performances with known scores (:mod:`.asap`).
 
 One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds
 its cross entropy. A share of the windows is made up: scores of the same performances, and of more music

@@ -1,4 +1,4 @@
-"""What the network of :mod:`.note_network` is told about each note: pitch, and times to what lies around it."""
+"""Input features of :mod:`.note_network` for each note: its pitch, and times to the surrounding notes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A small network that reads a performance's notes and tells of each one what a musician would: is it on a beat, on a
-bar's first, how long is a beat here, where in the beat, which hand, voice, name and value.
+"""A small network that classifies each note of a performance: whether it is on a beat or a downbeat, the length of the
+beat, its place in the beat, its hand, voice, name and value.
 
-Two bidirectional GRUs over the notes and one linear layer, as PM2S has for each of its questions (Liu et al.,
-"Performance MIDI-to-score conversion by neural beat tracking", ISMIR 2022). It is small enough for numpy; what taught
-it is :mod:`.learn_beats`.
+Two bidirectional GRUs over the notes and one linear layer, as PM2S has for each of its tasks (Liu et al., "Performance
+MIDI-to-score conversion by neural beat tracking", ISMIR 2022). Inference needs numpy alone; :mod:`.learn_beats` trains
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .note_features import describe_notes
 WEIGHTS = package_folder() / "weights" / "sheet_music.safetensors"
 METRES = ((2, 4), (3, 4), (4, 4), (2, 2), (3, 8), (6, 8), (9, 8), (12, 8))
 PERIODS = 0.2 * 2 ** (np.arange(33) / 8)  # seconds of a beat
-PARTS = 24  # of a beat, in which a note's place is told
+PARTS = 24  # of a beat: the classes of a note's place in it
 VALUES = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, 192])
 VALUES = VALUES / PARTS  # beats
 KEYS = np.arange(-7, 8)  # fifths
@@ -36,8 +36,8 @@ HEADS = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Logits for each note, in the performance's order: ``(n,)`` for yes or no, else ``(n, classes)``."""
+class NoteLabels:
+    """One array per head of the network (:data:`HEADS`), whose rows are a performance's ``n`` notes."""
 
     beat: np.ndarray
     downbeat: np.ndarray
@@ -51,6 +51,10 @@ class Reading:
     value: np.ndarray
     short: np.ndarray
     grace: np.ndarray
+
+
+class Reading(NoteLabels):
+    """Logits: ``(n,)`` for yes or no, else ``(n, classes)``."""
 
 
 def read_notes(performance: Performance, path: str | os.PathLike = WEIGHTS) -> Reading:

@@ -1,4 +1,4 @@
-"""Written music -> a made-up performance of it, with the beats and the score note behind each played note.
+"""A score -> a simulated performance of it, with the beats and the score note of each performed note.
 
 The sheet music network learns from few compositions performed by pianists; what is written of many more can be played
 here, strictly or freely, so that metre, beats and names are known.

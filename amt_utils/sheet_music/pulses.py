@@ -1,4 +1,4 @@
-"""How strongly events about each event beat with each period, and in step with it; what comes back after a while.
+"""Periodicity features of events: the strength of each period around an event, its phase, and repetitions.
 
 A Fourier tempogram of the accents, read at the events themselves: Grosche and Müller, "Extracting predominant local
 pulse information from music recordings" (TASLP 19, 2011). A network that reads notes one by one hardly counts.

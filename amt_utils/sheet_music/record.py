@@ -1,4 +1,4 @@
-"""Sheet music as plain data, for other programs and for :mod:`.check_asap`: what stands where, note by note."""
+"""Sheet music as plain data, note by note, for other programs and for :mod:`.check_asap`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key signatures and note names, from what the network says of each note.
+"""Key signatures and note names, from the network's logits.
 
 Names lie on the line of fifths: a pitch class has one every twelve places, and the likeliest is taken that is not far
 from the key. Whether a signature is major or minor is told by the profiles of Albrecht and Shanahan ("The use of large

@@ -1,4 +1,4 @@
-"""Beats that someone tapped or annotated, from a text file: Audacity's labels, or one time a line."""
+"""Reads tapped or annotated beats from a text file: Audacity's labels, or one time per line."""
 
 from __future__ import annotations
 

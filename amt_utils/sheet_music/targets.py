@@ -1,15 +1,15 @@
-"""What a network should say of each note of an aligned performance, and how performances are varied for learning."""
+"""Training targets for each note of an aligned performance, and augmentation of the performances."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, NOTE, SUSTAIN, Performance
 from .asap import ALIGNED, Aligned, Annotations
 from .metre import Metre
-from .note_network import KEYS, METRES, NAMES, PARTS, PERIODS, VALUES
+from .note_network import KEYS, METRES, NAMES, PARTS, PERIODS, VALUES, NoteLabels
 
 IGNORED = -1
 _LINE = {step: place for place, step in enumerate("FCGDAEB", start=-1)}
@@ -18,22 +18,8 @@ _SAME_BEAT = {(12, 16): (12, 8), (6, 16): (6, 8), (9, 16): (9, 8)}  # written an
 _OTHER_BEAT = {(6, 4), (9, 4), (24, 16)}  # annotated in threes of their notes, or more
 
 
-@dataclass(frozen=True)
-class Targets:
-    """``(n,)`` int classes in the order of a performance's notes, :data:`IGNORED` where the truth is not known."""
-
-    beat: np.ndarray
-    downbeat: np.ndarray
-    period: np.ndarray
-    metre: np.ndarray
-    key: np.ndarray
-    staff: np.ndarray
-    voice: np.ndarray
-    name: np.ndarray
-    part: np.ndarray
-    value: np.ndarray
-    short: np.ndarray
-    grace: np.ndarray
+class Targets(NoteLabels):
+    """Classes: ``(n,)`` int, :data:`IGNORED` where the truth is not known."""
 
     def take(self, rows: np.ndarray | slice) -> Targets:
         return Targets(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})

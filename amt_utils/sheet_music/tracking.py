@@ -1,4 +1,4 @@
-"""The row of beats that explains the onsets best and suits what the network says of them, by dynamic programming.
+"""Beat tracking: the sequence of beats that fits the onsets and the network's logits best, by dynamic programming.
 
 A beat of period *p* that divides into *s* parts expects events at its *s* positions with given rates; the events
 inside it are then a Poisson process whose log likelihood is a sum over events (Gaussians around the positions) minus

@@ -1,4 +1,4 @@
-"""Music from music21's corpus (optional): quartets, chorales, songs, and tunes that get an accompaniment.
+"""Music from music21's corpus (optional): quartets, chorales, songs, and tunes with a generated accompaniment.
 
 (n)ASAP has under two hundred compositions. The corpus that comes with the package music21 (its ``corpus/license.txt``
 tells what may be done with it) has a thousand more whose time and key signatures, names and bars are known.
