@@ -111,7 +111,7 @@ def _say_of_beats(
 
 
 def _from_downbeats(first: np.ndarray, said: np.ndarray, kinds: list[Metre]) -> tuple[np.ndarray, tuple[Metre, ...]]:
-    """Bars that begin where they are told to; of the signatures with the usual number of beats, the likeliest."""
+    """Bars with given beginnings; among the signatures with the most frequent number of beats, the likeliest."""
     bars = np.flatnonzero(first)
     lengths = np.diff(bars)
     usual = int(np.bincount(lengths).argmax()) if len(lengths) else kinds[0].beats

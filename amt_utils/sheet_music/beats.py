@@ -1,6 +1,6 @@
 """Beats, bars and metre: a grid between the seconds of a performance and the ticks of its page.
 
-:mod:`.tracking` finds the beats, :mod:`.barring` the bars and their time signatures; either can be told instead.
+:mod:`.tracking` finds the beats, :mod:`.barring` the bars and their time signatures; either can be given instead.
 """
 
 from __future__ import annotations

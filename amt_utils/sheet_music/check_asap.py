@@ -1,6 +1,6 @@
 """Accuracy of the sheet music of real performances, compared with (n)ASAP's scores (:mod:`.asap`).
 
-The first 75 seconds of each performance are written down, with nothing told but the notes and pedals. What is counted,
+The first 75 seconds of each performance are transcribed to notation from the notes and pedals alone. What is counted,
 each a share 0..1 per performance; tables give means over performances:
 
 * ``beat``: F1 of the beats at 70 ms, ``mir_eval.beat.f_measure``; none are trimmed from the beginning (mir_eval's usual

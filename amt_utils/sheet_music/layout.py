@@ -24,7 +24,7 @@ def lay_bars(first: int, last: int, beats: Beats, pickup: float | None = None) -
         first: tick of the first note, from ``beats.times[0]``.
         last: tick that the last bar must reach.
         beats: the grid.
-        pickup: beats of the pick-up, where it was told.
+        pickup: beats of the pick-up, if it was given.
     """
     starts = beats.ticks[np.minimum(beats.bars, len(beats.ticks) - 1)].tolist()
     metres = list(beats.metres)

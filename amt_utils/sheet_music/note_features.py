@@ -8,7 +8,7 @@ from ..music.notes import LOWEST_PITCH, SUSTAIN, Performance
 from .events import find_events
 from .pulses import PULSE_FEATURES, describe_pulses
 
-CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is told by how near it is to each of them
+CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is encoded by its distance to each of them
 WIDTH = CENTRES[1] - CENTRES[0]
 TIMES = ("before", "after", "before two", "after two", "length", "near before", "near after", "same key before",
          "lower before", "lower after", "pedal before", "pedal after")  # fmt: skip

@@ -168,9 +168,9 @@ def make_score(
     if pickup is not None and not 0 <= pickup < 32:
         raise AmtError(f"pickup {pickup}: beats before the first full bar must lie in 0..32")
     asked = Metre.parse(metre) if metre is not None else None
-    told = Key.parse(key) if key is not None else None
+    given_key = Key.parse(key) if key is not None else None
     if not len(notes):
-        return _empty_score(asked or Metre(), told or Key(), tempo or 120.0, title)
+        return _empty_score(asked or Metre(), given_key or Key(), tempo or 120.0, title)
     reading = read_notes(performance, weights)
     events = find_events(notes)
     evidence = weigh_events(reading, events)
@@ -187,8 +187,8 @@ def make_score(
     bars, shift = lay_bars(int(tick.min()), max(int(tick.max()), longest - 12), grid, pickup)
     tick = tick + shift
     length = notes["offset"] - notes["onset"]
-    found = find_keys(reading.key, notes["pitch"], length, bars.number(tick), bars.count) if told is None else None
-    keys = tuple(found or [told or Key()] * bars.count)
+    found = find_keys(reading.key, notes["pitch"], length, bars.number(tick), bars.count) if given_key is None else None
+    keys = tuple(found or [given_key or Key()] * bars.count)
     placed = Placed(notes, performance.pedals if pedal else None, events, reading, tick, held)
     return Score(grid, shift, bars, keys, partial(write_page, placed, grid, shift, bars, keys, title))
 

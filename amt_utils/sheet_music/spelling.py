@@ -1,7 +1,7 @@
 """Key signatures and note names, from the network's logits.
 
 Names lie on the line of fifths: a pitch class has one every twelve places, and the likeliest is taken that is not far
-from the key. Whether a signature is major or minor is told by the profiles of Albrecht and Shanahan ("The use of large
+from the key. Whether a signature is major or minor follows from profiles by Albrecht and Shanahan ("The use of large
 corpora to develop a new type of key-finding algorithm", Music Perception 31, 2013).
 """
 
@@ -90,7 +90,7 @@ def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.n
     np.add.at(notes, bar, 1)
     likely, chroma, notes = (_sum_around(x) for x in (likely, chroma, notes))
     gain = likely / np.maximum(notes, 1)[:, None] + PROFILE * _fit_profiles(chroma) + 0.5 * (np.abs(KEYS) <= 6)
-    sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic ones are told apart below
+    sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic ones are separated below
     weight = BAR_WEIGHT * np.where(np.arange(count) < FIRST_BARS, OPENING, 1.0)
     chosen = _steady(sounding.T * weight[:, None])
     keys: list[Key] = [Key()] * count

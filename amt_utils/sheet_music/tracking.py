@@ -41,7 +41,7 @@ class BeatModel:
         onsets: weight of the onsets' likelihood.
         beat, silent: weight of an event's log odds of being on a beat; nats of a beat with no event.
         period: weight of the log probability of a beat's length, per second of music.
-        told: spread, in octaves, about a tempo that was told.
+        given: spread, in octaves, about a given tempo.
     """
 
     rates: dict[int, tuple[float, ...]] = field(
@@ -66,7 +66,7 @@ class BeatModel:
     silent: float = -0.7
     spread: float = 0.025
     period: float = 0.6
-    told: float = 0.15
+    given: float = 0.15
 
 
 def track_beats(
@@ -161,7 +161,7 @@ def _period_fit(
     local = said[:, below] * (1 - share) + said[:, below + 1] * share  # (frames, periods)
     fit = model.period * local * periods
     if tempo is not None:
-        fit = 0.3 * fit - 0.5 * (np.log2(60 / periods / tempo) / model.told) ** 2 * periods
+        fit = 0.3 * fit - 0.5 * (np.log2(60 / periods / tempo) / model.given) ** 2 * periods
     return fit.T
 
 
