@@ -14,7 +14,7 @@ import numpy as np
 
 from .bar_features import describe_beats
 from .events import Events
-from .note_network import WEIGHTS, load_network
+from .note_network import WEIGHTS, load_network, split_networks
 
 DILATIONS = (1, 2, 3, 4, 6, 8)
 LIMIT = 4.0  # of a standardised feature
@@ -32,18 +32,17 @@ def read_bars(notes: np.ndarray, events: Events, times: np.ndarray, path: str | 
     Raises:
         AmtError: the weights cannot be read.
     """
-    weights = load_network(Path(path))
+    networks = split_networks(load_network(Path(path)), "bars")
     described = describe_beats(notes, events, times)
-    found, members = np.zeros(len(times)), sum(name.endswith(".mean") for name in weights)
-    for member in range(members):
-        own = {name.removeprefix(f"bars.{member}."): value for name, value in weights.items()}
+    found = np.zeros(len(times))
+    for own in networks:
         hidden = np.clip((described - own["mean"]) * own["scale"], -LIMIT, LIMIT)
         hidden = np.maximum(_convolve(hidden, own["input.weight"], own["input.bias"], 1), 0)
         for i, dilation in enumerate(DILATIONS):
             hidden = hidden + np.maximum(
                 _convolve(hidden, own[f"blocks.{i}.weight"], own[f"blocks.{i}.bias"], dilation), 0
             )
-        found += (hidden @ own["output.weight"][0, :, 0] + own["output.bias"]) / members
+        found += (hidden @ own["output.weight"][0, :, 0] + own["output.bias"]) / len(networks)
     return found
 
 

@@ -220,12 +220,12 @@ def learn_beats(examples: Examples, *, steps: int, seed: int = 1, state: Path | 
 
 
 @torch.inference_mode()
-def measure(net: NoteNetwork, examples: Examples, batches: int = 12) -> dict[str, float]:
+def measure(nets: list[NoteNetwork], examples: Examples, batches: int = 12) -> dict[str, float]:
     """Share of right answers to each question, of notes as they were played (the classes by the greatest logit)."""
     right: dict[str, list[float]] = {}
     for number in range(batches):
         keys, features, wanted = draw_batch(examples, np.random.default_rng(number), varied=False)
-        logits, at = net(keys, features), 0
+        logits, at = torch.stack([net(keys, features) for net in nets]).mean(0), 0
         for name, size in HEADS.items():
             own, truth = logits[..., at : at + size], wanted[name]
             at += size
@@ -253,6 +253,7 @@ def learn_from_folder(
     out: Path,
     *,
     steps: int,
+    members: int = 2,
     seed: int = 1,
     sequenced: str | os.PathLike | None = None,
     without: Iterable[str] = (),
@@ -263,7 +264,8 @@ def learn_from_folder(
     Args:
         folder: in (n)ASAP's shape.
         out: the weights.
-        steps: batches of the network of notes.
+        steps: batches of each network of notes.
+        members: networks of notes, whose logits are averaged.
         seed: of everything that is drawn.
         sequenced: a folder of sequenced pieces (:mod:`.sequenced`); compositions that are held out are left out.
         without: patterns of their names to leave out, too.
@@ -274,23 +276,25 @@ def learn_from_folder(
         held = one_of_each([own for own in find_performances(folder) if own.held_out])
         more = find_sequenced(sequenced, held_out=held, without=without)
     examples = load_examples(folder, held_out=False, sequenced=more, corpus=corpus)
-    state = out.with_suffix(".state")
-    net = learn_beats(examples, steps=steps, seed=seed, state=state)
+    states = [out.with_suffix(f".{member}.state") for member in range(members)]
+    nets = [learn_beats(examples, steps=steps, seed=seed + i, state=state) for i, state in enumerate(states)]
     card: dict[str, Any] = {
         "format": 1,
-        "parameters": sum(p.numel() for p in net.parameters()),
+        "parameters": sum(p.numel() for net in nets for p in net.parameters()),
         "learnt_from": f"(n)ASAP: {sum(len(p.notes) for p, _ in examples.played):,} notes of {len(examples.played)} "
         f"performances, {len(more)} of them sequenced, {len(examples.written[0])} scores played anew; "
         f"{len(corpus)} pieces of music21's corpus",
         "steps": steps,
         "seed": seed,
-        "scores": measure(net, load_examples(folder, held_out=True)),
+        "scores": measure(nets, load_examples(folder, held_out=True)),
         "licence": "CC BY-NC-SA 4.0 (learnt from (n)ASAP and MAPS)"
         if more
         else "CC BY-NC-SA 4.0 (learnt from (n)ASAP)",
     }
     bars = learn_bars(folder, more, corpus, seed=seed)
     card["parameters"] += sum(value.numel() for value in bars.values())
-    save_network(net.state_dict() | bars, out, card)
-    state.unlink(missing_ok=True)
+    notes = {f"notes.{i}.{name}": value for i, net in enumerate(nets) for name, value in net.state_dict().items()}
+    save_network(notes | bars, out, card)
+    for state in states:
+        state.unlink(missing_ok=True)
     return card

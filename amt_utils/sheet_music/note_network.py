@@ -2,8 +2,8 @@
 beat, its place in the beat, its hand, voice, name and value.
 
 Two bidirectional GRUs over the notes and one linear layer, as PM2S has for each of its tasks (Liu et al., "Performance
-MIDI-to-score conversion by neural beat tracking", ISMIR 2022). Inference needs numpy alone; :mod:`.learn_beats` trains
-it.
+MIDI-to-score conversion by neural beat tracking", ISMIR 2022); the logits of several such networks are averaged.
+Inference needs numpy alone; :mod:`.learn_beats` trains them.
 """
 
 from __future__ import annotations
@@ -58,15 +58,10 @@ class Reading(NoteLabels):
 
 
 def read_notes(performance: Performance, path: str | os.PathLike = WEIGHTS) -> Reading:
-    """The network's logits for every note. Raises :class:`AmtError` where the weights cannot be read."""
-    weights = load_network(Path(path))
+    """The logits of every note, means over the networks. Raises :class:`AmtError` where the weights cannot be read."""
     order, key, features = describe_notes(performance)
-    hidden = weights["embedding.weight"][key] + features @ weights["described.weight"].T + weights["described.bias"]
-    hidden = np.maximum(hidden, 0)
-    for layer in range(sum(name.startswith("gru.weight_hh") for name in weights) // 2):
-        both = [_gru(hidden, weights, f"l{layer}"), _gru(hidden[::-1], weights, f"l{layer}_reverse")[::-1]]
-        hidden = np.concatenate(both, 1)
-    logits = hidden @ weights["heads.weight"].T + weights["heads.bias"]
+    networks = split_networks(load_network(Path(path)), "notes")
+    logits = np.mean([_evaluate(own, key, features) for own in networks], axis=0)
     answers, at = {}, 0
     for name, size in HEADS.items():
         own = np.empty((len(order), size), np.float32)
@@ -74,6 +69,27 @@ def read_notes(performance: Performance, path: str | os.PathLike = WEIGHTS) -> R
         answers[name] = own[:, 0] if size == 1 else own
         at += size
     return Reading(**answers)
+
+
+def split_networks(weights: dict[str, np.ndarray], kind: str) -> list[dict[str, np.ndarray]]:
+    """Weights named ``kind.0.…``, ``kind.1.…`` -> those of each network, without these prefixes."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, value in weights.items():
+        own, _, rest = name.partition(".")
+        if own == kind:
+            number, _, rest = rest.partition(".")
+            found.setdefault(number, {})[rest] = value
+    return list(found.values())
+
+
+def _evaluate(weights: dict[str, np.ndarray], key: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Keys ``(n,)`` and features ``(n, FEATURES)`` -> logits ``(n, all heads)``."""
+    hidden = weights["embedding.weight"][key] + features @ weights["described.weight"].T + weights["described.bias"]
+    hidden = np.maximum(hidden, 0)
+    for layer in range(sum(name.startswith("gru.weight_hh") for name in weights) // 2):
+        both = [_gru(hidden, weights, f"l{layer}"), _gru(hidden[::-1], weights, f"l{layer}_reverse")[::-1]]
+        hidden = np.concatenate(both, 1)
+    return hidden @ weights["heads.weight"].T + weights["heads.bias"]
 
 
 def _gru(x: np.ndarray, weights: dict[str, np.ndarray], which: str) -> np.ndarray:
