@@ -183,7 +183,6 @@ def test_odd_performances():
     assert len(make_score(trill).positions) > 150
 
 
-@pytest.mark.xfail(strict=True, reason="the network has not learnt from simple pieces; see docs/sheet-music.md")
 def test_a_long_silence_is_whole_bars_of_rest():
     first, second = steady(24), steady(24, start=100.0)
     both = np.concatenate([first.notes, second.notes])
