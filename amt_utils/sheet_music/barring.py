@@ -14,18 +14,18 @@ from .evidence import Evidence
 from .metre import Metre
 from .note_network import METRES
 
-DOWNBEAT, METRE = 0.4, 0.1  # weights of what the network of notes says of a beat
-BARS, SURE = 1.0, 4.0  # weight of what the network of beats says; no beat is more certain than this, in nats
-# what accents a bar's first beat, in the order of events.ACCENTS: size, bass, length, wait, loudness, harmony
+DOWNBEAT, METRE = 0.4, 0.1  # weights of the note network's downbeat and time signature
+BARS, SURE = 1.0, 4.0  # weight of the bar network's log odds, and the nats they are clipped to
+# weights of accents as evidence of a downbeat, as in events.ACCENTS: size, bass, length, wait, loudness, harmony
 ACCENT = 0.4 * np.array([-0.18, 1.18, 1.51, 0.1, 1.02, 1.0])
-CHANGE, IRREGULAR = 12.0, 9.0  # nats: another time signature; a bar of another length
-# of the compositions that were learnt from, those with each signature; weight of it, since evidence is not independent
+CHANGE, IRREGULAR = 12.0, 9.0  # costs in nats: a change of time signature; a bar of irregular length
+# share of the training compositions in each time signature; USUAL weights its log, as beats are not independent
 SHARES = {(2, 4): 0.15, (3, 4): 0.21, (4, 4): 0.35, (2, 2): 0.08, (3, 8): 0.04, (6, 8): 0.14, (9, 8): 0.03,
           (12, 8): 0.05}  # fmt: skip
 USUAL = 4.0
-OPENING = 2.0  # nats: a piece that begins on a downbeat
-THREES = 0.5  # weight of how much better thirds of a beat fit its events than halves
-OVERALL = 0.5  # of what is said of the time signature, the whole's share
+OPENING = 2.0  # bonus in nats if the piece begins on a downbeat
+THREES = 0.5  # weight of prefer_threes as evidence of a compound metre
+OVERALL = 0.5  # share of the whole piece's mean in a beat's evidence of its time signature
 
 
 def find_bars(
@@ -38,16 +38,16 @@ def find_bars(
     first: np.ndarray | None = None,
     likely: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[Metre, ...]]:
-    """``(n,)`` seconds of beats -> indices of those that begin a bar, and each bar's time signature.
+    """Beat times ``(n,)`` in seconds -> indices of the beats that begin a bar, and the time signature of each bar.
 
     Args:
-        times: of the beats.
+        times: ``(n,)`` seconds of the beats.
         events: of the performance.
-        evidence: what the network says of them.
-        metre: the time signature, found when ``None``.
-        pickup: beats from the first event to the first full bar.
-        first: ``(n,)`` whether a beat begins a bar, found when ``None``.
-        likely: ``(n,)`` log odds of each beat's being a bar's first (:func:`.bar_network.read_bars`).
+        evidence: the note network's output for each event.
+        metre: the time signature; estimated when ``None``.
+        pickup: beats from the first event to the first full bar; estimated when ``None``.
+        first: ``(n,)`` whether each beat begins a bar; estimated when ``None``.
+        likely: ``(n,)`` log odds that each beat begins a bar (:func:`.bar_network.read_bars`).
     """
     kinds = [metre] if metre is not None else [Metre(*m) for m in METRES]
     downbeat, said = _say_of_beats(times, events, evidence, kinds)
@@ -83,7 +83,7 @@ def find_bars(
             value = ways.max(1)
         value = value + np.where(place == 0, downbeat[b] + OPENING * (b == opening), 0.0)
         value = value + said[b][kind_of]
-        if anchor is not None and b <= anchor:  # whole bars before it, and none that begins within the pick-up
+        if anchor is not None and b <= anchor:  # before the anchor, bars are whole and none begins within the pick-up
             whole = (anchor - b) % lengths == 0
             value = value + 1e4 * ((place == 0) & whole) - 1e4 * ((place == 0) & ~whole)
     chosen = np.zeros(len(times), int)
@@ -96,7 +96,7 @@ def find_bars(
 def _say_of_beats(
     times: np.ndarray, events: Events, evidence: Evidence, kinds: list[Metre]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(n,)`` log odds of each beat's being a bar's first, ``(n, kinds)`` nats for the time signature."""
+    """Log odds ``(n,)`` that each beat begins a bar, and evidence ``(n, kinds)`` in nats of each time signature."""
     n = len(times)
     period = np.gradient(times)
     nearest = nearest_events(evidence.time, times)
@@ -111,7 +111,7 @@ def _say_of_beats(
 
 
 def _from_downbeats(first: np.ndarray, said: np.ndarray, kinds: list[Metre]) -> tuple[np.ndarray, tuple[Metre, ...]]:
-    """Bars with given beginnings; among the signatures with the most frequent number of beats, the likeliest."""
+    """Bars from given downbeats, in the likeliest time signature with the most frequent number of beats."""
     bars = np.flatnonzero(first)
     lengths = np.diff(bars)
     usual = int(np.bincount(lengths).argmax()) if len(lengths) else kinds[0].beats
@@ -128,10 +128,10 @@ def _from_downbeats(first: np.ndarray, said: np.ndarray, kinds: list[Metre]) -> 
 def _write_bars(
     bars: np.ndarray, kind_of_beat: np.ndarray, kinds: list[Metre], n: int
 ) -> tuple[np.ndarray, tuple[Metre, ...]]:
-    """Bars of another length than their signature's get their own; the last, which may be broken off, does not.
+    """Gives each bar a time signature of its length, except the last bar, which may be incomplete.
 
-    A length that no signature has with these beats (six eighths in 3/8, one beat in 6/8) is cut, or joined to the bar
-    before.
+    If no time signature has that length with the same beat (six eighths in 3/8, one beat in 6/8), the bar is cut or
+    joined to the previous bar.
     """
     if not len(bars):
         return np.zeros(1, int), (kinds[int(kind_of_beat[0])],)
@@ -152,11 +152,11 @@ def _write_bars(
                 if joined.beats == end - begins[-1]:
                     metres[-1] = joined
                     continue
-            written = kind  # the beats after it are counted from this bar
+            written = kind  # the following beats are counted from this bar
             pending = pending[1:] if len(pending) > 1 else pending
         begins.append(begin)
         metres.append(written)
-    for i in range(len(begins) - 1):  # what was put off above
+    for i in range(len(begins) - 1):  # bars whose length has changed above
         length = begins[i + 1] - begins[i]
         if metres[i].beats != length:
             metres[i] = metres[i].with_beats(length)

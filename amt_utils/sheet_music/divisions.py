@@ -7,23 +7,23 @@ import numpy as np
 from .note_network import PARTS
 
 EVERY = (1, 2, 3, 4, 6, 8, 12, 16)
-ONSET_SPREAD, RELATIVE_SPREAD = 0.025, 0.045  # of onsets about the grid: seconds, share of the beat
-COMPLEXITY = {1: 0.0, 2: 0.5, 3: 1.6, 4: 1.2, 6: 2.6, 8: 2.8, 12: 4.0, 16: 4.5}  # nats per beat so divided
-SPARSE = 0.5  # nats per part, beyond one for each event
-COLLISION, APART = 4.0, 0.10  # nats, two events on one grid point that are so many seconds apart or more
-MOST, LEAST = 8.0, -4.2  # nats for an event's distance from its point; of what is said against a point
-GAP_SPREAD, RELATIVE_GAP, GAP_MOST = 0.016, 0.18, 4.0  # of the time between neighbours; nats at most
-SHORTEST = 0.055  # seconds of a part
-THREES_LIMIT = 2.5  # nats that one beat may say for threes or for twos
+ONSET_SPREAD, RELATIVE_SPREAD = 0.025, 0.045  # standard deviation of onsets around the grid: seconds, share of the beat
+COMPLEXITY = {1: 0.0, 2: 0.5, 3: 1.6, 4: 1.2, 6: 2.6, 8: 2.8, 12: 4.0, 16: 4.5}  # nats per beat of each division
+SPARSE = 0.5  # nats per part beyond the number of events plus one
+COLLISION, APART = 4.0, 0.10  # nats for two events on one grid point; full cost from this many seconds apart
+MOST, LEAST = 8.0, -4.2  # nats: largest cost of an event's distance; lower limit of log probabilities
+GAP_SPREAD, RELATIVE_GAP, GAP_MOST = 0.016, 0.18, 4.0  # the same of inter-onset intervals; their largest cost, nats
+SHORTEST = 0.055  # seconds: shortest part
+THREES_LIMIT = 2.5  # nats: largest evidence of one beat for triple or duple division
 
 
 def complexity(s: int, events: int) -> float:
-    """Nats that a beat of so many events costs because it is divided into ``s`` parts."""
+    """Cost in nats of dividing a beat with this many events into ``s`` parts."""
     return COMPLEXITY[s] + SPARSE * max(0, s - events - 1)
 
 
 def prefer_threes(time: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """``(n - 1,)`` nats by which the events at ``time`` fit thirds of each beat better than halves and quarters."""
+    """How much better events at ``time`` fit triple than duple division: ``(n - 1,)`` nats for the beats ``times``."""
     found = np.zeros(len(times) - 1)
     period = np.diff(times)
     number = np.searchsorted(times, time, side="right") - 1
@@ -32,7 +32,7 @@ def prefer_threes(time: np.ndarray, times: np.ndarray) -> np.ndarray:
             continue
         x = (time[number == beat] - times[beat]) / period[beat]
         if len(x) < 2 and x[0] < 0.1:
-            continue  # an event on the beat alone fits both
+            continue  # a single event on the beat fits both
         nothing = np.zeros((len(x), PARTS))
         least = {}
         for parts in ((2, 4, 8), (3, 6)):
@@ -44,13 +44,13 @@ def prefer_threes(time: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def lay_events(x: np.ndarray, said: np.ndarray, s: int, period: float) -> tuple[np.ndarray, float]:
-    """Events of one beat -> the points ``k / s`` on which they are written, in their order, and the cost in nats.
+    """Events of one beat -> their grid points ``k / s``, in non-decreasing order, and the total cost in nats.
 
     Args:
-        x: ``(n,)`` places of the events in the beat, 0..1, n >= 1.
-        said: ``(n, PARTS)`` weighted log probabilities of their parts of the beat, zeros where there are none.
-        s: parts into which the beat is divided.
-        period: seconds of the beat.
+        x: ``(n,)`` positions of the events in the beat, 0..1, n >= 1.
+        said: ``(n, PARTS)`` weighted log probabilities of their positions; zeros if unknown.
+        s: number of parts of the beat.
+        period: length of the beat in seconds.
     """
     spread = np.hypot(ONSET_SPREAD / period, RELATIVE_SPREAD)
     points = np.arange(s + 1) / s

@@ -1,4 +1,4 @@
-"""Where bars begin, which clef a bar of a staff has, and where pedal, loudness and tempo are marked."""
+"""Layout of the page: bars, clefs, and marks for pedals, dynamics and tempo."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from ..music.notes import SOFT, SUSTAIN
 from .bars import Bars
 from .beats import Beats
 
-BLIP = 0.25  # seconds: a shorter pedal is not written
-# velocities that are written so; how far a bar's loudness scatters; nats of another mark
+BLIP = 0.25  # seconds: shorter pedals are not written
+# typical velocity of each mark; standard deviation of a bar's loudness; cost of a new mark in nats
 DYNAMICS = {"pp": 32.0, "p": 45.0, "mp": 56.0, "mf": 68.0, "f": 82.0, "ff": 100.0}
 LEVEL_SPREAD, DYNAMICS_CHANGE = 8.0, 5.0
-TEMPO_SPREAD, TEMPO_CHANGE, TEMPO_LASTS = 0.12, 10.0, 4  # octave; nats of another tempo; bars that it lasts at least
-SLOWER = 1.22  # a bar before the tempo returns is a ritardando when its beats are so much longer
-SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds between two uses of the soft pedal, and of one, to be written
+TEMPO_SPREAD, TEMPO_CHANGE, TEMPO_LASTS = 0.12, 10.0, 4  # octaves; cost of a new tempo, nats; its least length, bars
+SLOWER = 1.22  # ratio by which beats are longer in a ritardando
+SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds: shortest gap and shortest use of the soft pedal to be written
 
 
 def lay_bars(first: int, last: int, beats: Beats, pickup: float | None = None) -> tuple[Bars, int]:
-    """Bars from the first note on, and what to add to a tick from ``beats.times[0]`` to count from them.
+    """Bars from the first note on, and the offset in ticks from ``beats.times[0]`` to their first tick.
 
     Args:
-        first: tick of the first note, from ``beats.times[0]``.
-        last: tick that the last bar must reach.
+        first: tick of the first note, counted from ``beats.times[0]``.
+        last: tick that the last bar must reach, counted likewise.
         beats: the grid.
-        pickup: beats of the pick-up, if it was given.
+        pickup: beats of the pick-up, if given.
+
+    Returns:
+        the bars, and the number to add to a tick of ``beats`` to get a tick of the page.
     """
     starts = beats.ticks[np.minimum(beats.bars, len(beats.ticks) - 1)].tolist()
     metres = list(beats.metres)
-    while starts[0] > first:  # bars before those that were found
+    while starts[0] > first:  # bars before the first one found
         starts.insert(0, starts[0] - metres[0].ticks)
         metres.insert(0, metres[0])
     while starts[-1] + metres[-1].ticks <= last:
@@ -50,7 +53,7 @@ def lay_bars(first: int, last: int, beats: Beats, pickup: float | None = None) -
 
 
 def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list[str]]:
-    """Treble or bass per bar, whichever needs fewer ledger lines; a change costs."""
+    """Clef of each bar of both staves: the one with fewer ledger lines, at a cost for each change (Viterbi)."""
     tops = {"treble": (30, 38), "bass": (18, 26)}  # diatonic steps (C0 is 0) of the lowest and highest line
     staves = []
     for staff, usual in ((1, "treble"), (2, "bass")):
@@ -75,11 +78,11 @@ def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list
 
 
 def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tuple[int, str]]:
-    """Dynamics at the first note and where a bar's loudness changes for long: Viterbi over bars.
+    """Dynamics at the first note and wherever the loudness changes for several bars: Viterbi over bars.
 
     Args:
-        velocity: ``(n,)`` of the notes.
-        tick: ``(n,)`` at which they are written.
+        velocity: ``(n,)`` velocities of the notes, 1..127.
+        tick: ``(n,)`` ticks of the page at which they begin.
         bars: of the page.
     """
     number = bars.number(tick)
@@ -107,14 +110,14 @@ def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tu
 
 
 def tempo_marks(beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """``"tempo 96"`` where a tempo begins, the first at 0; ``"above rit."``, ``"above a tempo"`` about slower bars.
+    """``"tempo 96"`` where a tempo begins, the first at 0; ``"above rit."`` and ``"above a tempo"`` around slower bars.
 
-    Bars' tempos are cut into the likeliest pieces of one tempo each (least squares with a price on each piece).
+    The bars are segmented into passages of constant tempo, by least squares with a cost for each passage.
     """
     edges = np.array([bars.start(n) for n in range(bars.count + 1)])
     seconds = beats.to_seconds(beats.tick_to_beat(edges - float(shift)))
     counted = np.diff(edges) / np.array([metre.beat_ticks for metre in bars.metres])
-    beat = np.log2(np.maximum(np.diff(seconds), 1e-3) / counted)  # (bars,) octaves above a second
+    beat = np.log2(np.maximum(np.diff(seconds), 1e-3) / counted)  # (bars,) log2 of the seconds of a beat
     begins = _cut_tempos(beat)
     marks: list[tuple[int, str]] = []
     usual = 0.0
@@ -134,7 +137,7 @@ def tempo_marks(beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
 
 
 def _cut_tempos(beat: np.ndarray) -> list[int]:
-    """``(bars,)`` log beats -> the first bar of each piece of one tempo."""
+    """Log beat lengths ``(bars,)`` -> the first bar of each passage of constant tempo."""
     n = len(beat)
     total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (beat, beat**2))
     best, came = np.full(n + 1, np.inf), np.zeros(n + 1, int)
@@ -152,11 +155,10 @@ def _cut_tempos(beat: np.ndarray) -> list[int]:
 
 
 def pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> list[tuple[int, str]]:
-    """Sustain pedal as lines, to the nearest half beat; of the soft pedal, in words, what lasts.
+    """Sustain pedal as lines, to the nearest beat; longer uses of the soft pedal as words.
 
-    What a pianist presses within a bar again and again is one line with notches: a pedal that comes up for less than
-    :data:`LIFTED` is renewed. Blips are left out. Where it is renewed one line ends and the next begins: of MusicXML's
-    ``change`` verovio draws only the first.
+    Pedals shorter than :data:`BLIP` are left out. Where the pedal is renewed, one line ends and the next one begins:
+    verovio draws only the first of MusicXML's ``change`` marks.
     """
     marks = []
     own = pedals[(pedals["kind"] == SUSTAIN) & (pedals["offset"] - pedals["onset"] > BLIP)]
@@ -172,7 +174,7 @@ def pedal_marks(pedals: np.ndarray, beats: Beats, shift: int, bars: Bars) -> lis
             marks += [(a, "pedal start"), (b, "pedal stop")]
             free = b
     own = pedals[pedals["kind"] == SOFT]
-    if len(own):  # what is pressed again within some bars stays pressed on the page
+    if len(own):  # uses less than SOFT_APART seconds apart are written as one
         ends = np.append(own["onset"][1:] - own["offset"][:-1] > SOFT_APART, True)
         begins = np.append(True, ends[:-1])
         for a, b in zip(own["onset"][begins], own["offset"][ends], strict=True):

@@ -19,8 +19,8 @@ WRITTEN = np.dtype(
     [("quarter", "f8"), ("duration", "f8"), ("pitch", "i8"), ("staff", "i1"), ("voice", "i1"), ("step", "U1"),
      ("alter", "i1"), ("octave", "i1"), ("short", "?")]
 )  # fmt: skip
-BEAT_SECONDS = (0.30, 1.1)  # of what is played
-COUNTED = {(6, 4): (6, 8), (9, 4): (9, 8)}  # in threes, as compound metres are
+BEAT_SECONDS = (0.30, 1.1)  # seconds: range of beat lengths
+COUNTED = {(6, 4): (6, 8), (9, 4): (9, 8)}  # counted as compound metres
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Music:
     """Sheet music without grace notes.
 
     Attributes:
-        notes: ``(n,)`` of :data:`WRITTEN`, by quarter and pitch; a negative duration is that of a note held so long
-            whose value is not known.
-        bars: ``(m,)`` rising quarters at which (whole) bars begin; the first may begin before the first note.
-        metres: ``(m, 2)`` their time signatures.
-        fifths: ``(m,)`` their key signatures.
+        notes: ``(n,)`` of :data:`WRITTEN`, ordered by quarter and pitch; a negative duration is the played length
+            of a note whose value is unknown.
+        bars: ``(m,)`` rising quarters at which whole bars begin; the first may begin before the first note.
+        metres: ``(m, 2)`` time signature of each bar.
+        fifths: ``(m,)`` key signature of each bar.
     """
 
     notes: np.ndarray
@@ -42,7 +42,7 @@ class Music:
 
 
 def written_music(own: Aligned | Sequenced) -> Music | None:
-    """What an aligned performance was played from; ``None`` where too little of it is known."""
+    """The score of an aligned performance; ``None`` if fewer than 100 of its notes are aligned."""
     rows = own.alignment
     rows = rows[~rows["grace"]] if len(rows) else rows
     if len(rows) < 100:
@@ -70,10 +70,10 @@ def written_music(own: Aligned | Sequenced) -> Music | None:
 
 
 def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[Performance, Annotations, np.ndarray]:
-    """About so many ``notes`` from anywhere -> performance, its beats, and rows of :data:`.asap.ALIGNED`.
+    """Plays a random passage of about ``notes`` notes -> performance, its beats, and rows of :data:`.asap.ALIGNED`.
 
-    The tempo goes with phrases, wanders and now and then slows down; onsets, lengths and velocities scatter as much as
-    a player's do, or not at all.
+    The tempo follows phrases, drifts and slows down at times. Onsets, lengths and velocities vary as a pianist's do;
+    some performances are strict.
     """
     first = int(rng.integers(max(1, len(music.notes) - notes + 1)))
     first = int(np.searchsorted(music.notes["quarter"], music.notes["quarter"][first]))  # a whole chord
@@ -88,7 +88,7 @@ def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[P
     careful = rng.random() < 0.3
     jitter = rng.uniform(0, 0.003 if careful else 0.02)
     onset = np.interp(written["quarter"], grid, seconds) + rng.normal(0, jitter, len(written))
-    if not careful and rng.random() < 0.5:  # the melody a little early
+    if not careful and rng.random() < 0.5:  # the melody is slightly early
         onset -= rng.uniform(0, 0.02) * (written["staff"] == 1)
     onset = np.maximum(onset, 0)
     until = np.interp(written["quarter"] + held, grid, seconds)
@@ -112,7 +112,7 @@ def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[P
 
 
 def _beats(music: Music, begin: float, end: float) -> tuple[np.ndarray, ...]:
-    """The beats from before ``begin`` to past ``end``: quarters, whether a bar's first, time and key signatures."""
+    """Beats around ``begin``..``end``: quarters, whether each begins a bar, time and key signatures."""
     quarters: list[float] = []
     first: list[bool] = []
     metres: list[tuple[int, int]] = []
@@ -134,7 +134,7 @@ def _beats(music: Music, begin: float, end: float) -> tuple[np.ndarray, ...]:
 
 
 def _beat_seconds(music: Music, grid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """``(n,)`` seconds of the beats: a usual length, and how the tempo differs from it."""
+    """Seconds ``(n,)`` of the beats, with a random tempo and random variations of it."""
     n = len(grid)
     quick = np.diff(grid)
     dense = len(music.notes) / max(np.ptp(music.notes["quarter"]), 1.0) * float(np.median(quick))  # notes per beat
@@ -146,7 +146,7 @@ def _beat_seconds(music: Music, grid: np.ndarray, rng: np.random.Generator) -> n
     tempo = 0.10 * rng.normal() * np.cos(2 * np.pi * (beat / phrase + rng.random()))
     tempo = tempo + np.cumsum(rng.normal(0, 0.02, n - 1)) + rng.normal(0, 0.025, n - 1)
     tempo = tempo - tempo.mean()
-    for place in np.flatnonzero(rng.random(n - 1) < 0.012).tolist():  # slowing down into it, and a breath
+    for place in np.flatnonzero(rng.random(n - 1) < 0.012).tolist():  # a ritardando
         slowing = np.linspace(0.1, rng.uniform(0.2, 0.7), 4)
         tempo[max(0, place - 3) : place + 1] += slowing[max(0, 3 - place) :]
     length = usual * quick / np.median(quick) * np.exp(np.clip(freedom * tempo, -0.7, 1.0))
@@ -164,7 +164,7 @@ def _velocities(written: np.ndarray, music: Music, rng: np.random.Generator) -> 
 
 
 def _pedal(music: Music, grid: np.ndarray, seconds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """None, or the pedal changed at each bar or half bar, a little late."""
+    """No pedal, or one that is changed slightly after bar lines or half bars."""
     if rng.random() < 0.5:
         return make_pedals([], [], [])
     change = music.bars[(music.bars >= grid[0]) & (music.bars < grid[-1])]

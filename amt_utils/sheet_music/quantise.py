@@ -17,11 +17,11 @@ from .divisions import EVERY, SHORTEST, complexity, lay_events
 from .evidence import Evidence
 
 SAID = 0.6  # weight of the network's log probabilities
-_SWITCH = 1.5  # nats, from twos to threes or back
+_SWITCH = 1.5  # cost in nats of changing between duple and triple division
 
 
 def allowed_divisions(beat_ticks: int) -> tuple[int, ...]:
-    """Divisions of a beat that notation can show: threes are plain in compound metres, tuplets elsewhere."""
+    """Divisions of a beat that can be notated; triple ones are tuplets unless the metre is compound."""
     usual = (1, 2, 3, 6, 12) if beat_ticks % 36 == 0 else (1, 2, 3, 4, 6, 8, 12, 16)
     return tuple(s for s in usual if beat_ticks % s == 0 and beat_ticks // s >= 3)
 
@@ -29,7 +29,7 @@ def allowed_divisions(beat_ticks: int) -> tuple[int, ...]:
 def quantise(evidence: Evidence, beats: Beats, *, moved: bool = True) -> tuple[np.ndarray, Beats]:
     """Events -> ``(n,)`` ticks counted from ``beats.times[0]`` (may be negative), and the grid with its divisions.
 
-    ``moved`` lets beats without an event move to where the events about them say.
+    With ``moved``, beat times are first fitted to the onsets (:func:`_fit_times`).
     """
     position, divisions = _divide(evidence, beats)
     if moved:
@@ -39,10 +39,10 @@ def quantise(evidence: Evidence, beats: Beats, *, moved: bool = True) -> tuple[n
 
 
 def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
-    """Events -> their beat positions on the grid, and each beat's division."""
+    """Events -> ``(n,)`` quantised positions in beats, and ``(n_beats - 1,)`` divisions."""
     place = beats.to_beat(evidence.time)
     number = np.floor(place + 1e-9).astype(int)
-    # an event right before a beat belongs to it: its own logits say "first part" there, and order is kept
+    # an event just before a beat may be placed on the end of the previous one, which is part 0; order is kept
     lowest, highest = int(number.min()), max(int(number.max()), len(beats.times) - 2)
     position = np.empty(len(place))
     slots: list[dict[int, np.ndarray]] = []
@@ -77,7 +77,7 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """The cheapest division per beat, with a price on changing between twos and threes (a plain beat is either)."""
+    """The division of each beat of least total cost, with a cost for changes between duple and triple division."""
     change = _SWITCH * ((kind[:, None] != kind[None, :]) & (kind[:, None] > 0) & (kind[None, :] > 0))  # (to, from)
     value, came = cost[0].copy(), np.zeros(cost.shape, int)
     for b in range(1, len(cost)):
@@ -94,7 +94,7 @@ def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
 def _fit_times(
     time: np.ndarray, position: np.ndarray, times: np.ndarray, spread: float = 0.010, tempo_spread: float = 0.10
 ) -> np.ndarray:
-    """Beat times that pass near the onsets at ``position`` (beats) and whose length changes smoothly: least squares."""
+    """Least-squares beat times: near the onsets at ``position`` (beats), with smoothly changing beat lengths."""
     n = len(times)
     if n < 3:
         return times
@@ -116,18 +116,18 @@ def _fit_times(
     band[1, : n - 2] -= 2 * smooth
     band[1, 1 : n - 1] -= 2 * smooth
     band[2, : n - 2] += smooth
-    hold = 1 / 0.05**2  # where nothing speaks for another place, a beat stays
+    hold = 1 / 0.05**2  # beats without other evidence stay in place
     band[0] += hold
     right += hold * times
     fitted = _solve_banded(band, right)
-    gap = np.maximum(np.diff(fitted), 0.3 * np.diff(times))  # time does not run backwards
+    gap = np.maximum(np.diff(fitted), 0.3 * np.diff(times))  # times increase
     return np.concatenate([[fitted[0]], fitted[0] + np.cumsum(gap)])
 
 
 def _solve_banded(band: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solves a positive definite system: ``band`` holds its diagonals 0, 1, 2 below, ``right`` is ``(n,)``.
+    """Solves a positive definite system: ``band`` holds the main and two lower diagonals, ``right`` is ``(n,)``.
 
-    By Cholesky's decomposition L D L'. scipy has it too, and takes longer to import than a recording's beats to fit.
+    Uses the L D L' (Cholesky) decomposition. scipy has it too, but importing scipy takes longer than solving.
     """
     main, first, second = band.tolist()
     y = right.tolist()

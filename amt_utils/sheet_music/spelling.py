@@ -16,18 +16,18 @@ from ..system.errors import AmtError
 from .evidence import log_softmax
 from .note_network import KEYS, NAMES
 
-# share of each scale degree in a large corpus of major and minor music (Albrecht and Shanahan 2013, table 1)
+# share of each pitch class above the tonic in a corpus of major and minor music (Albrecht and Shanahan 2013, table 1)
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
 _MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
-FLOOR = -5.0  # nats: no key is less likely than this at one note
-PROFILE = 20.0  # weight of a profile's correlation
-AROUND = 4  # bars
-BAR_WEIGHT, NEW_KEY = 0.3, 90.0  # of what one bar says, since its neighbours say it too; nats of another key signature
-FIRST_BARS, OPENING = 8, 5.0  # that tell the key more than others; by how much
-SIGNS = 1.0  # nats per accidental (double ones count twice), between keys that sound alike
-KEY_CLASSES = np.arange(12)  # of keys that sound alike: fifths modulo 12
-FAR = 0.1  # nats per fifth that a name lies from the key's middle
-_STEPS = "FCGDAEB"  # along the line of fifths; C is 0
+FLOOR = -5.0  # nats: lower limit of a note's log probability of a key
+PROFILE = 20.0  # weight of the correlation with a key profile
+AROUND = 4  # bars before and after a bar that are averaged with it
+BAR_WEIGHT, NEW_KEY = 0.3, 90.0  # weight of a bar, as averages overlap; nats of a new key signature
+FIRST_BARS, OPENING = 8, 5.0  # bars at the beginning, and their weight relative to others
+SIGNS = 1.0  # nats per accidental (double ones count twice), to choose between enharmonic keys
+KEY_CLASSES = np.arange(12)  # enharmonic keys are one class: fifths modulo 12
+FAR = 0.1  # nats per fifth between a name and the centre of the key
+_STEPS = "FCGDAEB"  # the naturals along the line of fifths; C is 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Key:
 
     @property
     def name(self) -> str:
-        """As mido writes it: ``"F#m"``, ``"Eb"``."""
+        """The key as mido writes it: ``"F#m"``, ``"Eb"``."""
         tonic = self.fifths + (3 if self.minor else 0)
         step, alter = _name(tonic)
         return step + "#" * max(alter, 0) + "b" * max(-alter, 0) + "m" * self.minor
@@ -69,19 +69,19 @@ def most_common(keys: Sequence[Key]) -> Key:
 
 
 def _name(line: int) -> tuple[str, int]:
-    """Place on the line of fifths (C is 0, G 1, F -1) -> step and alteration."""
+    """Position on the line of fifths (C is 0, G 1, F -1) -> step and alteration."""
     return _STEPS[(line + 1) % 7], (line + 1) // 7
 
 
 def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.ndarray, count: int) -> list[Key]:
-    """The key of each bar: a Viterbi search over bars, each of which is judged with :data:`AROUND` before and after it.
+    """The key of each bar: Viterbi over bars, each averaged with the :data:`AROUND` bars before and after it.
 
     Args:
         said: ``(n, KEYS)`` logits of each note's key signature.
         pitch: ``(n,)`` MIDI pitches.
-        length: ``(n,)`` of the notes, in any unit.
-        bar: ``(n,)`` in which they are struck, from 0.
-        count: of bars.
+        length: ``(n,)`` lengths of the notes, in any unit.
+        bar: ``(n,)`` number of the bar of each onset, from 0.
+        count: number of bars.
     """
     pitch, bar = np.asarray(pitch, int), np.asarray(bar, int)
     likely, chroma, notes = np.zeros((count, len(KEYS))), np.zeros((count, 12)), np.zeros(count)
@@ -90,7 +90,7 @@ def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.n
     np.add.at(notes, bar, 1)
     likely, chroma, notes = (_sum_around(x) for x in (likely, chroma, notes))
     gain = likely / np.maximum(notes, 1)[:, None] + PROFILE * _fit_profiles(chroma) + 0.5 * (np.abs(KEYS) <= 6)
-    sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic ones are separated below
+    sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic keys are separated below
     weight = BAR_WEIGHT * np.where(np.arange(count) < FIRST_BARS, OPENING, 1.0)
     chosen = _steady(sounding.T * weight[:, None])
     keys: list[Key] = [Key()] * count
@@ -105,14 +105,14 @@ def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.n
 
 
 def _sum_around(x: np.ndarray) -> np.ndarray:
-    """Each row with those up to :data:`AROUND` before and after it."""
+    """Sum of each row and the :data:`AROUND` rows before and after it."""
     total = np.concatenate([np.zeros((1, *x.shape[1:])), np.cumsum(x, 0)])
     at = np.arange(len(x))
     return total[np.minimum(at + AROUND + 1, len(x))] - total[np.maximum(at - AROUND, 0)]
 
 
 def _fit_profiles(chroma: np.ndarray) -> np.ndarray:
-    """``(bars, 12)`` -> ``(bars, KEYS)``: correlation with the better of the profiles, major and minor."""
+    """Chroma ``(bars, 12)`` -> ``(bars, KEYS)`` correlations with the better of the major and minor profiles."""
     both = enumerate((_MAJOR, _MINOR))
     profiles = np.array([[np.roll(own, 7 * (k + 3 * minor) % 12) for k in KEYS] for minor, own in both])
     profiles = profiles - profiles.mean(-1, keepdims=True)
@@ -122,7 +122,7 @@ def _fit_profiles(chroma: np.ndarray) -> np.ndarray:
 
 
 def _steady(gain: np.ndarray) -> np.ndarray:
-    """``(bars, classes)`` -> the class of each bar; another one costs :data:`NEW_KEY`."""
+    """Scores ``(bars, classes)`` -> the class of each bar, by Viterbi; each change costs :data:`NEW_KEY`."""
     change = NEW_KEY * (1 - np.eye(gain.shape[1]))
     value, came = gain[0], np.zeros(gain.shape, int)
     for b in range(1, len(gain)):
@@ -135,14 +135,14 @@ def _steady(gain: np.ndarray) -> np.ndarray:
 
 
 def _signs(pitch: np.ndarray, fifths: int) -> float:
-    """What the notes' names in a key cost: how far they lie from the naturals' middle, on average."""
+    """Cost of the note names in a key: their mean distance from the centre of the naturals, weighted by SIGNS."""
     if not len(pitch):
         return 0.0
     return SIGNS * float(np.abs(_nearest(pitch, np.full(len(pitch), fifths + 2.0)) - 2).mean())
 
 
 def _with_mode(fifths: int, pitch: np.ndarray, length: np.ndarray) -> Key:
-    """Major or minor, whichever profile fits better."""
+    """The key with this signature, major or minor by the better profile."""
     chroma = np.bincount(np.asarray(pitch) % 12, np.asarray(length, float), 12)
     major = np.corrcoef(chroma, np.roll(_MAJOR, 7 * fifths % 12))[0, 1]
     minor = np.corrcoef(chroma, np.roll(_MINOR, 7 * (fifths + 3) % 12))[0, 1]
@@ -154,11 +154,11 @@ def spell(pitch: np.ndarray, said: np.ndarray, key: Key) -> tuple[np.ndarray, np
 
     Args:
         pitch: ``(n,)`` MIDI pitches.
-        said: ``(n, NAMES)`` logits of each note's place on the line of fifths.
-        key: of the piece.
+        said: ``(n, NAMES)`` logits of each note's position on the line of fifths.
+        key: the key signature that holds there.
 
     Returns:
-        steps ``(n,)`` of one letter, alterations ``(n,)`` in -2..2, octaves ``(n,)``.
+        steps ``(n,)`` as one letter, alterations ``(n,)`` in -2..2, octaves ``(n,)``.
     """
     pitch = np.asarray(pitch, int)
     centre = key.fifths + (3.3 if key.minor else 2.0)
@@ -167,7 +167,7 @@ def spell(pitch: np.ndarray, said: np.ndarray, key: Key) -> tuple[np.ndarray, np
     column = np.clip(places - NAMES[0], 0, len(NAMES) - 1)
     likely = log_softmax(said)
     drift = 12 * int(np.rint(np.mean(NAMES[likely.argmax(1)] - centre) / 12))
-    likely = np.roll(likely, -drift, 1)  # the network may have the enharmonic key in mind
+    likely = np.roll(likely, -drift, 1)  # the network may spell in the enharmonic key
     gain = np.take_along_axis(np.maximum(likely, -9.0), column, 1) - FAR * np.abs(places - centre)
     best = np.where(inside, gain, -np.inf).argmax(1)
     line = places[np.arange(len(pitch)), best]
@@ -179,6 +179,6 @@ def spell(pitch: np.ndarray, said: np.ndarray, key: Key) -> tuple[np.ndarray, np
 
 
 def _nearest(pitch: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """The place on the line of fifths of each pitch class that is nearest to a centre."""
-    place = (7 * pitch) % 12  # one of its places; the others are 12 apart
+    """The position of each pitch class on the line of fifths that is nearest to a centre."""
+    place = (7 * pitch) % 12  # one of its positions; the others are 12 apart
     return (place + 12 * np.rint((centre - place) / 12)).astype(int)

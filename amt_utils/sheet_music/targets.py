@@ -13,20 +13,20 @@ from .note_network import KEYS, METRES, NAMES, PARTS, PERIODS, VALUES, NoteLabel
 
 IGNORED = -1
 _LINE = {step: place for place, step in enumerate("FCGDAEB", start=-1)}
-_SAME_BEAT = {(12, 16): (12, 8), (6, 16): (6, 8), (9, 16): (9, 8)}  # written and counted alike
+_SAME_BEAT = {(12, 16): (12, 8), (6, 16): (6, 8), (9, 16): (9, 8)}  # signatures counted like a class of METRES
 
-_OTHER_BEAT = {(6, 4), (9, 4), (24, 16)}  # annotated in threes of their notes, or more
+_OTHER_BEAT = {(6, 4), (9, 4), (24, 16)}  # annotated beats of three or more notes of the denominator
 
 
 class Targets(NoteLabels):
-    """Classes: ``(n,)`` int, :data:`IGNORED` where the truth is not known."""
+    """Classes ``(n,)`` int of each head; :data:`IGNORED` where the truth is unknown."""
 
     def take(self, rows: np.ndarray | slice) -> Targets:
         return Targets(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def make_targets(performance: Performance, beats: Annotations, rows: np.ndarray) -> Targets:
-    """Targets of all notes; ``rows`` (:data:`ALIGNED`) tell more than the beats do about the notes that have one."""
+    """Targets of all notes, from the beats; for notes in ``rows`` (:data:`ALIGNED`), also from the score."""
     notes = performance.notes
     n = len(notes)
     onset = notes["onset"]
@@ -73,14 +73,14 @@ def make_targets(performance: Performance, beats: Annotations, rows: np.ndarray)
     found["voice"][at] = np.where(rows["voice"] > 0, lowest > 0, IGNORED)
     line = np.array([_LINE[step] for step in rows["step"]]) + 7 * rows["alter"].astype(int)
     found["name"][at] = np.clip(line - NAMES[0], 0, len(NAMES) - 1)
-    marked = rows["voice"] > 0  # sequenced files tell neither voices nor marks
+    marked = rows["voice"] > 0  # sequenced files have neither voices nor articulation marks
     found["short"][at] = np.where(marked, rows["short"], IGNORED)
     found["grace"][at] = np.where(marked, rows["grace"], IGNORED)
     return Targets(**found)
 
 
 def borrow_alignment(own: Aligned, other: Aligned) -> np.ndarray:
-    """Rows for a performance without an alignment, from another of the same score: same key, same place of a beat."""
+    """Alignment of a performance that has none, from another of the same score, by pitch and position in beats."""
     mine, theirs = own.annotations.beats, other.annotations.beats
     rows = other.alignment
     if len(mine) != len(theirs) or not len(rows):
@@ -114,7 +114,7 @@ def cut_window(performance: Performance, targets: Targets, begin: int, count: in
 
 
 def vary(performance: Performance, targets: Targets, rng: np.random.Generator) -> tuple[Performance, Targets]:
-    """Another tempo, key, touch and pedal; notes missing, added and inexact, as a transcriber leaves them."""
+    """Augments a performance: tempo, key, touch, pedal, and the missing, extra and inexact notes of a transcription."""
     notes, pedals = performance.notes.copy(), performance.pedals.copy()
     origin = notes["onset"][0]
     stretch = np.exp(rng.uniform(-0.22, 0.22))
@@ -126,17 +126,17 @@ def vary(performance: Performance, targets: Targets, rng: np.random.Generator) -
         slower += _bend_time(notes, pedals, rng)
     targets = replace(targets, period=_shifted(targets.period, slower * 8, len(PERIODS)))
     notes, targets = _transpose(notes, targets, int(rng.integers(-6, 7)))
-    if rng.random() < 0.08:  # one hand alone
+    if rng.random() < 0.08:  # one hand only
         hand = targets.staff == rng.integers(2)
         if 0.25 < hand.mean() < 0.9:
             notes, targets = notes[hand], targets.take(np.flatnonzero(hand))
-    rough = rng.random() < 0.5  # a transcription's, else a piano's own MIDI
+    rough = rng.random() < 0.5  # like a transcription; otherwise like MIDI from the piano itself
     jitter = rng.uniform(0, 0.012) if rough else 0.002
     notes["onset"] = np.maximum(notes["onset"] + rng.normal(0, jitter, len(notes)), 0)
     length = np.maximum(notes["offset"] - notes["onset"], 0.02)
     if rough:
         length *= np.exp(rng.normal(0, rng.uniform(0.0, 0.35), len(notes)))
-        if rng.random() < 0.3:  # ends as they sound
+        if rng.random() < 0.3:  # notes end with their sound, not with the key
             length = np.maximum(length, _until_pedal_up(notes, pedals))
     length *= np.exp(rng.normal(0, 0.15))
     notes["offset"] = notes["onset"] + np.maximum(length, 0.02)
@@ -166,7 +166,7 @@ def vary(performance: Performance, targets: Targets, rng: np.random.Generator) -
 
 
 def _bend_time(notes: np.ndarray, pedals: np.ndarray, rng: np.random.Generator, step: float = 0.25) -> np.ndarray:
-    """Bends the tempo smoothly, in place; returns by how many octaves it is slower at each note."""
+    """Varies the tempo smoothly, in place; returns log2 of the local slowdown at each note."""
     known = [events for events in (notes, pedals) if len(events)]
     begin, end = min(e["onset"].min() for e in known), max(e["offset"].max() for e in known)
     time = np.arange(begin - step, end + 2 * step, step)
@@ -187,7 +187,7 @@ def _shifted(classes: np.ndarray, by: np.ndarray, count: int) -> np.ndarray:
 
 
 def _transpose(notes: np.ndarray, targets: Targets, semitones: int) -> tuple[np.ndarray, Targets]:
-    """The key with the fewest signs is taken; a note's name moves along the line of fifths as far as the key does."""
+    """Transposes to the key with the fewest accidentals; names move along the line of fifths with the key."""
     low, high = notes["pitch"].min() + semitones, notes["pitch"].max() + semitones
     if not semitones or low < LOWEST_PITCH or high > HIGHEST_PITCH:
         return notes, targets
@@ -205,7 +205,7 @@ def _transpose(notes: np.ndarray, targets: Targets, semitones: int) -> tuple[np.
 
 
 def _until_pedal_up(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
-    """Seconds from each onset to the release of the pedal that is down at the note's end; 0 where it is up."""
+    """Seconds from each onset to the release of the pedal that is down at the note's end; 0 if none is."""
     own = pedals[pedals["kind"] == SUSTAIN]
     if not len(own):
         return np.zeros(len(notes))

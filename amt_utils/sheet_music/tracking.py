@@ -20,28 +20,29 @@ from .evidence import Evidence
 from .note_network import PERIODS
 
 STEP = 0.015  # resolution of the search, seconds
-AHEAD = 4096  # frames whose fit is computed at once
-PERIOD_RATIO = 1.05  # neighbouring candidate periods
-SLOWEST, FASTEST = 24.0, 270.0  # beats per minute searched
-CHANGE_LIMIT = 6.0  # nats: a break in tempo costs no more than this
+AHEAD = 4096  # frames whose score is computed at once
+PERIOD_RATIO = 1.05  # ratio of neighbouring candidate periods
+SLOWEST, FASTEST = 24.0, 270.0  # range of the search, beats per minute
+CHANGE_LIMIT = 6.0  # largest cost of a tempo change, nats
 
 
 @dataclass(frozen=True)
 class BeatModel:
-    """What a beat is expected to hold, tuned on sequenced piano pieces with known beats, and what the network weighs.
+    """Parameters of the beat tracker, tuned on sequenced piano pieces with known beats.
 
     Attributes:
-        rates: division -> expected events at each of its positions.
-        log_prior: division -> log prior of a beat so divided.
-        switch: nats for going from beats in two to beats in three or back.
-        change: expected change of log period between beats.
-        width, relative_width: spread of onsets about a position, seconds and share of the beat.
-        noise: events per second that fit no position.
+        rates: division -> expected number of events at each of its positions.
+        log_prior: division -> its log prior.
+        switch: cost in nats of changing between duple and triple division.
+        change: standard deviation of the change of log period between beats.
+        width, relative_width: standard deviation of onsets around a position, in seconds and as a share of the beat.
+        noise: events per second that are at no position.
         accent: how much an accent raises the rate on the beat and lowers it off the beat.
-        onsets: weight of the onsets' likelihood.
-        beat, silent: weight of an event's log odds of being on a beat; nats of a beat with no event.
+        onsets: weight of the log likelihood of the onsets.
+        beat, silent: weight of an event's log odds of being on a beat; score in nats of a beat without an event.
+        spread: standard deviation of a beat around its event, seconds.
         period: weight of the log probability of a beat's length, per second of music.
-        given: spread, in octaves, about a given tempo.
+        given: standard deviation around a given tempo, octaves.
     """
 
     rates: dict[int, tuple[float, ...]] = field(
@@ -72,13 +73,13 @@ class BeatModel:
 def track_beats(
     events: Events, evidence: Evidence, *, tempo: float | None = None, model: BeatModel | None = None
 ) -> np.ndarray:
-    """Events, at least one -> ``(n,)`` seconds of the likeliest beats, n >= 2.
+    """At least one event -> ``(n,)`` seconds of the likeliest beats, n >= 2.
 
     Args:
         events: of the performance.
-        evidence: what the network says of them.
-        tempo: beats per minute near which to search (within a third); ``None`` searches everywhere.
-        model: what a beat is expected to hold, and what the network weighs.
+        evidence: the note network's output for each event.
+        tempo: approximate beats per minute (searched within a third); ``None`` searches all tempos.
+        model: parameters; the default ones when ``None``.
     """
     model = model or BeatModel()
     fast, slow = (FASTEST, SLOWEST) if tempo is None else (tempo * 4 / 3, tempo * 3 / 4)
@@ -91,7 +92,7 @@ def track_beats(
     gain = _beat_gain(evidence, n, origin, model)
 
     def fit_from(low: int, high: int) -> np.ndarray:
-        """``(states, high - low)``: a beat that begins at each frame; a state is a period in two or in three."""
+        """Score ``(states, high - low)`` of a beat from each frame; a state is a period and duple or triple."""
         onsets = model.onsets * _fit_intervals(events, periods, low, high, origin, model)
         fit = onsets + _period_fit(evidence, periods, low, high, origin, tempo, model) + gain[low:high]
         return fit.reshape(-1, high - low).astype(np.float32)
@@ -105,12 +106,12 @@ def track_beats(
     total = n + longest
     recent = (
         2 * longest + block
-    )  # frames that are looked back at, here and at the end; `best` begins anew after so many
-    best = np.full((recent, len(states)), -np.inf, np.float32)  # a beat in this state ends at this frame
+    )  # frames kept for looking back, here and at the end; `best` is a ring buffer of this length
+    best = np.full((recent, len(states)), -np.inf, np.float32)  # score of a beat in this state that ends at this frame
     came = np.full((total, len(states)), -1, np.int8)
     first = longest + 6  # the first beat begins no later than the first event
-    fit, known = np.zeros((len(states), 0), np.float32), range(0)  # the frames that `fit` has
-    for low in range(0, total, block):  # no beat begins and ends within one block, so a block is one array operation
+    fit, known = np.zeros((len(states), 0), np.float32), range(0)  # the frames in `fit`
+    for low in range(0, total, block):  # shorter than any beat, so that a block is one array operation
         if low >= known.stop and known.stop < n:
             further = range(max(0, low - longest), min(known.stop + AHEAD, n))
             ahead = fit_from(known.stop, further.stop)
@@ -138,7 +139,7 @@ def track_beats(
 
 
 def _beat_gain(evidence: Evidence, n: int, origin: float, model: BeatModel) -> np.ndarray:
-    """``(n,)`` gain of a beat at each frame: an event's log odds near it, else that of a silent beat."""
+    """Score ``(n,)`` of a beat at each frame: the log odds of an event near it, else ``model.silent``."""
     gain = np.full(n, model.silent)
     centre = np.rint((evidence.time - origin) / STEP).astype(int)
     for offset in range(-4, 5):
@@ -151,7 +152,7 @@ def _beat_gain(evidence: Evidence, n: int, origin: float, model: BeatModel) -> n
 def _period_fit(
     evidence: Evidence, periods: np.ndarray, low: int, high: int, origin: float, tempo: float | None, model: BeatModel
 ) -> np.ndarray:
-    """``(periods, high - low)`` how well a beat of each length fits that begins at each of the frames."""
+    """Score ``(periods, high - low)`` of a beat of each length that begins at each of the frames."""
     place = np.interp(np.log(periods), np.log(PERIODS), np.arange(len(PERIODS)))
     below = np.clip(np.floor(place).astype(int), 0, len(PERIODS) - 2)
     share = place - below
@@ -166,7 +167,7 @@ def _period_fit(
 
 
 def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndarray:
-    """Beats to the events they stand for, where one is near."""
+    """Moves each beat to the nearest event within ``reach`` seconds, if there is one."""
     i = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
     i = np.minimum(i, len(evidence.time) - 1)
     before = np.maximum(i - 1, 0)
@@ -181,33 +182,33 @@ def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndar
 def _fit_intervals(
     events: Events, periods: np.ndarray, low: int, high: int, origin: float, model: BeatModel
 ) -> np.ndarray:
-    """``(2, periods, high - low)``: log likelihood of the events in a beat that begins at each of the frames.
+    """Log likelihood ``(2, periods, high - low)`` of the events in a beat that begins at each of the frames.
 
-    The first axis is the kind of beat, in two or in three, of which the best division counts.
+    The first axis is duple or triple division, each with its best number of parts.
     """
     fit = np.full((2, len(periods), high - low), -np.inf, np.float32)
     where = np.rint((events.time - origin) / STEP).astype(int)
     for i, period in enumerate(periods):
-        early = int(period / 12 / STEP)  # an event this much before the next beat belongs to it
+        early = int(period / 12 / STEP)  # an event this close before the next beat belongs to that beat
         reach = np.arange(-early, int(np.rint(period / STEP)) - early)
         near = slice(*np.searchsorted(where, (low + reach[0], high + reach[-1])))
-        begin = where[near, None] - reach  # frames at which a beat would hold this event
+        begin = where[near, None] - reach  # frames from which a beat would contain this event
         inside = (begin >= low) & (begin < high)
-        x = (events.time[near, None] - origin) - begin * STEP  # the event's place in such a beat, seconds
+        x = (events.time[near, None] - origin) - begin * STEP  # the event's position in such a beat, seconds
         for s, rates in model.rates.items():
             if s > 1 and period / s < 0.065:
-                continue  # nobody divides that fast
+                continue  # too fast to be played
             gain = _event_gain(x, events.accent[near, None], period, rates, model)
             score = np.bincount(begin[inside] - low, gain[inside], high - low) - sum(rates) + model.log_prior[s]
             for kind in (0, 1):
                 if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
-                    continue  # a plain or halved beat may stand among triplets
+                    continue  # an undivided or halved beat may occur among triplets
                 fit[kind, i] = np.maximum(fit[kind, i], score)
     return fit
 
 
 def _event_gain(x, accent, period: float, rates: tuple[float, ...], model: BeatModel) -> np.ndarray:
-    """Log of an event's rate at ``x`` seconds into a beat, against a rate of one event per second."""
+    """Log rate of an event ``x`` seconds into a beat, relative to one event per second."""
     s = len(rates)
     width = np.hypot(model.width, model.relative_width * period)
     slot = np.clip(np.rint(x * s / period).astype(int), 0, s)

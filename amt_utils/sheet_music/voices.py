@@ -17,12 +17,12 @@ from .bars import Bars
 from .note_network import VALUES
 
 BEAM = 16
-CUT, MIXED = 1.2, 0.8  # per octave (factor of two) of duration lost, per note
-OPEN, KEEP = 1.0, 0.1  # a second voice: in a bar that had none, and per chord
-CROSSED, ALONE, GAP = 1.5, 0.6, 0.2
+CUT, MIXED = 1.2, 0.8  # nats per note and per halving of its duration: a note cut short; unequal lengths in a chord
+OPEN, KEEP = 1.0, 0.1  # nats: a second voice in a new bar; each of its chords
+CROSSED, ALONE, GAP = 1.5, 0.6, 0.2  # nats: voices that cross; a second voice without a first; a rest
 SECOND = 1.0  # weight of the network's log odds of a second voice
-SAID, HELD, REST = 0.7, 0.15, 0.3  # a length: weight of its log probability, per octave off the keys', a rest after it
-FLOOR = -6.0  # nats: no note value is less likely than this
+SAID, HELD, REST = 0.7, 0.15, 0.3  # weight of a value's log probability; nats per octave from held; per rest
+FLOOR = -6.0  # nats: lower limit of a note value's log probability
 _LOG_VALUES = np.log(VALUES)
 
 
@@ -48,28 +48,28 @@ class Chord:
 def separate_voices(
     tick: np.ndarray, pitch: np.ndarray, want: np.ndarray, bar: np.ndarray, second: np.ndarray
 ) -> list[Chord]:
-    """The notes of one staff -> chords in two voices, lengths still open.
+    """Notes of one staff -> chords in up to two voices; their lengths are set by :func:`write_lengths`.
 
     Args:
         tick: ``(n,)`` quantised onsets, rising.
         pitch: ``(n,)`` MIDI pitch.
-        want: ``(n,)`` ticks each should be written with.
-        bar: ``(n,)`` number of the bar each note begins in.
-        second: ``(n,)`` log odds of each note's being of a second voice.
+        want: ``(n,)`` ticks, the preferred written length of each note.
+        bar: ``(n,)`` number of the bar in which each note begins.
+        second: ``(n,)`` log odds that each note is in a second voice.
     """
     if not len(tick):
         return []
     onsets, start = np.unique(tick, return_index=True)
     groups = [g[np.argsort(pitch[g], kind="stable")] for g in np.split(np.arange(len(tick)), start[1:])]
     following = np.append(onsets[1:], onsets[-1] + 10_000)
-    # a state: cost, (end, held ticks, onset, lowest pitch, trust in its notes' ends, summed) of each voice, last bar
+    # a state: cost, (end, length, onset, outer pitch, summed trust in its notes' ends) of voices 1 and 2, the last bar
     # with a second voice, history
     idle = (-1, 1.0, -1, 60.0, 0.0)
-    upper, lower = (SECOND * np.logaddexp(0, sign * second) for sign in (1, -1))  # - log probability
+    upper, lower = (SECOND * np.logaddexp(0, sign * second) for sign in (1, -1))  # negative log probability
     beam = [(0.0, idle, idle, -9, None)]
     for onset, group, after in zip(onsets, groups, following, strict=True):
         now, number = int(onset), int(bar[group[0]])
-        # legato overlap is no reason for a second voice: what is held a little into the next chord ends there
+        # legato overlap needs no second voice: a note that overlaps the next chord a little ends there
         wish = np.where(want[group] < 1.3 * (after - now), np.minimum(want[group], after - now), want[group])
         wish, sure = np.maximum(wish, 1.0).tolist(), [1.0] * len(group)
         in_upper = np.concatenate([np.cumsum(upper[group][::-1])[::-1], [0.0]])  # by where the chord is cut
@@ -109,7 +109,7 @@ def _voice(now: int, want: list[float], sure: list[float], pitch: float) -> tupl
 
 
 def _enter(voice: tuple, now: int, want: list[float], sure: list[float]) -> float:
-    """Cost of putting a chord into a voice: what it cuts short, and how unlike its own notes' lengths are."""
+    """Cost of adding a chord to a voice: the chord it cuts short, and how much its notes differ in length."""
     end, length, onset, _, held = voice
     middle = median(want)
     cost = MIXED * sum(trust * abs(log2(wanted / middle)) for wanted, trust in zip(want, sure, strict=True))
@@ -123,14 +123,14 @@ def _enter(voice: tuple, now: int, want: list[float], sure: list[float]) -> floa
 def write_lengths(
     chords: list[Chord], value: np.ndarray, bars: Bars, division: dict[int, int], held: np.ndarray
 ) -> None:
-    """Sets each chord's length: the likeliest note value that ends where one can be written, before its voice goes on.
+    """Sets the length of each chord: the likeliest one that can be written and ends by the next chord of its voice.
 
     Args:
         chords: of one staff.
-        value: ``(n, VALUES)`` log probability of each note's value, in beats.
+        value: ``(n, VALUES)`` log probabilities of each note's value, in beats.
         bars: of the page.
-        division: tick at which a beat begins -> its division, where it is not 1.
-        held: ``(n,)`` ticks each note was held.
+        division: first tick of a beat -> its division, if not 1.
+        held: ``(n,)`` ticks for which each key was held.
     """
     for voice in (1, 2):
         line = [chord for chord in chords if chord.voice == voice]
@@ -151,7 +151,7 @@ def write_lengths(
 
 
 def _ends(tick: int, latest: int, bars: Bars, division: dict[int, int]):
-    """Places at which a note may end, with what an awkward place costs."""
+    """Ticks at which a note may end, each with its cost in nats."""
     yield latest, 0.3
     begin = bars.beat_start(tick)
     while begin < latest:
