@@ -11,7 +11,7 @@ from amt_utils.config import Config, FeatureConfig
 from amt_utils.data.library import Recording, find_recordings
 from amt_utils.data.maestro.catalogue import open_maestro
 from amt_utils.data.maestro.miniature import make_miniature
-from amt_utils.figures import excerpts, seeing
+from amt_utils.figures import excerpts, feature_figures
 from amt_utils.figures.plots import (
     overlay_labels,
     overlay_notes,
@@ -111,21 +111,21 @@ def test_the_lonely_note_and_every_figure(recordings):
     take, note = excerpts.find_lonely_note(recordings)
     excerpt = excerpts.load_excerpt(take, note["onset"] - 0.6, 1.5)
     assert excerpt.start == pytest.approx(note["onset"] - 0.6, abs=0.01)
-    ax = seeing.plot_note(excerpt, note)
+    ax = feature_figures.plot_note(excerpt, note)
     level = ax.lines[0].get_ydata()[(ax.lines[0].get_xdata() > note["onset"] + 0.05)][0]
     before = ax.lines[0].get_ydata()[ax.lines[0].get_xdata() < note["onset"] - 0.15][-1]
     assert level > before + 20  # an attack can be seen
-    assert len(seeing.plot_harmonic_stack(excerpt, note)) == 2
-    assert len(seeing.plot_views(excerpt)) == 4
-    assert len(seeing.plot_channels(excerpt)) == 3
-    assert seeing.plot_resolutions(excerpt, hops=(320, 640), bins=(12, 48)).shape == (2, 2)
+    assert len(feature_figures.plot_harmonic_stack(excerpt, note)) == 2
+    assert len(feature_figures.plot_views(excerpt)) == 4
+    assert len(feature_figures.plot_channels(excerpt)) == 3
+    assert feature_figures.plot_resolutions(excerpt, hops=(320, 640), bins=(12, 48)).shape == (2, 2)
 
 
 def test_sliders_follow_the_recording(recordings, monkeypatch):
     pytest.importorskip("ipywidgets")
     drawn, load = [], excerpts.load_excerpt
-    monkeypatch.setattr(seeing, "load_excerpt", lambda *args: drawn.append(args) or load(*args))
-    which, times, choice, _ = seeing.explore(recordings[:2]).children
+    monkeypatch.setattr(feature_figures, "load_excerpt", lambda *args: drawn.append(args) or load(*args))
+    which, times, choice, _ = feature_figures.explore(recordings[:2]).children
     assert drawn == [(recordings[0], 0.0, 4.0)]
     times.children[0].value = 3.0
     choice.children[0].value = 2.0

@@ -44,7 +44,7 @@ def test_everything_is_written(recording, played, tmp_path):
     assert len(read_midi(files[0]).notes) == len(played.notes)
     assert "<score-partwise" in files[1].read_text()
     page = files[2].read_text(encoding="utf-8")
-    assert "My waltz" in page and '"score": true' in page
+    assert "My waltz" in page and '"score": {"' in page
     with pytest.raises(AmtError, match="gif"):
         heard.save(tmp_path, ["gif"])
 
