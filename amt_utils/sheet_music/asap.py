@@ -25,7 +25,7 @@ ALIGNED = np.dtype(
     [("note", "i8"), ("quarter", "f8"), ("duration", "f8"), ("measure", "i8"), ("place", "f8"), ("staff", "i1"),
      ("voice", "i1"), ("step", "U1"), ("alter", "i1"), ("octave", "i1"), ("grace", "?"), ("short", "?")]
 )  # fmt: skip
-HELD_OUT, SALT = 0.19, 2124  # share of the compositions nothing learns from; the salt gives them many composers
+HELD_OUT, SALT = 0.19, 2124  # share of compositions held out; with this salt they are by many composers
 _VARIANT = re.compile(r"(_no)?(_\w+)?_repeat$|_no_trio$")
 _SNOTE = re.compile(
     r"snote\([^,]*,\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)-"
@@ -39,9 +39,9 @@ class Aligned:
     """One performance of the data set.
 
     Attributes:
-        name: its path below the folder, without ending.
-        composition: the folder of the composition, one name for its variants with and without repeats.
-        midi: the performance.
+        name: path relative to the folder, without extension.
+        composition: folder of the composition; variants with and without repeats have the same name.
+        midi: path of the performance.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Aligned:
 
     @property
     def held_out(self) -> bool:
-        """Whether the composition is of the validation part: a fixed choice by its name."""
+        """Whether the composition is held out for validation: determined by a hash of its name."""
         return zlib.crc32(f"{SALT}{self.composition}".encode()) % 1000 < 1000 * HELD_OUT
 
     @cached_property
@@ -63,20 +63,20 @@ class Aligned:
 
     @cached_property
     def alignment(self) -> np.ndarray:
-        """``(k,)`` of :data:`ALIGNED` by onset in the score; empty where the data set has none."""
+        """``(k,)`` of :data:`ALIGNED`, ordered by onset in the score; empty if the data set has none."""
         path = self.midi.with_suffix(".match")
         return read_match(path, self.performance) if path.is_file() else np.zeros(0, ALIGNED)
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Beats as annotated.
+    """Annotated beats.
 
     Attributes:
         beats: ``(n,)`` rising seconds.
         first: ``(n,)`` whether the beat begins a bar.
-        metre: ``(n, 2)`` the time signature at each beat; zeros where none is known.
-        fifths: ``(n,)`` the key signature at each beat.
+        metre: ``(n, 2)`` time signature at each beat; zeros if unknown.
+        fifths: ``(n,)`` key signature at each beat.
     """
 
     beats: np.ndarray
@@ -91,7 +91,7 @@ class Annotations:
 
 
 def find_performances(folder: str | os.PathLike) -> list[Aligned]:
-    """All performances with annotations below a folder. Raises :class:`AmtError` where there are none."""
+    """All performances with annotations in a folder and its subfolders. Raises :class:`AmtError` if there are none."""
     folder = Path(folder)
     found = []
     for path in sorted(folder.rglob("*_annotations.txt")):
@@ -105,7 +105,7 @@ def find_performances(folder: str | os.PathLike) -> list[Aligned]:
 
 
 def read_annotations(path: str | os.PathLike) -> Annotations:
-    """``seconds <tab> seconds <tab> label[,metre[,fifths]]``. Raises :class:`AmtError`."""
+    """Reads lines ``seconds <tab> seconds <tab> label[,metre[,fifths]]``. Raises :class:`AmtError` for other files."""
     times: list[float] = []
     first, metres, keys = [], [], []
     metre, fifths = (0, 0), 0
@@ -130,13 +130,13 @@ def read_annotations(path: str | os.PathLike) -> Annotations:
         raise AmtError(f"{path}: not annotations of ASAP ({error})") from error
     if len(times) < 2:
         raise AmtError(f"{path}: has fewer than two beats")
-    known = next((m for m in metres if m[0]), (0, 0))  # the pick-up's beats come before the signature
+    known = next((m for m in metres if m[0]), (0, 0))  # beats of a pick-up come before the first signature
     metres = [m if m[0] else known for m in metres]
     return Annotations(np.array(times), np.array(first), np.array(metres), np.array(keys))
 
 
 def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
-    """A match file -> the score note behind each note of the performance that has one (:data:`ALIGNED`)."""
+    """A match file -> the score notes of the performance's notes that have one, ``(k,)`` of :data:`ALIGNED`."""
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     changes = sorted(
         {(float(b), int(d)) for d, b in re.findall(r"timeSignature,\d+/(\d+),[^\n]*?(-?[\d.]+)\)\.", text)}
@@ -183,7 +183,7 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
     def unrest(place: np.ndarray) -> float:
         return float(np.mean(np.abs(np.diff(table["quarter"] - place)[same]) > 1e-2))
 
-    # some files count a bar in the signature's notes, some in quarters
+    # files count beats of a bar in different units: notes of the denominator, quarters, or three of the former
     table["place"] = min((beat * unit + offset, beat + offset, beat * 3 * unit + offset), key=unrest)
     _, first = np.unique(table["note"], return_index=True)
     table = table[first]
@@ -192,7 +192,7 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
 
 
 def _place_pickup(table: np.ndarray) -> np.ndarray:
-    """A first bar that is not whole ends at its bar line: its places are counted from where it would have begun."""
+    """Shifts positions in an incomplete first bar, which are then counted from where the whole bar would begin."""
     start = table["quarter"] - table["place"]
     lowest = table["measure"].min()
     own = table["measure"] == lowest

@@ -6,16 +6,16 @@ import numpy as np
 
 from .events import Events, nearest_events
 
-LAGS = 12  # beats back and ahead that a beat is compared with
-SLOTS = 12  # of a beat, for its rhythm
-EARLY = 0.12  # of a beat: what is struck so much before it belongs to it
+LAGS = 12  # number of beats before and after with which a beat is compared
+SLOTS = 12  # per beat, for its rhythm
+EARLY = 0.12  # share of a beat: an onset this close before a beat belongs to it
 BAR_FEATURES = 4 * LAGS + 6 + 7
 
 
 def describe_beats(notes: np.ndarray, events: Events, times: np.ndarray) -> np.ndarray:
-    """``(n, BAR_FEATURES)`` of the beats at ``times`` ``(n,)``: accents, density, length, and likeness at each lag.
+    """Features ``(n, BAR_FEATURES)`` of beats at ``times`` ``(n,)``: accents, density, length, similarity at each lag.
 
-    Likeness is the cosine between two beats' pitch classes, and between their rhythms: neither depends on the key.
+    Similarity is the cosine between the pitch classes of two beats, and between their rhythms; no key is assumed.
     """
     n = len(times)
     beat = np.arange(n)
@@ -46,7 +46,7 @@ def describe_beats(notes: np.ndarray, events: Events, times: np.ndarray) -> np.n
 
 
 def _likeness(x: np.ndarray) -> list[np.ndarray]:
-    """For each lag, back and then ahead, ``(n,)`` cosines less their mean over the piece's beats and lags."""
+    """Cosines ``(n,)`` for each lag, backward and then forward, minus their mean over all beats and lags."""
     unit = _unit(x)
     rows = [_alike(unit, lag) for lag in range(1, LAGS + 1)]
     usual = float(np.mean([row.mean() for row in rows]))
@@ -56,12 +56,12 @@ def _likeness(x: np.ndarray) -> list[np.ndarray]:
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    """Rows of length 1; of zeros where a row is."""
+    """Rows scaled to unit length; zero rows stay zero."""
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
 
 
 def _alike(unit: np.ndarray, lag: int) -> np.ndarray:
-    """``(n,)`` cosine between each row, of length 1, and the one ``lag`` before; 0 where there is none."""
+    """Cosines ``(n,)`` of each unit row and the row ``lag`` before it; 0 if there is none."""
     found = np.zeros(len(unit))
     if lag < len(unit):
         found[lag:] = (unit[lag:] * unit[:-lag]).sum(1)
@@ -74,6 +74,6 @@ def _smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
 
 
 def _onsets_between(rhythm: np.ndarray) -> np.ndarray:
-    """Share of what is struck in a beat that is struck off it."""
+    """Share of the onsets of each beat that are off the beat."""
     total = rhythm.sum(1)
     return np.where(total > 0, 1 - rhythm[:, : SLOTS // 4].sum(1) / np.maximum(total, 1e-9), 0.0)

@@ -17,15 +17,15 @@ from .events import Events
 from .note_network import WEIGHTS, load_network, split_networks
 
 DILATIONS = (1, 2, 3, 4, 6, 8)
-LIMIT = 4.0  # of a standardised feature
+LIMIT = 4.0  # standardised features are clipped to this
 
 
 def read_bars(notes: np.ndarray, events: Events, times: np.ndarray, path: str | os.PathLike = WEIGHTS) -> np.ndarray:
-    """Log odds ``(n,)`` of each beat's being a bar's first.
+    """Log odds ``(n,)`` that each beat begins a bar.
 
     Args:
         notes: of the performance.
-        events: its notes struck together.
+        events: of the notes.
         times: ``(n,)`` rising seconds of the beats, n >= 2.
         path: of the weights.
 
@@ -47,6 +47,6 @@ def read_bars(notes: np.ndarray, events: Events, times: np.ndarray, path: str | 
 
 
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, dilation: int) -> np.ndarray:
-    """``(n, inputs)`` and a kernel ``(outputs, inputs, 3)`` -> ``(n, outputs)``, zeros beyond the ends."""
+    """Convolves ``(n, inputs)`` with a kernel ``(outputs, inputs, 3)`` -> ``(n, outputs)``, zero-padded."""
     padded = np.pad(x, ((dilation, dilation), (0, 0)))
     return bias + sum(padded[k * dilation : k * dilation + len(x)] @ weight[:, :, k].T for k in range(3))

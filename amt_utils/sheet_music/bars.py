@@ -12,11 +12,11 @@ from .metre import Metre
 
 @dataclass(frozen=True)
 class Bars:
-    """Where bars begin, and their time signatures.
+    """The bars of a page.
 
     Attributes:
-        metres: the time signature of each bar, of one at least.
-        pickup: ticks of the first bar where it is not whole, else 0.
+        metres: time signature of each bar; at least one.
+        pickup: ticks of the first bar if it is incomplete, else 0.
     """
 
     metres: tuple[Metre, ...]
@@ -28,14 +28,14 @@ class Bars:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """``(count + 1,)`` ticks at which bars begin, and the last one's end."""
+        """``(count + 1,)`` ticks at which the bars begin and the last one ends."""
         lengths = np.array([metre.ticks for metre in self.metres])
         lengths[0] -= self.lead
         return np.concatenate([[0], np.cumsum(lengths)])
 
     @property
     def lead(self) -> int:
-        """Ticks of the first bar that are not there."""
+        """Ticks missing at the beginning of the first bar."""
         return self.metres[0].ticks - self.pickup if self.pickup else 0
 
     @cached_property
@@ -48,11 +48,11 @@ class Bars:
         return int(self.starts[number])
 
     def number(self, tick):
-        """Bar in which a tick or an array of ticks lies; the first and the last have what is outside."""
+        """Number of the bar that contains a tick (or array of ticks), clipped to the first and last bar."""
         return np.clip(np.searchsorted(self.starts, tick, side="right") - 1, 0, self.count - 1)
 
     def place(self, tick):
-        """Ticks from the (whole) bar's beginning; a pick-up begins late in its bar."""
+        """Ticks from the beginning of the bar; in a pick-up, from where the whole bar would begin."""
         number = self.number(tick)
         return tick - self.starts[number] + self.lead * (number == 0)
 
@@ -60,7 +60,7 @@ class Bars:
         return self.metres[int(self.number(tick))]
 
     def beat_start(self, tick: int) -> int:
-        """Tick at which the beat begins in which a tick lies."""
+        """First tick of the beat that contains a tick."""
         return int(tick - self.place(tick) % self.metre_at(tick).beat_ticks)
 
     @property

@@ -1,4 +1,4 @@
-"""Beats, bars and metre: a grid between the seconds of a performance and the ticks of its page.
+"""Beats, bars and metre: a grid that maps seconds of a performance to ticks of its page.
 
 :mod:`.tracking` finds the beats, :mod:`.barring` the bars and their time signatures; either can be given instead.
 """
@@ -17,8 +17,8 @@ from .evidence import Evidence
 from .metre import Metre
 from .tracking import BeatModel, track_beats
 
-CERTAIN = 100.0  # nats: what the user says outweighs all evidence
-LONGEST_SILENCE, MOST_REST_BARS = 5.0, 64  # seconds looked at; what is beyond becomes whole bars of rest
+CERTAIN = 100.0  # log odds of what the user gives, which outweigh all evidence
+LONGEST_SILENCE, MOST_REST_BARS = 5.0, 64  # seconds tracked; the remainder becomes this many bars of rest at most
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Beats:
     """A beat grid.
 
     Attributes:
-        times: ``(n,)`` rising seconds, n >= 2, of successive beats; outside them the grid goes on at the tempo of the
-            outermost beats.
-        bars: ``(k,)`` rising indices into ``times``, k >= 1, of the beats that begin a bar.
-        metres: the time signature of each bar; the first also holds before it.
+        times: ``(n,)`` rising seconds of the beats, n >= 2; before and after them the grid continues at the tempo of
+            the first and last beat.
+        bars: ``(k,)`` rising indices into ``times`` of the beats that begin a bar, k >= 1.
+        metres: time signature of each bar; the first one also holds before the first bar.
         divisions: ``(n - 1,)`` parts into which each beat is divided.
     """
 
@@ -69,7 +69,7 @@ class Beats:
         return np.concatenate([[0], np.cumsum(self.beat_ticks)])
 
     def to_beat(self, seconds) -> np.ndarray:
-        """Seconds -> beats, counted from the first one; negative before it."""
+        """Seconds -> beats counted from the first one; negative before it."""
         return _interpolate(np.asarray(seconds, float), self.times, np.arange(len(self.times), dtype=float))
 
     def to_seconds(self, beat) -> np.ndarray:
@@ -77,7 +77,7 @@ class Beats:
         return _interpolate(np.asarray(beat, float), np.arange(len(self.times), dtype=float), self.times)
 
     def beat_to_tick(self, beat) -> np.ndarray:
-        """Beats, counted from the first one -> ticks (float)."""
+        """Beats counted from the first one -> ticks (float)."""
         return _interpolate(np.asarray(beat, float), np.arange(len(self.times), dtype=float), self.ticks)
 
     def tick_to_beat(self, tick) -> np.ndarray:
@@ -86,7 +86,7 @@ class Beats:
 
 
 def _interpolate(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-    """Piecewise linear, going on beyond both ends with the outermost slope."""
+    """Piecewise linear interpolation, extrapolated at both ends with the outermost slopes."""
     i = np.clip(np.searchsorted(xs, x, side="right") - 1, 0, len(xs) - 2)
     return ys[i] + (x - xs[i]) * (ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])
 
@@ -101,16 +101,16 @@ def find_beats(
     model: BeatModel | None = None,
     read: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Beats:
-    """Evidence of at least one event -> beats with bars; long silences are filled with whole bars.
+    """Evidence of at least one event -> beats with bars. Long silences are filled with whole bars of rest.
 
     Args:
         events: of the performance.
-        evidence: what the network says of them.
-        tempo: beats of the metre per minute, about.
-        metre: the time signature.
-        pickup: beats from the first event to the first full bar.
-        model: what the evidence weighs.
-        read: beats -> log odds of each one's being a bar's first.
+        evidence: the note network's output for each event.
+        tempo: approximate beats of the metre per minute; estimated when ``None``.
+        metre: the time signature; estimated when ``None``.
+        pickup: beats from the first event to the first full bar; estimated when ``None``.
+        model: parameters of the beat tracker.
+        read: seconds of beats -> log odds that each begins a bar.
     """
     if pickup is not None and float(pickup).is_integer():  # then the first event is on a beat
         evidence = replace(evidence, beat=np.append(CERTAIN, evidence.beat[1:]))
@@ -141,15 +141,15 @@ def given_beats(
     metre: Metre | None = None,
     read: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Beats:
-    """A grid from beats that were tapped or annotated.
+    """A grid from tapped or annotated beats.
 
     Args:
         times: ``(n,)`` rising seconds, n >= 2.
-        first: ``(n,)`` whether a beat begins a bar; where none does, bars are found.
+        first: ``(n,)`` whether each beat begins a bar; if none does, bars are estimated.
         events: of the performance.
-        evidence: what the network says, for the time signature.
-        metre: the time signature, where it is known.
-        read: beats -> log odds of each one's being a bar's first.
+        evidence: the note network's output for each event.
+        metre: the time signature; estimated when ``None``.
+        read: seconds of beats -> log odds that each begins a bar.
     """
     if not first.any():
         bars, metres = find_bars(times, events, evidence, metre=metre, likely=read(times) if read else None)

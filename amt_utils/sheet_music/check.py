@@ -31,7 +31,7 @@ LEVELS = {"steady": (0.0, 0.0), "careful": (0.010, 0.03), "human": (0.018, 0.07)
 
 
 class Given(TypedDict, total=False):
-    """Options of :func:`.make_score` that need not be estimated."""
+    """Options of :func:`.make_score` that are given instead of estimated."""
 
     tempo: float
     metre: Metre
@@ -40,12 +40,12 @@ class Given(TypedDict, total=False):
 
 
 def check_score(score: Score, piece: Piece, order: np.ndarray) -> dict[str, float]:
-    """Shares of right notes, 0..1, and whether metre and key signature are right.
+    """Shares of correct notes, 0..1, and whether metre and key signature are correct.
 
     Args:
         score: made from a performance of the piece.
         piece: the known score.
-        order: ``(n,)`` the piece's note behind each note of the performance (of :func:`known_pieces.perform`).
+        order: ``(n,)`` index of each performed note in ``piece.notes`` (from :func:`known_pieces.perform`).
     """
     rows = score.positions
     truth = [piece.notes[order[note]] for note in rows["note"]]
@@ -76,13 +76,13 @@ def _most_common(values: np.ndarray) -> float:
 
 
 def check_level(level: str, *, given: bool = False, seed: int = 0, pieces: list[Piece] | None = None) -> dict:
-    """All pieces at one level of humanity -> ``{kind: {measure: share}}``, with ``"all"`` as the mean over pieces.
+    """Pieces performed at one level -> ``{kind: {measure: share}}``; ``"all"`` is the mean over all pieces.
 
     Args:
         level: a key of :data:`LEVELS` (onset jitter in seconds, rubato).
-        given: tell tempo, metre, key and pick-up instead of estimating them.
-        seed: of the performances.
-        pieces: all the known ones when ``None``.
+        given: give tempo, metre, key and pick-up instead of estimating them.
+        seed: random seed of the performances.
+        pieces: all known pieces when ``None``.
     """
     jitter, rubato = LEVELS[level]
     table = defaultdict(list)

@@ -36,13 +36,13 @@ _FACTORS = (1, 2, 1 / 2, 3 / 2, 2 / 3, 3, 1 / 3, 4, 1 / 4, 4 / 3, 3 / 4)
 
 
 def excerpt(performance: Performance, seconds: float = SECONDS) -> Performance:
-    """The notes begun before ``seconds``, uncut, and the pedals pressed before."""
+    """Notes and pedals with onsets before ``seconds``; they keep their offsets."""
     notes, pedals = performance.notes, performance.pedals
     return Performance(notes[notes["onset"] < seconds], pedals[pedals["onset"] < seconds])
 
 
 def check_record(record: dict, truth: Aligned, seconds: float = SECONDS) -> dict[str, float]:
-    """A record (:func:`.record.make_record`) of a performance's excerpt -> its :data:`MEASURES`, ``nan`` if unknown."""
+    """A record (:func:`.record.make_record`) of an excerpt -> its :data:`MEASURES`, ``nan`` if unknown."""
     beats = truth.annotations.until(seconds)
     found = check_beats(record, beats, seconds)
     found["metre"] = float(record["metre"] == _longest([f"{a}/{b}" for a, b in beats.metre.tolist()]))
@@ -53,7 +53,7 @@ def check_record(record: dict, truth: Aligned, seconds: float = SECONDS) -> dict
 
 
 def check_beats(record: dict, beats: Annotations, seconds: float) -> dict[str, float]:
-    """``beat``, ``any level``, ``downbeat``."""
+    """The measures ``beat``, ``any level`` and ``downbeat``."""
     from mir_eval.beat import f_measure
 
     def f1(true: np.ndarray, own: np.ndarray) -> float:
@@ -69,7 +69,7 @@ def check_beats(record: dict, beats: Annotations, seconds: float) -> dict[str, f
 
 
 def _levels(beats: np.ndarray) -> list[np.ndarray]:
-    """The beats, twice and thrice as fast, and every second, third and fourth from each phase on."""
+    """The beats, twice and three times as fast, and every second, third and fourth beat at each phase."""
     n = len(beats)
     if n < 2:
         return [beats]
@@ -78,7 +78,7 @@ def _levels(beats: np.ndarray) -> list[np.ndarray]:
 
 
 def check_notes(written: list[dict], notes: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    """``hand``, ``spelling``, ``next onset``, ``note value``, ``place`` of the aligned notes ``rows``."""
+    """Measures from ``hand`` to ``place``, over the aligned notes ``rows``."""
     assert rows.dtype == ALIGNED
     if not len(rows):
         return dict.fromkeys(MEASURES[5:], float("nan"))
@@ -107,7 +107,7 @@ def check_notes(written: list[dict], notes: np.ndarray, rows: np.ndarray) -> dic
 
 
 def _match(written: list[dict], notes: np.ndarray, rows: np.ndarray) -> list[dict | None]:
-    """The written note of each row: the same key, struck within a millisecond."""
+    """The written note of each row, with the same pitch and an onset within a millisecond; ``None`` if missing."""
     by_key: dict[tuple[int, int], dict] = {(w["pitch"], round(1000 * w["onset"])): w for w in written}
     own = []
     for row in rows:
@@ -117,7 +117,7 @@ def _match(written: list[dict], notes: np.ndarray, rows: np.ndarray) -> list[dic
 
 
 def _to_next(true: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True and own distance from each note to the first one of the next onset of the score; ``nan`` at the end."""
+    """True and estimated distance from each note to the next onset of the score; ``nan`` at the end."""
     later = np.searchsorted(true, true + NEAR, side="right")
     inside = later < len(true)
     there = np.where(inside, later, 0)
@@ -130,7 +130,7 @@ def _longest(values: list):
 
 
 def one_of_each(performances: list[Aligned]) -> list[Aligned]:
-    """One performance of each composition: the first that has an alignment, or else the first."""
+    """One performance of each composition: the first with an alignment, or else the first."""
     chosen: dict[str, Aligned] = {}
     for own in performances:
         best = chosen.get(own.composition)
@@ -140,7 +140,7 @@ def one_of_each(performances: list[Aligned]) -> list[Aligned]:
 
 
 def mean_measures(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Means over performances, of those that have the measure."""
+    """Mean of each measure over the performances for which it is known."""
     table = {name: np.array([row[name] for row in rows], float) for name in MEASURES}
     return {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in table.items()}
 
@@ -148,5 +148,5 @@ def mean_measures(rows: list[dict[str, float]]) -> dict[str, float]:
 def check_performances(
     performances: list[Aligned], write: Callable[[Aligned], dict], *, seconds: float = SECONDS
 ) -> dict[str, dict[str, float]]:
-    """Each performance's measures by its name; ``write`` makes the record of an excerpt."""
+    """Name of each performance -> its measures; ``write`` makes the record of the excerpt."""
     return {own.name: check_record(write(own), own, seconds) for own in performances}

@@ -20,7 +20,7 @@ _FONT, DOT = "Leipzig", "\uecb7"
 
 
 def to_svg(musicxml: str, **options) -> list[str]:
-    """MusicXML text -> one SVG per page that needs no font; ``options`` are verovio's, over :data:`OPTIONS`."""
+    """MusicXML text -> one SVG per page, without music fonts; ``options`` of verovio override :data:`OPTIONS`."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
@@ -33,7 +33,7 @@ def to_svg(musicxml: str, **options) -> list[str]:
 
 
 def to_pdf(pages: Sequence[str]) -> bytes:
-    """SVG pages -> one PDF, a page of paper for each."""
+    """SVG pages -> one PDF with a page for each."""
     import typst
 
     with tempfile.TemporaryDirectory() as folder:
@@ -50,9 +50,9 @@ def to_pdf(pages: Sequence[str]) -> bytes:
 
 
 def _plain_text(svg: str, glyphs: Path) -> str:
-    """Text without nesting, and its notes (the metronome mark's) as paths.
+    """Flattens nested text, and draws music symbols in it (of metronome marks) as paths.
 
-    Viewers rarely have the music font, and few but browsers place verovio's nested spans.
+    Few viewers have the music font, and few except browsers position verovio's nested spans correctly.
     """
     ET.register_namespace("", _SVG[1:-1])
     root = ET.fromstring(svg)
@@ -69,7 +69,7 @@ _INHERITED = ("x", "y", "text-anchor", "font-size", "font-style", "font-weight",
 
 
 def _flatten(text: ET.Element, glyphs: Path) -> list[ET.Element]:
-    """One text element of nested spans -> text elements of plain spans, one per place, and drawn glyphs."""
+    """A text element with nested spans -> text elements with flat spans, one per position, and drawn glyphs."""
     runs: list[tuple[str, dict[str, str]]] = []
 
     def walk(element: ET.Element, style: dict[str, str]) -> None:
@@ -103,7 +103,7 @@ def _flatten(text: ET.Element, glyphs: Path) -> list[ET.Element]:
 
 
 def _glyph(glyphs: Path, sign: str, x: float, y: float, scale: float) -> list[ET.Element]:
-    """One sign of verovio's font, drawn with its base line at ``y``; nothing where the font has it not."""
+    """A glyph of verovio's font, drawn with its baseline at ``y``; empty if the font does not have it."""
     file = glyphs / f"{ord(sign):04X}.xml"
     if not file.is_file():
         return []

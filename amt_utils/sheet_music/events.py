@@ -1,4 +1,4 @@
-"""Groups onsets struck together into events, with their accents: the input of beat tracking and hand separation."""
+"""Groups simultaneous onsets into events with accents, the input of beat tracking and hand separation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from ..music.notes import check_notes
 
-CHORD_SECONDS = 0.035  # onsets closer than this are one event
+CHORD_SECONDS = 0.035  # onsets within this time of an event's first onset belong to it
 # weight of each term of an accent; tuned with the beat model
 ACCENTS = {"size": 0.24, "bass": 0.70, "length": 0.86, "wait": 0.34, "loudness": 0.40, "harmony": 0.06}
 
 
 @dataclass(frozen=True)
 class Events:
-    """Onsets struck together.
+    """Groups of simultaneous onsets.
 
     Attributes:
         time: ``(n,)`` rising seconds.
         accent: ``(n,)`` about -2..2.
         of_note: ``(m,)`` the event each note belongs to.
-        terms: ``(n, 6)`` what the accent is made of, in the order of :data:`ACCENTS`.
+        terms: ``(n, 6)`` terms of the accent, in the order of :data:`ACCENTS`.
     """
 
     time: np.ndarray
@@ -31,7 +31,7 @@ class Events:
 
 
 def find_events(notes: np.ndarray) -> Events:
-    """``(m,)`` notes -> events. An event's accent grows with chord size, low bass, length, loudness, new harmony."""
+    """Notes ``(m,)`` -> events. Size, low bass, length, the gap after it, loudness and new harmony accent one."""
     check_notes(notes)
     onset = notes["onset"]
     of_note = np.zeros(len(notes), int)
@@ -49,14 +49,14 @@ def find_events(notes: np.ndarray) -> Events:
 
 
 def nearest_events(time: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """``(n,)`` the event of those at ``time`` (rising, one at least) that is nearest to each of ``times``."""
+    """Indices of the events at ``time`` (rising, at least one) that are nearest to each of ``times``."""
     after = np.clip(np.searchsorted(time, times), 1, max(len(time) - 1, 1)).clip(max=len(time) - 1)
     before = np.maximum(after - 1, 0)
     return np.where(times - time[before] < time[after] - times, before, after)
 
 
 def _accent_terms(notes: np.ndarray, time: np.ndarray, of_note: np.ndarray) -> np.ndarray:
-    """``(n, 6)``, each column relative to its neighbourhood, in the order of :data:`ACCENTS`."""
+    """Terms ``(n, 6)`` in the order of :data:`ACCENTS`, each relative to its neighbourhood."""
     n = len(time)
     low, long, loud = np.full(n, 127.0), np.zeros(n), np.zeros(n)
     np.minimum.at(low, of_note, notes["pitch"])
@@ -69,7 +69,7 @@ def _accent_terms(notes: np.ndarray, time: np.ndarray, of_note: np.ndarray) -> n
 
 
 def _harmony_change(notes: np.ndarray, time: np.ndarray, seconds: float = 0.8) -> np.ndarray:
-    """1 - cosine between the pitch classes struck in the ``seconds`` before each time and those from it on."""
+    """1 - cosine similarity of the pitch classes in the ``seconds`` before and after each time."""
     chroma = np.zeros((len(notes) + 1, 12))
     np.add.at(chroma, (np.arange(1, len(notes) + 1), notes["pitch"] % 12), 1.0)
     chroma = chroma.cumsum(0)
@@ -81,7 +81,7 @@ def _harmony_change(notes: np.ndarray, time: np.ndarray, seconds: float = 0.8) -
 
 
 def _standardise(x: np.ndarray, width: int = 32) -> np.ndarray:
-    """Difference from the neighbourhood's mean, in units of the whole's standard deviation."""
+    """Subtracts the local mean and divides by the standard deviation of the result."""
     if len(x) < 2:
         return np.zeros(len(x))
     kernel = np.ones(min(width, len(x)))

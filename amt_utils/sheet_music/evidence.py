@@ -1,4 +1,4 @@
-"""The note network's logits per event: those of notes struck together are combined."""
+"""The note network's output for each event: logits are averaged over the notes of an event."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from .events import Events
 from .note_network import Reading
 
-SURE = 6.0  # no single event is more certain than this, in nats
+SURE = 6.0  # log odds of an event are clipped to this
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of ``n`` events.
+    """Log odds and log probabilities of ``n`` events.
 
     Attributes:
         time: ``(n,)`` rising seconds.
         beat: ``(n,)`` log odds of being on a beat.
-        downbeat: ``(n,)`` log odds of being on a bar's first beat.
-        period: ``(n, PERIODS)`` log probability of the length of a beat.
-        metre: ``(n, METRES)`` log probability of the time signature.
-        part: ``(n, PARTS)`` log probability of the place within the beat.
-        grace: ``(n,)`` log odds of being an ornament, of the event's least likely note.
+        downbeat: ``(n,)`` log odds of being on a downbeat.
+        period: ``(n, PERIODS)`` log probabilities of the length of a beat.
+        metre: ``(n, METRES)`` log probabilities of the time signature.
+        part: ``(n, PARTS)`` log probabilities of the position within the beat.
+        grace: ``(n,)`` log odds of being an ornament: the lowest among the event's notes.
     """
 
     time: np.ndarray
@@ -36,7 +36,7 @@ class Evidence:
 
 
 def weigh_events(reading: Reading, events: Events) -> Evidence:
-    """Logits of notes -> evidence of events: means over the notes of one."""
+    """Logits of notes -> evidence of events, from means over their notes."""
     n = len(events.time)
     size = np.bincount(events.of_note, minlength=n).astype(float)
 
@@ -59,6 +59,6 @@ def weigh_events(reading: Reading, events: Events) -> Evidence:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
+    """Logarithm of the softmax over the last axis."""
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

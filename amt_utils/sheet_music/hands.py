@@ -1,4 +1,4 @@
-"""Assigns notes to hands by the network's logits, so that hands do not cross within a chord."""
+"""Assigns notes to hands by the network's logits; hands do not cross within a chord."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import numpy as np
 from .events import Events
 
 LEFT, RIGHT = 1, 0
-SPAN, STRETCH = 15, 0.5  # semitones a hand reaches with ease; nats per semitone beyond
-FINGERS, CROWDED = 5, 2.0  # notes a hand plays at once; nats for each beyond
+SPAN, STRETCH = 15, 0.5  # semitones a hand reaches easily; cost in nats per semitone beyond
+FINGERS, CROWDED = 5, 2.0  # notes a hand plays at once; cost in nats per note beyond
 
 
 def assign_hands(notes: np.ndarray, events: Events, lower: np.ndarray) -> np.ndarray:
-    """``(n,)`` notes -> ``(n,)`` of :data:`RIGHT` (0) and :data:`LEFT` (1).
+    """Notes ``(n,)`` -> hands ``(n,)``, :data:`RIGHT` (0) or :data:`LEFT` (1).
 
     Args:
         notes: of the performance.
-        events: its notes struck together.
-        lower: ``(n,)`` log odds of each note's being on the lower staff.
+        events: of the notes.
+        lower: ``(n,)`` log odds that each note is on the lower staff.
     """
     hands = np.zeros(len(notes), np.int8)
     order = np.lexsort((notes["pitch"], events.of_note))
     border = np.flatnonzero(np.diff(events.of_note[order])) + 1
     for chord in np.split(order, border):
         pitch = notes["pitch"][chord].astype(float)
-        gain = np.concatenate([[0.0], np.cumsum(lower[chord])])  # of giving the lowest k notes to the left hand
+        gain = np.concatenate([[0.0], np.cumsum(lower[chord])])  # of assigning the lowest k notes to the left hand
         if len(chord) > 1:
             gain = gain - [_strain(pitch[:k]) + _strain(pitch[k:]) for k in range(len(chord) + 1)]
         hands[chord[: int(gain.argmax())]] = LEFT

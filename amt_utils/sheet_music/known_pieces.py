@@ -51,7 +51,7 @@ class Piece:
 
 
 def parse_line(text: str, hand: int, begin: Fraction = Fraction(0)) -> list[Written]:
-    """A line in the notation above -> notes one after the other."""
+    """A line in the notation above -> successive notes."""
     notes, now = [], begin
     for token in text.replace("|", " ").split():
         names, _, value = token.partition("/")
@@ -66,7 +66,7 @@ def parse_line(text: str, hand: int, begin: Fraction = Fraction(0)) -> list[Writ
 
 
 def transpose(piece: Piece, letters: int, fifths: int, name: str) -> Piece:
-    """The piece ``letters`` steps up the staff and ``fifths`` up the line of fifths (a third up: 2, 4)."""
+    """The piece transposed by ``letters`` staff steps and ``fifths`` on the line of fifths (a major third: 2, 4)."""
 
     def move(note: Written) -> Written:
         place = _LINE.index(note.step) - 1 + 7 * note.alter + fifths
@@ -89,7 +89,7 @@ def _piece(kind, name, metre, tempo, key, right, left, *, pickup=0, pedal=False)
 
 
 def _scale(key: str, tempo: float, value: int) -> Piece:
-    """Two octaves up and down in parallel octaves, harmonic in minor."""
+    """A scale over two octaves up and down, in parallel octaves; minor scales are harmonic."""
     scale = Key.parse(key)
     tonic = scale.fifths + (3 if scale.minor else 0)
     start = _LETTERS.index(_LINE[(tonic + 1) % 7])
@@ -232,7 +232,7 @@ def known_pieces() -> list[Piece]:
             ("Am", 108, 8), ("Em", 66, 16), ("Cm", 92, 8), ("F#m", 116, 8),
         )
     ]  # fmt: skip
-    # letters and fifths up, and how much faster
+    # letters and fifths upwards, and ratio of the tempo
     moves = ((0, 0, 1.0), (1, 2, 1.12), (-1, -2, 0.88))
     written = (_MELODY, _SONG, _MARCH, _CHORALE, _CHORALE_MINOR, _WALTZ, _WALTZ_MINOR, _INVENTION, _INVENTION_MINOR)
     for piece in (*written, _TUPLETS, _NOCTURNE, _GIGUE, _BARCAROLLE):
@@ -249,13 +249,13 @@ def known_pieces() -> list[Piece]:
 
 
 def perform(piece: Piece, *, jitter: float = 0.0, rubato: float = 0.0, seed: int = 0) -> tuple[Performance, np.ndarray]:
-    """A piece as a human might play it.
+    """Simulates a human performance of a piece.
 
     Args:
         piece: the score.
-        jitter: standard deviation of onsets in seconds, half of it shared by what is struck together.
-        rubato: relative swing of the tempo over a phrase of four bars; the last bar slows by three times as much.
-        seed: of the random numbers.
+        jitter: standard deviation of onsets in seconds, half of it shared by simultaneous notes.
+        rubato: relative tempo variation over a phrase of four bars; the last bar slows by three times as much.
+        seed: random seed.
 
     Returns:
         The performance, and ``(n,)`` the index into ``piece.notes`` of each of its notes.
@@ -283,7 +283,7 @@ def perform(piece: Piece, *, jitter: float = 0.0, rubato: float = 0.0, seed: int
     touch = np.clip(random.normal(0.80 if piece.pedal else 0.92, 0.06, len(onset)), 0.5, 1.04)
     end = np.maximum(begin + 0.04, begin + (clock(onset + length) - clock(onset)) * touch)
     pitch = np.array([note.pitch for note in piece.notes])
-    for i in range(len(pitch)):  # a key comes up before it is struck again
+    for i in range(len(pitch)):  # a key is released before it is struck again
         again = begin[(pitch == pitch[i]) & (begin > begin[i])]
         if len(again):
             end[i] = max(min(end[i], again.min() - 0.02), begin[i] + 0.02)

@@ -27,11 +27,11 @@ from .tunes import accompany_some
 CHANNELS, MEMBERS = 48, 3
 BATCH, LENGTH, STEPS = 32, 128, 500  # windows, beats
 RATE, FINAL, WARMUP, AVERAGED = 2e-3, 0.02, 100, 0.995
-NOISE, HIDDEN = 0.25, 0.08  # of standardised features; share of them that a window lacks
-PLAYED, OWN, MORE = 1.0, 0.4, 0.25  # how often performances, their scores played anew, other music are drawn
+NOISE, HIDDEN = 0.25, 0.08  # deviation of noise on standardised features; share of features set to 0
+PLAYED, OWN, MORE = 1.0, 0.4, 0.25  # weights of performances, of their scores played anew, of other music
 FEWEST_BARS = 4
 
-Sequence = tuple[np.ndarray, np.ndarray, float]  # features (n, BAR_FEATURES), first (n,) 0 or 1, how often
+Sequence = tuple[np.ndarray, np.ndarray, float]  # features (n, BAR_FEATURES), first (n,) 0 or 1, weight
 
 
 class BarNetwork(nn.Module):
@@ -61,14 +61,14 @@ def learn_bars(
     steps: int = STEPS,
     seed: int = 1,
 ) -> dict[str, Tensor]:
-    """Weights of some networks, by the names that :mod:`.bar_network` reads.
+    """Trains several networks; returns their weights by the names that :mod:`.bar_network` reads.
 
     Args:
-        folder: in (n)ASAP's shape; held-out compositions are not learnt from.
+        folder: in (n)ASAP's shape; held-out compositions are left out.
         sequenced: more pieces.
-        corpus: more music to play.
-        steps: of each network.
-        seed: of everything that is drawn.
+        corpus: more scores for simulated performances.
+        steps: batches for each network.
+        seed: random seed.
     """
     sequences = _read_sequences(folder, sequenced, corpus, np.random.default_rng(seed))
     mean = np.mean([x.mean(0) for x, _, _ in sequences], 0).astype(np.float32)

@@ -40,11 +40,11 @@ from .tunes import accompany_some
 
 BATCH, LENGTH = 20, 400  # windows, notes
 RATE, WARMUP, FINAL = 4e-3, 100, 0.02
-AVERAGED = 0.998  # decay of the averaged weights, which are the ones that are kept
+AVERAGED = 0.998  # decay of the averaged weights, which are saved
 SAVE_SECONDS = 60.0
-MADE_UP = 0.35  # share of windows that are played from written music
+MADE_UP = 0.35  # share of windows from simulated performances
 HIDDEN = 0.12  # share of windows in which velocities (or lengths, or pedals) are hidden
-MOST_NOTES, BALANCE = 6000, 0.6  # a performance counts by its notes up to so many; by how much often played ones less
+MOST_NOTES, BALANCE = 6000, 0.6  # a performance's weight: min(notes, MOST_NOTES) / performances of the piece ** BALANCE
 WEIGHT = {
     "beat": 2.0, "downbeat": 2.0, "period": 0.6, "metre": 0.4, "key": 0.4, "staff": 1.0, "voice": 0.4,
     "name": 0.5, "part": 0.7, "value": 0.4, "short": 0.2, "grace": 0.3,
@@ -71,12 +71,12 @@ class NoteNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Examples:
-    """What is learnt from, or judged by.
+    """Examples for training or validation.
 
     Attributes:
         played: performances with their targets.
-        weight: ``(n,)`` how often each of them is drawn, 1 in all.
-        written: sheet music that is played anew, of performances and of a corpus; may be empty.
+        weight: ``(n,)`` probability of drawing each of them; the sum is 1.
+        written: scores for simulated performances, of the performances and of a corpus; may be empty.
     """
 
     played: list[tuple[Performance, Targets]]
@@ -92,14 +92,14 @@ def load_examples(
     corpus: Iterable[Music] = (),
     written: bool = True,
 ) -> Examples:
-    """Performances with their targets, of the compositions to learn from or of those held out.
+    """Performances with their targets, of the training compositions or of the held-out ones.
 
     Args:
         folder: in (n)ASAP's shape.
-        held_out: which compositions.
+        held_out: whether to take the held-out compositions.
         sequenced: more pieces (:func:`.sequenced.find_sequenced`).
-        corpus: more music to play.
-        written: whether the performances' own scores are played anew, too.
+        corpus: more scores for simulated performances.
+        written: whether to simulate performances of the performances' own scores, too.
     """
     aligned = [p for p in find_performances(folder) if p.held_out == held_out]
     if not aligned:
@@ -157,7 +157,7 @@ def _draw_window(examples: Examples, rng: np.random.Generator, *, varied: bool) 
 
 
 def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Mean cross entropy of each question over the notes whose answer is known."""
+    """Mean cross entropy of each head over the notes with known targets."""
     found, at = {}, 0
     for name, size in HEADS.items():
         own, truth = logits[..., at : at + size], wanted[name]
@@ -173,7 +173,7 @@ def losses(logits: Tensor, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def learn_beats(examples: Examples, *, steps: int, seed: int = 1, state: Path | None = None) -> NoteNetwork:
-    """A network taught for ``steps`` batches; its averaged weights. Goes on from ``state``, a file, where it exists."""
+    """Trains for ``steps`` batches; returns the network with averaged weights. Resumes from the file ``state``."""
     torch.manual_seed(seed)
     net = NoteNetwork()
     average = {name: value.clone() for name, value in net.state_dict().items()}
@@ -189,7 +189,7 @@ def learn_beats(examples: Examples, *, steps: int, seed: int = 1, state: Path | 
     last, seen = time.monotonic(), dict[str, float]()
     with tqdm(range(done, steps), initial=done, total=steps, desc="beats", unit="step", mininterval=10) as progress:
         for step in progress:
-            rng = np.random.default_rng((seed, step))  # a run that was broken off sees what an unbroken one sees
+            rng = np.random.default_rng((seed, step))  # an interrupted run sees the same data as an uninterrupted one
             rate = min(1.0, (step + 1) / WARMUP) * (FINAL + (1 - FINAL) * 0.5 * (1 + np.cos(np.pi * step / steps)))
             for group in optimizer.param_groups:
                 group["lr"] = float(RATE * rate)
@@ -221,7 +221,7 @@ def learn_beats(examples: Examples, *, steps: int, seed: int = 1, state: Path | 
 
 @torch.inference_mode()
 def measure(nets: list[NoteNetwork], examples: Examples, batches: int = 12) -> dict[str, float]:
-    """Share of right answers to each question, of notes as they were played (the classes by the greatest logit)."""
+    """Accuracy of each head on performances without augmentation (the class with the largest logit)."""
     right: dict[str, list[float]] = {}
     for number in range(batches):
         keys, features, wanted = draw_batch(examples, np.random.default_rng(number), varied=False)
@@ -236,7 +236,7 @@ def measure(nets: list[NoteNetwork], examples: Examples, batches: int = 12) -> d
 
 
 def save_network(weights: dict[str, Tensor], path: str | os.PathLike, card: dict) -> None:
-    """Weights as float16 safetensors, and a JSON beside them that says what they are."""
+    """Writes weights as float16 safetensors, and a JSON file that describes them."""
     from safetensors.torch import save_file
 
     path = Path(path)
@@ -259,17 +259,17 @@ def learn_from_folder(
     without: Iterable[str] = (),
     corpus: Iterable[Music] = (),
 ) -> dict:
-    """Learns from a folder of :mod:`.asap`'s kind, and from more music; writes the weights and returns their card.
+    """Trains on a folder as in :mod:`.asap` and on more music; writes the weights and returns their card.
 
     Args:
         folder: in (n)ASAP's shape.
-        out: the weights.
-        steps: batches of each network of notes.
-        members: networks of notes, whose logits are averaged.
-        seed: of everything that is drawn.
-        sequenced: a folder of sequenced pieces (:mod:`.sequenced`); compositions that are held out are left out.
+        out: file of the weights.
+        steps: batches for each note network.
+        members: number of note networks, whose logits are averaged.
+        seed: random seed.
+        sequenced: a folder of sequenced pieces (:mod:`.sequenced`); held-out compositions are left out.
         without: patterns of their names to leave out, too.
-        corpus: more music to play.
+        corpus: more scores for simulated performances.
     """
     corpus, more = list(corpus), list[Sequenced]()
     if sequenced is not None:

@@ -11,7 +11,7 @@ TICKS = 24  # per quarter note: exact for 32nds, triplets and sextuplets
 
 @dataclass(frozen=True)
 class Metre:
-    """A time signature, and the user's words for it (``"3/4"``)."""
+    """A time signature, such as 3/4."""
 
     numerator: int = 4
     denominator: int = 4
@@ -32,7 +32,7 @@ class Metre:
 
     @property
     def compound(self) -> bool:
-        """6/8, 9/8, 12/8, 6/16 ...: the beat is three of the denominator's notes."""
+        """Whether a beat is three notes of the denominator: 6/8, 9/8, 12/8, 6/16 ..."""
         return self.denominator >= 8 and self.numerator % 3 == 0 and self.numerator > 3
 
     @property
@@ -55,7 +55,7 @@ class Metre:
         return self.ticks // self.beats
 
     def with_beats(self, beats: int) -> Metre:
-        """The signature of a bar with as many of the same beats."""
+        """The time signature of a bar with this many of the same beats, if there is one."""
         per_beat = self.numerator // self.beats
         other = Metre(beats * per_beat, self.denominator)
         return other if other.beats == beats else Metre(2 * beats * per_beat, 2 * self.denominator)

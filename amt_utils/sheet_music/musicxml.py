@@ -17,14 +17,14 @@ _HEADER = (
     '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
     '"http://www.musicxml.org/dtds/partwise.dtd">\n'
 )
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 has no place for
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML 1.0 does not allow
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 _CLEFS = {"treble": ("G", 2), "bass": ("F", 4)}
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that is written down.
+    """Everything that is written on the page.
 
     Attributes:
         bars: of the page.
@@ -34,7 +34,7 @@ class Page:
         clefs: per staff, the clef of each bar.
         marks: ``(tick, element)``: ``"pedal start"``, ``"pedal stop"``, ``"dynamics mf"``, ``"tempo 96"`` (beats of the
             metre per minute), ``"above WORDS"`` over the upper staff, or words below the lower one.
-        octaves: per staff, by how many octaves each bar sounds higher (8va: 1, 15ma: 2, 8vb: -1); empty for none.
+        octaves: per staff, octaves by which each bar sounds higher (8va: 1, 15ma: 2, 8vb: -1); empty for none.
     """
 
     bars: Bars
@@ -66,7 +66,7 @@ def to_musicxml(page: Page) -> str:
     measures = _add(root, "part", id="P1")
     marks: dict[int, list[tuple[int, str]]] = {}
     for tick, mark in page.marks:
-        # a mark on a bar line that ends something belongs to the bar before
+        # an end mark on a bar line belongs to the previous bar
         at = int(page.bars.number(tick - (mark == "pedal stop")))
         marks.setdefault(min(max(at, 0), page.bars.count - 1), []).append((tick, mark))
     parts_of: dict[int, int] = {}  # note -> tied pieces written so far
@@ -183,21 +183,21 @@ def _write_mark(measure: ET.Element, mark: str, offset: int, metre: Metre) -> No
 
 
 def _write_octave_line(measure: ET.Element, page: Page, number: int, staff: int, voice: int, *, opening: bool) -> None:
-    """Begins or ends an octave line, beside the notes of its staff: programs ignore the number of the staff."""
+    """Begins or ends an octave line, next to the notes of its staff, since programs ignore its staff number."""
     octaves = page.octaves[staff - 1]
     own = octaves[number] if octaves and voice == 1 else 0
     neighbour = number + (-1 if opening else 1)
     if not own or (0 <= neighbour < page.bars.count and octaves[neighbour] == own):
         return
     direction = _add(measure, "direction", placement="above" if own > 0 else "below")
-    # MusicXML names the way from the sound to the page
+    # MusicXML's type is the direction from sound to page
     state = ("down" if own > 0 else "up") if opening else "stop"
     _add(_add(direction, "direction-type"), "octave-shift", type=state, size=str(7 * abs(own) + 1))
     _add(direction, "staff", staff)
 
 
 def _needed_accidentals(page: Page, number: int) -> dict[tuple[int, int], str]:
-    """(note, tick) -> accidental to print, by the usual rule: it holds for its line until the bar's end."""
+    """(note, tick) -> accidental to print; an accidental holds for its line or space until the end of the bar."""
     fifths = page.keys[number].fifths
     signature = {step: int(i < fifths) for i, step in enumerate("FCGDAEB")}
     signature |= {step: -1 for i, step in enumerate("BEADGCF") if i < -fifths}

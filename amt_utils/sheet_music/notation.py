@@ -21,18 +21,18 @@ _FLAGS = {"eighth": 1, "16th": 2, "32nd": 3}
 
 @dataclass
 class Symbol:
-    """One note, chord or rest as it stands on the page.
+    """One note, chord or rest on the page.
 
     Attributes:
         tick, length: ticks; ``tick`` counts from the first bar.
         kind, dots: the note value's MusicXML name, and its dots.
-        notes: indices of the performance's notes; empty for a rest.
-        tuplet: three in the place of two.
+        notes: indices into the performance's notes; empty for a rest.
+        tuplet: a triplet note: three in the time of two.
         tie_from, tie_to: tied to the symbol before, after it in its voice.
         bracket: ``"start"``, ``"stop"`` or ``""`` of the tuplet's bracket.
         beams: ``begin``, ``continue``, ``end``, ``forward hook``, ``backward hook`` for each beam, outermost first.
-        hidden: takes time and is not drawn (gaps of the second voice).
-        whole_bar: a rest for the bar, whatever its length.
+        hidden: takes time but is not drawn (gaps of the second voice).
+        whole_bar: a rest of a whole bar of any length.
         staccato: written with a dot.
     """
 
@@ -52,9 +52,9 @@ class Symbol:
 
 
 def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> list[list[Symbol]]:
-    """Chords of one voice, in order and not overlapping -> the symbols of each bar, rests between them.
+    """Chords of one voice, in order and without overlap -> the symbols of each bar, including rests.
 
-    A ``secondary`` voice stays out of bars it has nothing in, and its gaps are hidden.
+    A ``secondary`` voice has no symbols in bars without its notes, and its rests are hidden.
     """
     stretches: list[tuple[int, int, list[int]]] = []
     staccato = {chord.tick for chord in chords if chord.staccato}
@@ -95,7 +95,7 @@ def _tuplet_beats(stretches: list, bars: Bars) -> dict[int, int]:
 
 
 def _cut(begin: int, end: int, bars: Bars, tuplets: dict[int, int], *, rest: bool):
-    """``[begin, end)`` -> symbols, cut at bar lines, tuplet edges and strong places."""
+    """``[begin, end)`` -> symbols, cut at bar lines, tuplet edges and strong metrical positions."""
     while begin < end:
         stop = min(end, bars.start(int(bars.number(begin)) + 1))
         beat = bars.beat_start(begin)
@@ -127,7 +127,7 @@ def _cut_plain(begin: int, end: int, place: int, metre: Metre, *, rest: bool):
         yield Symbol(begin, length, *_PLAIN[length])
         return
     inside = [t for t in range(begin + 1, end) if (t - begin + place) % 3 == 0]
-    if not inside:  # off the grid: nothing simpler can be written
+    if not inside:  # off the grid: it cannot be written more simply
         yield Symbol(begin, length, *_PLAIN[min(_PLAIN, key=lambda value: abs(value - length))])
         return
     middle = max(inside, key=lambda t: (_strength(t - begin + place, metre), -abs(t - begin - length / 2)))
@@ -148,7 +148,7 @@ def _strength(place: int, metre: Metre) -> int:
 
 
 def _readable(place: int, length: int, metre: Metre, rest: bool) -> bool:
-    """Whether one symbol of this length at this place of the bar lets the beat be seen."""
+    """Whether a symbol of this length at this position in the bar leaves the beat visible."""
     beat = metre.beat_ticks
     compound = beat == 36
     if compound and length > beat and length % beat:
@@ -157,7 +157,7 @@ def _readable(place: int, length: int, metre: Metre, rest: bool) -> bool:
         return False
     if metre.ticks == length and not place:
         return True
-    if beat == 12 and metre.ticks == 36:  # 3/8 is read as one
+    if beat == 12 and metre.ticks == 36:  # a bar of 3/8 is one group
         return not rest or length in (12, 6, 3)
     inside = [_strength(p, metre) for p in range(place + 1, place + length) if p % 3 == 0]
     strongest = max(inside, default=-1)
@@ -182,11 +182,11 @@ def _bracket(measure: list[Symbol], bars: Bars) -> None:
 
 
 def _beam(measure: list[Symbol], bars: Bars) -> None:
-    """Joins eighths and shorter within a beat; plain eighths over half a bar of four or a bar of three."""
+    """Beams notes shorter than a quarter within a beat; plain eighths across half a bar of four or a bar of three."""
     metre = bars.metre_at(measure[0].tick)
     beat = metre.beat_ticks
     wide = {4: 2, 3: 3, 2: 2}.get(metre.beats, 1) * beat if beat <= TICKS else beat
-    if beat > 36:  # half notes: by quarters
+    if beat > 36:  # beats of half notes: beam by quarters
         beat = TICKS
     if beat < TICKS:
         beat = wide if wide <= 36 else 2 * beat

@@ -8,24 +8,24 @@ from ..music.notes import LOWEST_PITCH, SUSTAIN, Performance
 from .events import find_events
 from .pulses import PULSE_FEATURES, describe_pulses
 
-CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is encoded by its distance to each of them
+CENTRES = np.linspace(np.log(0.03), np.log(4.0), 12)  # log seconds; a time is encoded by Gaussians around them
 WIDTH = CENTRES[1] - CENTRES[0]
 TIMES = ("before", "after", "before two", "after two", "length", "near before", "near after", "same key before",
          "lower before", "lower after", "pedal before", "pedal after")  # fmt: skip
 SCALARS = 8
 FEATURES = len(TIMES) * len(CENTRES) + SCALARS + PULSE_FEATURES
 _SCALARS_FROM = len(TIMES) * len(CENTRES)
-VELOCITIES = [_SCALARS_FROM, _SCALARS_FROM + 1]  # columns of features that tell velocities, lengths, pedals
+VELOCITIES = [_SCALARS_FROM, _SCALARS_FROM + 1]  # columns of the features of velocities, lengths and pedals
 LENGTHS = [*range(4 * len(CENTRES), 5 * len(CENTRES)), _SCALARS_FROM + 5]
 PEDALS = list(range(10 * len(CENTRES), 12 * len(CENTRES)))
-NEAR, NEIGHBOURS = 7, 12  # semitones; notes looked through for one that near
-UNKNOWN = np.inf  # a time there is nothing to measure: no centre is near
+NEAR, NEIGHBOURS = 7, 12  # semitones; number of notes searched for one within these
+UNKNOWN = np.inf  # a time that does not exist; its encoding is zero
 
 
 def describe_notes(performance: Performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A performance -> order ``(n,)`` of its notes for reading, keys ``(n,)`` 0..87, features ``(n, FEATURES)`` f4.
+    """A performance -> order ``(n,)`` of its notes, keys ``(n,)`` 0..87, features ``(n, FEATURES)`` float32.
 
-    Notes are read by event (struck together), those of one event from the lowest up.
+    Notes are ordered by event, and by pitch within an event. Keys and features are in this order.
     """
     notes = performance.notes
     n = len(notes)
@@ -34,7 +34,7 @@ def describe_notes(performance: Performance) -> tuple[np.ndarray, np.ndarray, np
     events = find_events(notes)
     event = events.of_note
     order = np.lexsort((notes["pitch"], event))
-    notes = notes[order]  # the events' numbers are in order already
+    notes = notes[order]  # the numbers of the events are sorted already
     onset, pitch = notes["onset"], notes["pitch"].astype(int)
     size, time = np.bincount(event), events.time
     padded = np.concatenate([[-UNKNOWN] * 2, time, [UNKNOWN] * 2])
@@ -86,7 +86,7 @@ def _local_mean(x: np.ndarray, width: int = 33) -> np.ndarray:
 
 
 def _lower_neighbours(low: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds since the last and until the next event whose lowest note is as low or lower."""
+    """Seconds since the previous and until the next event whose lowest note is as low or lower."""
 
     def since(low: list[int], time: list[float]) -> list[float]:
         stack: list[int] = []
@@ -104,10 +104,10 @@ def _lower_neighbours(low: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _near_neighbours(onset: np.ndarray, pitch: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Seconds since and until the next note within :data:`NEAR` semitones of another event; since the same key."""
+    """Seconds since and until a note of another event within :data:`NEAR` semitones; seconds since the same key."""
     n = len(onset)
     before, after, same = (np.full(n, UNKNOWN) for _ in range(3))
-    for k in range(min(NEIGHBOURS, n - 1), 0, -1):  # the nearest last, so that it stays
+    for k in range(min(NEIGHBOURS, n - 1), 0, -1):  # the nearest comes last and overwrites the others
         gap = onset[k:] - onset[:-k]
         close = (np.abs(pitch[k:] - pitch[:-k]) <= NEAR) & (event[k:] > event[:-k])
         before[k:][close] = gap[close]
@@ -119,7 +119,7 @@ def _near_neighbours(onset: np.ndarray, pitch: np.ndarray, event: np.ndarray) ->
 
 
 def _pedal_times(performance: Performance, time: np.ndarray, lag: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds since the pedal was pressed and until it is next (a player presses it a little after the note)."""
+    """Seconds since the last and until the next press of the pedal, which pianists press slightly after the note."""
     press = performance.pedals["onset"][performance.pedals["kind"] == SUSTAIN]
     padded = np.concatenate([[-UNKNOWN], press, [UNKNOWN]])
     i = np.searchsorted(press, time + lag)

@@ -24,11 +24,11 @@ from .note_features import describe_notes
 WEIGHTS = package_folder() / "weights" / "sheet_music.safetensors"
 METRES = ((2, 4), (3, 4), (4, 4), (2, 2), (3, 8), (6, 8), (9, 8), (12, 8))
 PERIODS = 0.2 * 2 ** (np.arange(33) / 8)  # seconds of a beat
-PARTS = 24  # of a beat: the classes of a note's place in it
+PARTS = 24  # per beat: the classes of a note's position in it
 VALUES = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, 192])
 VALUES = VALUES / PARTS  # beats
 KEYS = np.arange(-7, 8)  # fifths
-NAMES = np.arange(-15, 20)  # places on the line of fifths, C is 0: Fbb .. B##
+NAMES = np.arange(-15, 20)  # positions on the line of fifths, C is 0: Fbb .. B##
 HEADS = {
     "beat": 1, "downbeat": 1, "period": len(PERIODS), "metre": len(METRES), "key": len(KEYS), "staff": 1, "voice": 1,
     "name": len(NAMES), "part": PARTS, "value": len(VALUES), "short": 1, "grace": 1,
@@ -37,7 +37,7 @@ HEADS = {
 
 @dataclass(frozen=True)
 class NoteLabels:
-    """One array per head of the network (:data:`HEADS`), whose rows are a performance's ``n`` notes."""
+    """One array for each head of the network (:data:`HEADS`), with a row for each of ``n`` notes."""
 
     beat: np.ndarray
     downbeat: np.ndarray
@@ -54,11 +54,11 @@ class NoteLabels:
 
 
 class Reading(NoteLabels):
-    """Logits: ``(n,)`` for yes or no, else ``(n, classes)``."""
+    """Logits: ``(n,)`` of binary heads, else ``(n, classes)``."""
 
 
 def read_notes(performance: Performance, path: str | os.PathLike = WEIGHTS) -> Reading:
-    """The logits of every note, means over the networks. Raises :class:`AmtError` where the weights cannot be read."""
+    """Logits of all notes, averaged over the networks. Raises :class:`AmtError` if the weights cannot be read."""
     order, key, features = describe_notes(performance)
     networks = split_networks(load_network(Path(path)), "notes")
     logits = np.mean([_evaluate(own, key, features) for own in networks], axis=0)
@@ -72,7 +72,7 @@ def read_notes(performance: Performance, path: str | os.PathLike = WEIGHTS) -> R
 
 
 def split_networks(weights: dict[str, np.ndarray], kind: str) -> list[dict[str, np.ndarray]]:
-    """Weights named ``kind.0.…``, ``kind.1.…`` -> those of each network, without these prefixes."""
+    """Weights named ``kind.0.…``, ``kind.1.…`` -> the weights of each network, without these prefixes."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, value in weights.items():
         own, _, rest = name.partition(".")
@@ -111,16 +111,16 @@ def _gru(x: np.ndarray, weights: dict[str, np.ndarray], which: str) -> np.ndarra
 
 @lru_cache(maxsize=2)
 def load_network(path: Path) -> dict[str, np.ndarray]:
-    """The weights as float32 arrays. Raises :class:`AmtError`."""
+    """Weights as float32 arrays. Raises :class:`AmtError` if they cannot be read."""
     from safetensors.numpy import load_file
 
     try:
         weights = load_file(path)
-    except Exception as error:  # safetensors raises its own and OSError
+    except Exception as error:  # safetensors raises errors of its own, and OSError
         raise AmtError(f"{path}: not the weights of the sheet music network ({error})") from error
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
 def read_card(path: str | os.PathLike = WEIGHTS) -> dict:
-    """What the weights say of themselves."""
+    """The metadata in the file of weights."""
     return json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))

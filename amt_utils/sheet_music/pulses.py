@@ -10,18 +10,21 @@ import numpy as np
 
 from .events import Events
 
-PULSES = 0.2 * 2 ** (np.arange(21) / 5)  # seconds of a period
-LAGS = PULSES[::2]  # seconds after which music may come back
+PULSES = 0.2 * 2 ** (np.arange(21) / 5)  # periods in seconds
+LAGS = PULSES[::2]  # seconds after which music may repeat
 PULSE_FEATURES = 4 * len(PULSES) + 2 * len(LAGS)
-PERIODS_SEEN, SECONDS_SEEN, REACH = 1.5, 0.6, 2.2  # standard deviation of the window; how many of it are looked at
-BASS, MEDIAN_OF = 3, 17  # semitones under the usual lowest note of so many events
-FRAME = 0.04  # seconds, in which pitch classes are counted
-SCALE = 2.5
+PERIODS_SEEN, SECONDS_SEEN, REACH = 1.5, 0.6, 2.2  # window: deviation in periods and seconds; its reach in these
+BASS, MEDIAN_OF = 3, 17  # semitones below the median lowest note of this many events
+FRAME = 0.04  # seconds per frame of the chroma
+SCALE = 2.5  # of the features
 
 
 def describe_pulses(notes: np.ndarray, events: Events) -> np.ndarray:
-    """``(events, PULSE_FEATURES)``: for accents and for the bass, each period's real part and magnitude at the event,
-    whose phase is 0; then likeness of pitch classes to what comes after and before each lag."""
+    """Notes and their events -> features ``(n_events, PULSE_FEATURES)`` float32.
+
+    For accents and for the bass, the real part and magnitude of each period, with phase 0 at the event; then the
+    similarity of the chroma to that a lag later and a lag earlier.
+    """
     time, n = events.time, len(events.time)
     low = np.full(n, 127.0)
     np.minimum.at(low, events.of_note, notes["pitch"])
@@ -47,7 +50,7 @@ def describe_pulses(notes: np.ndarray, events: Events) -> np.ndarray:
 
 
 def _comes_back(notes: np.ndarray, time: np.ndarray) -> list[np.ndarray]:
-    """For each lag, the cosine between the pitch classes from each event on and those a lag later, and earlier."""
+    """For each lag, the cosine similarity of the chroma after each event to that a lag later, and a lag earlier."""
     origin = time[0] - 1.0
     total = np.zeros((int((time[-1] - origin + 1.0) / FRAME) + 3, 12))
     np.add.at(total, (1 + np.rint((notes["onset"] - origin) / FRAME).astype(int), notes["pitch"] % 12), 1.0)
@@ -61,7 +64,7 @@ def _comes_back(notes: np.ndarray, time: np.ndarray) -> list[np.ndarray]:
     columns = []
     for lag in LAGS:
         frames, half = int(np.rint(lag / FRAME)), max(3, int(0.5 * lag / FRAME)) // 2
-        late = max(1, int(0.12 * lag / FRAME) + 1)  # tempo is not steady
+        late = max(1, int(0.12 * lag / FRAME) + 1)  # the tempo may change
         own = struck(here + half, half)
         for way in (frames, -frames):
             other = struck(here + way + half, half + late)

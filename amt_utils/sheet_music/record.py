@@ -10,13 +10,13 @@ from .score import Score
 
 
 def make_record(score: Score, performance: Performance) -> dict[str, Any]:
-    """A score and the performance it was made of -> what ``--json`` writes.
+    """A score and its performance -> the record that ``--json`` writes.
 
-    ``beats`` and ``downbeats`` are seconds, ``metre`` and ``fifths`` the signatures that hold longest. Of each written
-    note: ``onset`` (seconds, as played), ``pitch``, ``quarter`` and ``duration`` (quarter notes; from the first bar
-    line on, so that a pick-up is negative), ``staff`` (1 upper), ``voice`` (of the staff), ``measure`` as printed,
-    ``place`` (quarter notes from the bar's beginning; a pick-up ends at its bar line), ``step``, ``alter``,
-    ``octave``.
+    ``beats`` and ``downbeats`` are in seconds; ``metre`` and ``fifths`` are the signatures that hold longest. Each
+    written note has ``onset`` (seconds, as played), ``pitch``, ``quarter`` (quarter notes from the first bar line,
+    negative in a pick-up), ``duration`` (quarter notes), ``staff`` (1 is the upper), ``voice`` (of the staff),
+    ``measure`` as printed, ``place`` (quarter notes from the beginning of the bar; a pick-up ends at its bar line),
+    ``step``, ``alter`` and ``octave``.
     """
     notes, bars = performance.notes, score.page.bars
     lead = bars.start(1) if bars.pickup else 0

@@ -42,10 +42,10 @@ class Score:
 
     Attributes:
         beats: the beat grid in seconds.
-        first_tick: tick of the page that falls on ``beats.times[0]``.
+        first_tick: tick of the page at ``beats.times[0]``.
         bars: of the page.
         keys: the key of each bar.
-        write: makes page and positions.
+        write: returns the page and the positions.
     """
 
     beats: Beats
@@ -60,12 +60,12 @@ class Score:
 
     @property
     def page(self) -> Page:
-        """What is written, ready for :func:`amt_utils.sheet_music.musicxml.to_musicxml`."""
+        """The page, as input of :func:`amt_utils.sheet_music.musicxml.to_musicxml`."""
         return self._written[0]
 
     @property
     def positions(self) -> np.ndarray:
-        """One row per written note, ordered by tick; of notes struck again at one place of the grid, the first.
+        """One row per written note, ordered by tick; of several notes at one pitch and tick, only the first is written.
 
         ``note`` (index into the performance's notes), ``measure`` (as printed; 0 is a pick-up), ``beat`` (1.0 is the
         bar's first), ``tick`` and ``length`` (24 to the quarter), ``staff`` (1 upper), ``voice``, ``id`` (of the note's
@@ -93,7 +93,7 @@ class Score:
         return to_musicxml(self.page)
 
     def save_musicxml(self, path: str | os.PathLike) -> Path:
-        """Writes MusicXML, whole or not at all."""
+        """Writes a MusicXML file, atomically."""
         return _save(path, self.musicxml.encode())
 
     def to_svg(self, **options) -> list[str]:
@@ -103,7 +103,7 @@ class Score:
         return to_svg(self.musicxml, **options)
 
     def save_svg(self, path: str | os.PathLike, **options) -> list[Path]:
-        """Writes ``score.svg``, and ``score-2.svg`` ... where there are more pages."""
+        """Writes ``score.svg``, and ``score-2.svg`` ... if there are more pages."""
         path, pages = Path(path), self.to_svg(**options)
         names = [path] + [path.with_stem(f"{path.stem}-{i}") for i in range(2, 1 + len(pages))]
         return [_save(name, page.encode()) for name, page in zip(names, pages, strict=True)]
@@ -149,15 +149,15 @@ def make_score(
 
     Args:
         performance: may be empty.
-        tempo: beats of the metre per minute, about; estimated when ``None``.
+        tempo: approximate beats of the metre per minute; estimated when ``None``.
         metre: ``"3/4"``; estimated when ``None``.
         key: ``"Eb"``, ``"F#m"``; estimated when ``None``.
         pickup: beats before the first full bar, from the first note on; estimated when ``None``.
         beats: tapped or annotated beats (:func:`.tapped.read_beats`); tempo and pick-up follow from them.
         pedal: write pedal marks.
         title: printed above the music.
-        model: of the beat tracker.
-        weights: of the network.
+        model: parameters of the beat tracker.
+        weights: file of the networks' weights.
 
     Raises:
         AmtError: an argument is not of its range.
@@ -195,7 +195,7 @@ def make_score(
 
 def _tempo_map(score: Score) -> TempoMap:
     bars, per_tick = score.bars, 960 // TICKS
-    # tick 0 is second 0: what comes before the first whole bar is counted in beats of equal length
+    # tick 0 is second 0: time before the first whole bar is divided into equal beats
     opening = bars.metres[0]
     numbers = range(1 if bars.pickup else 0, bars.count)
     number = next((n for n in numbers if score.to_seconds(bars.start(n)) > -0.05), bars.count - 1)
@@ -216,7 +216,7 @@ def _tempo_map(score: Score) -> TempoMap:
     for i, until in enumerate(times[1:]):
         quarters = (ticks[i + 1] - ticks[i]) / TICKS
         tempo = int(np.clip(round((until - clock) / quarters * 1e6), 1, 0xFFFFFF))
-        clock += tempo * quarters / 1e6  # rounding does not add up
+        clock += tempo * quarters / 1e6  # so that rounding errors do not accumulate
         if not tempos or tempos[-1][1] != tempo:
             tempos.append((int(ticks[i]) * per_tick, tempo))
     upbeat = lead % opening.beats

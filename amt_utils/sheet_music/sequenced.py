@@ -29,19 +29,20 @@ from .spelling import Key, spell
 WRITTEN_VALUES = np.array(
     [1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4, 6]
 )  # quarters
-HELD = (0.90, 1.01)  # of its value, as long as a note is that is not staccato
-ON_GRID = 0.9  # share of onsets that lie on a 24th of a quarter, in a file whose ticks are places in the score
-SHINGLE, SAME = 10, 0.08  # successive events compared; share of them in common that makes two files one composition
-OWN_TRACK = 0.1  # of the notes, at least so many are of each hand
+HELD = (0.90, 1.01)  # range of played length / note value of notes that are not staccato
+ON_GRID = 0.9  # least share of onsets on a 24th of a quarter, in a file whose ticks are score positions
+SHINGLE, SAME = 10, 0.08  # events per shingle; share of shingles in common from which two files are one composition
+OWN_TRACK = 0.1  # least share of the notes in the track of each hand
 
 
 @dataclass(frozen=True)
 class Sequenced:
-    """One file, with what :class:`.asap.Aligned` tells of a performance.
+    """One file, with the same attributes as :class:`.asap.Aligned`.
 
     Attributes:
-        name: of the file, without its ending.
-        midi: the file.
+        name: file name without its extension.
+        midi: path of the file.
+        held_out: ``False``; sequenced pieces are used in training only.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Sequenced:
 
     @cached_property
     def alignment(self) -> np.ndarray:
-        """``(n,)`` of :data:`.asap.ALIGNED`, voices 0; minus the length where a note's value is not known."""
+        """``(n,)`` of :data:`.asap.ALIGNED`, with voice 0; the duration is minus the played length if it is unknown."""
         performance, tempo = self._read
         beats, ticks, bars = _find_beats(performance, tempo)
         notes, unit = performance.notes, tempo.ticks_per_beat
@@ -89,15 +90,15 @@ class Sequenced:
 def find_sequenced(
     folder: str | os.PathLike, *, held_out: Iterable[Aligned] = (), without: Iterable[str] = ()
 ) -> list[Sequenced]:
-    """The sequenced pieces below a folder, each composition once.
+    """The sequenced pieces in a folder and its subfolders, each composition once.
 
     Args:
-        folder: of MIDI files, in folders or not.
-        held_out: performances of compositions that nothing may learn from: files that share their music are left out.
-        without: patterns of names to leave out (``*op10*``).
+        folder: folder of MIDI files.
+        held_out: performances of held-out compositions; files with the same music are left out.
+        without: patterns of file names to leave out (``*op10*``).
 
     Raises:
-        AmtError: no file is one.
+        AmtError: the folder has no sequenced piece.
     """
     found: list[Sequenced] = []
     known = [_shingles(own.performance) for own in held_out]
@@ -125,7 +126,7 @@ def _is_sequenced(own: Sequenced) -> bool:
 
 
 def _shingles(performance: Performance) -> set[bytes]:
-    """The steps of the highest notes of successive events: the same in any key, at any tempo."""
+    """Intervals between the highest notes of successive events, in runs of :data:`SHINGLE`, for any key and tempo."""
     notes = performance.notes
     events = find_events(notes)
     top = np.zeros(len(events.time), int)
@@ -135,8 +136,10 @@ def _shingles(performance: Performance) -> set[bytes]:
 
 
 def _find_beats(performance: Performance, tempo: TempoMap) -> tuple[Annotations, np.ndarray, np.ndarray]:
-    """The beats, and the ticks of beats and of bars. A first signature that is shorter than a bar of the next is of
-    a pick-up, which begins no bar."""
+    """Beats, their ticks, and the ticks of bars.
+
+    If the first time signature holds for less than a bar of the second, it is a pick-up, which begins no bar.
+    """
     unit = tempo.ticks_per_beat
     end = int(tempo.to_ticks(performance.notes["offset"].max()))
     signs = [(t, n, d) for t, n, d in {s[0]: s for s in tempo.time_signatures}.values() if t <= end]
@@ -173,7 +176,7 @@ def _find_beats(performance: Performance, tempo: TempoMap) -> tuple[Annotations,
 
 
 def _written_values(quarters: np.ndarray) -> np.ndarray:
-    """Played lengths -> the note values they stand for; minus the length where none is near."""
+    """Played lengths in quarters -> note values in quarters; minus the played length if no value is near."""
     share = quarters[:, None] / WRITTEN_VALUES
     fits = (share >= HELD[0]) & (share <= HELD[1])
     nearest = np.where(fits, np.abs(np.log(np.maximum(share, 1e-6))), np.inf).argmin(1)
@@ -181,7 +184,7 @@ def _written_values(quarters: np.ndarray) -> np.ndarray:
 
 
 def _find_staves(path: Path, begin: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """1 or 2 for each note, where two tracks have notes; the lower in the mean is the left hand's. Else 0."""
+    """Staff of each note: 2 in the track with the lower mean pitch, 1 in the other; 0 unless there are two tracks."""
     messages = read_events(path).messages
     played = messages[(messages[:, 2] >> 4 == 9) & (messages[:, 4] > 0)]
     tracks = [t for t in np.unique(played[:, 0]) if np.mean(played[:, 0] == t) >= OWN_TRACK]

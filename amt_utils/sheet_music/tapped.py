@@ -13,20 +13,20 @@ from ..system.errors import AmtError
 
 @dataclass(frozen=True)
 class Tapped:
-    """``times`` ``(n,)`` rising seconds of beats, n >= 2; ``first`` ``(n,)`` whether each begins a bar."""
+    """Beats: ``times`` ``(n,)`` in rising seconds, n >= 2; ``first`` ``(n,)``, whether each begins a bar."""
 
     times: np.ndarray
     first: np.ndarray
 
 
 def read_beats(path: str | os.PathLike) -> Tapped:
-    """Lines of seconds and a label -> beats. ``db`` (or ``1``) begins a bar, ``b`` does not.
+    """Lines of seconds and a label -> beats. A beat labelled ``db`` (or ``1``) begins a bar; ``b`` does not.
 
-    Audacity writes begin, end and label; ASAP's annotations are the same. A line may also be one time alone, or time
-    and label; columns are divided by tabs, commas or spaces. What follows a comma in a label is not read.
+    Audacity and ASAP write begin, end and label. A line may also be a time alone, or a time and a label. Columns are
+    separated by tabs, commas, semicolons or spaces; text after a comma in a label is ignored.
 
     Raises:
-        AmtError: the file is missing, a line says no time, or there are fewer than two beats.
+        AmtError: the file cannot be read, a line has no time, or there are fewer than two beats.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()

@@ -20,16 +20,16 @@ COMPOSERS = ("beethoven", "mozart", "haydn", "schumann_robert", "schumann_clara"
              "schubert", "handel", "beach", "verdi", "cpebach", "corelli")  # fmt: skip
 CHORALES, TUNES = "bach", "ryansMammoth"
 MOST_PARTS = 5
-ACCOMPANIED = 0.8  # share of melodies that get a left hand
-LARGEST = 60_000  # bytes of a file: music21 takes minutes for larger ones
+ACCOMPANIED = 0.8  # share of melodies that are given an accompaniment
+LARGEST = 60_000  # bytes: music21 takes minutes to parse larger files
 _STEPS = "FCGDAEB"
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-# triads as (place of the root on the line of fifths from the tonic, whether minor), and how often they are wanted
+# triads: root on the line of fifths relative to the tonic, whether minor, weight
 _TRIADS = ((0, False, 1.15), (1, False, 1.1), (-1, False, 1.05), (2, True, 1.0), (3, True, 0.95))
 
 
 def read_corpus(*, chorales: int = 120, tunes: int = 500) -> Iterator[Music]:
-    """All of :data:`COMPOSERS`, and so many chorales and tunes, evenly spread.
+    """All music by :data:`COMPOSERS`, and this many chorales and tunes, evenly spaced in the corpus.
 
     Raises:
         AmtError: music21 is not installed.
@@ -49,14 +49,14 @@ def read_corpus(*, chorales: int = 120, tunes: int = 500) -> Iterator[Music]:
             warnings.simplefilter("ignore")
             try:
                 music = _read(converter.parse(path))
-            except Exception:  # music21 raises what it likes; the corpus has files that it cannot read
+            except Exception:  # music21 raises many types; it cannot read some files of its corpus
                 continue
         if music is not None and len(music.notes) >= 40:
             yield music
 
 
 def _read(score) -> Music | None:
-    """music21's score -> :class:`Music`; ``None`` where it has no parts that two hands could play."""
+    """A music21 score -> :class:`Music`; ``None`` if it is unsuitable (too many parts, too few bars, no signature)."""
     parts = list(getattr(score, "parts", []))
     if not 1 <= len(parts) <= MOST_PARTS:
         return None
@@ -94,13 +94,13 @@ def _read(score) -> Music | None:
 
 
 def accompany_some(music: Music, rng: np.random.Generator) -> Music:
-    """Most melodies with a left hand (:func:`accompany`); other music as it is."""
+    """Accompanies most melodies (:func:`accompany`); returns other music unchanged."""
     alone = (music.notes["staff"] == 1).all()
     return accompany(music, rng) if alone and rng.random() < ACCOMPANIED else music
 
 
 def accompany(music: Music, rng: np.random.Generator) -> Music:
-    """A melody with a left hand that a beginner's book would give it: triads of the key in a usual pattern."""
+    """Adds a simple left hand to a melody: triads of the key in a common accompaniment pattern."""
     pattern = rng.choice(["chords", "broken", "held", "bass"])
     rows = []
     ends = np.append(music.bars[1:], music.notes["quarter"][-1] + 1.0)
@@ -113,7 +113,7 @@ def accompany(music: Music, rng: np.random.Generator) -> Music:
         unit, beats = metre.quarters_per_beat, metre.beats
         own = music.notes[(music.notes["quarter"] >= start) & (music.notes["quarter"] < end)]
         if not len(own) or end - start < metre.beats * unit - 1e-6:
-            continue  # a pick-up, or a bar of rest
+            continue  # a pick-up or an empty bar
         triad = _choose_triad(own, int(fifths), triad)
         root = int(fifths) + triad[0]
         places = (root, root - 3 if triad[1] else root + 4, root + 1)
@@ -148,7 +148,7 @@ def _figure(pattern: str, start: float, unit: float, beats: int, compound: bool,
 
 
 def _choose_triad(own: np.ndarray, fifths: int, before: tuple) -> tuple:
-    """The triad that most of a bar's notes belong to, the first note counting twice."""
+    """The triad that contains most of a bar's notes, weighted by duration; the first note counts twice."""
     line = np.array([_STEPS.index(s) - 1 for s in own["step"]]) + 7 * own["alter"].astype(int) - fifths
     weight = own["duration"] * np.where(np.arange(len(own)) == 0, 2.0, 1.0)
     best, most = before, -1.0
@@ -162,7 +162,7 @@ def _choose_triad(own: np.ndarray, fifths: int, before: tuple) -> tuple:
 
 
 def _spell(place: int, low: int, high: int) -> tuple[int, str, int, int]:
-    """A place on the line of fifths -> pitch not under ``low``, step, alteration, octave."""
+    """A position on the line of fifths -> lowest pitch from ``low`` on, step, alteration, octave."""
     step, alter = _STEPS[(place + 1) % 7], (place + 1) // 7
     pitch = _SEMITONES[step] + alter
     pitch += 12 * int(np.ceil((low - pitch) / 12))

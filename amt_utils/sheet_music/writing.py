@@ -1,4 +1,4 @@
-"""Notes on a beat grid -> the page: hands, voices, written lengths, names, clefs, marks, and where each note is."""
+"""Notes on a beat grid -> the page: hands, voices, note values, names, clefs, marks, and each note's position."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ POSITION = np.dtype(
      ("voice", "i1"), ("id", "U24")]
 )  # fmt: skip
 
-STACCATO_HELD = 0.6  # of its written length, a chord with a staccato dot is held no longer
+STACCATO_HELD = 0.6  # largest share of its written length for which a staccato chord is held
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Notes on the grid.
+    """Notes on a beat grid.
 
     Attributes:
         notes: of the performance.
-        pedals: that are written, if any.
-        events: notes struck together.
-        reading: what the network says of each note.
-        tick: ``(n,)`` of the page.
-        held: ``(n,)`` ticks that each key is held.
+        pedals: pedals to write; ``None`` writes none.
+        events: of the notes.
+        reading: the network's logits for each note.
+        tick: ``(n,)`` ticks of the page at which the notes begin.
+        held: ``(n,)`` ticks for which each key is held.
     """
 
     notes: np.ndarray
@@ -52,7 +52,7 @@ def write_page(
 ) -> tuple[Page, np.ndarray]:
     """Notes on a grid -> the page, and its :data:`POSITION` rows, ordered by tick.
 
-    ``shift`` is the tick of the page on which the first of the ``beats`` falls; ``keys`` are those of the bars.
+    ``shift`` is the tick of the page at ``beats.times[0]``; ``keys`` has the key of each bar.
     """
     notes, reading, tick, held = placed.notes, placed.reading, placed.tick, placed.held
     written = _first_of_each(notes["pitch"], tick)
@@ -86,7 +86,7 @@ def write_page(
 
 
 def _spell_by_key(pitch: np.ndarray, said: np.ndarray, keys: list[Key]) -> list[tuple[str, int, int]]:
-    """Step, alteration and octave of each note, in the key that holds there."""
+    """Step, alteration and octave of each note, by the key at the note."""
     names: list[tuple[str, int, int]] = [("C", 0, 4)] * len(pitch)
     for key in dict.fromkeys(keys):
         own = [i for i, k in enumerate(keys) if k == key]
@@ -97,12 +97,12 @@ def _spell_by_key(pitch: np.ndarray, said: np.ndarray, keys: list[Key]) -> list[
 
 
 def _divisions(beats: Beats, shift: int) -> dict[int, int]:
-    """Tick at which a beat begins -> its division, where it is not 1."""
+    """First tick of each beat -> its division, if not 1."""
     return {int(t) + shift: int(s) for t, s in zip(beats.ticks, beats.divisions, strict=False) if s > 1}
 
 
 def _first_of_each(pitch: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """Indices of the notes to write: of several at one key and tick, the first."""
+    """Indices of the notes to write: the first one of each pitch and tick."""
     _, first = np.unique(np.column_stack([tick, pitch]), axis=0, return_index=True)
     return np.sort(first)
 
@@ -116,7 +116,7 @@ def _positions(placed: list, bars: Bars) -> np.ndarray:
 
 
 def measure_and_beat(bars: Bars, tick: float) -> tuple[int, float]:
-    """The measure as printed, and the beat from 1, of a tick of the page."""
+    """Measure number as printed and beat (from 1) of a tick of the page."""
     number = int(bars.number(tick))
     return number + (0 if bars.pickup else 1), float(1 + bars.place(tick) / bars.metres[number].beat_ticks)
 
