@@ -1,8 +1,8 @@
 """Small networks that estimate which beats of a performance begin a bar, given the beats.
 
-What a bar is shows in what comes back after two, three or four beats, which notes read one by one hardly tell. Dilated
-convolutions over the beats (:mod:`.bar_features`) see eight bars; the log odds of some networks are averaged. They
-lie in the weights of :mod:`.note_network`, under ``bars.``; what taught them is :mod:`.learn_bars`.
+The length of a bar shows in what repeats after two, three or four beats, which a network of single notes hardly learns.
+Dilated convolutions over the beats (:mod:`.bar_features`) see eight bars; the log odds of several networks are
+averaged. Their weights are in the file of :mod:`.note_network`, under ``bars.``; :mod:`.learn_bars` trains them.
 """
 
 from __future__ import annotations

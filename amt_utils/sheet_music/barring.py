@@ -1,7 +1,7 @@
 """Finds the beats that begin a bar, and each bar's time signature: Viterbi over (time signature, beat of the bar).
 
-A beat that begins a bar gains the network's log odds of it, every beat the log probability of its time signature. A new
-signature costs, and so does a bar that is a beat too long or too short, which is written with its own signature.
+The score of a path is the sum of the networks' log odds of its downbeats and log probabilities of its time signatures,
+minus a cost for each change of time signature and for each bar of irregular length, which gets its own signature.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Accuracy of the sheet music: pieces with a known score, performed with jitter and rubato, transcribed to notation.
 
-For every note of a piece the written score is asked for
+Each measure is the share of a piece's notes that are written with
 
-* ``rhythm``: the right distance from other notes, but for one factor in the whole piece (quarters written as eighths);
+* ``rhythm``: the right distance from other notes, up to one factor for the whole piece (quarters written as eighths);
 * ``onset``: the right distance from the first full bar line, in quarter notes, up to one shift for the whole piece;
-* ``bar``: moreover the right place in the right bar, which takes metre, downbeat and pick-up;
+* ``bar``: the right position in the right bar, which also needs the right metre, downbeat and pick-up;
 * ``length``: the right note value (in quarter notes; ties are added up);
 * ``hand``: the right staff;
 * ``spelling``: the right step, alteration and octave.
 
-``metre`` and ``key`` are whole pieces with the right time and key signature. Shares are of all notes of a piece, also
-of those that were not written; the table gives means over pieces.
+``metre`` and ``key`` are the shares of pieces with the right time and key signature. Notes that were not written count
+as wrong; the table gives means over pieces.
 """
 
 from __future__ import annotations

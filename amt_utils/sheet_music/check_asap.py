@@ -1,24 +1,24 @@
 """Accuracy of the sheet music of real performances, compared with (n)ASAP's scores (:mod:`.asap`).
 
-The first 75 seconds of each performance are transcribed to notation from the notes and pedals alone. What is counted,
-each a share 0..1 per performance; tables give means over performances:
+The first 75 seconds of each performance are transcribed to notation from the notes and pedals alone. Each
+measure is a share 0..1 per performance; tables give means over performances:
 
-* ``beat``: F1 of the beats at 70 ms, ``mir_eval.beat.f_measure``; none are trimmed from the beginning (mir_eval's usual
-  5 s would leave out a fifteenth of the music), and beats before 0 or after the excerpt are not counted;
-* ``any level``: the same, the best over the estimate as it is, twice and thrice as fast, and every second (third,
-  fourth) beat from each phase on: mir_eval has this for its continuity measures only;
+* ``beat``: F1 of the beats at 70 ms, ``mir_eval.beat.f_measure``; no beats are trimmed at the beginning (mir_eval's
+  usual 5 s would be a fifteenth of the music), and beats before 0 or after the excerpt are not counted;
+* ``any level``: the largest ``beat`` of the estimate, of beats twice and three times as fast, and of every second
+  (third, fourth) beat at each phase; mir_eval has this for its continuity measures only;
 * ``downbeat``: F1 of the downbeats at 70 ms;
 * ``metre``, ``key``: whether the time signature (as written: 12/16 is not 12/8) and the number of sharps or flats are
   those that hold for most of the excerpt;
 * ``hand``: notes on the right staff, of notes on one of two staves;
 * ``spelling``: notes with the right step and alteration;
-* ``next onset``: notes whose distance to the next onset of the score is right in quarter notes, but for one factor in
+* ``next onset``: notes whose distance to the next onset of the score is right in quarter notes, up to one factor for
   the whole excerpt (quarters written as eighths);
 * ``note value``: notes of the right duration in quarter notes, ties added up;
-* ``place``: notes at the right place of the bar, in quarter notes from its bar line.
+* ``place``: notes at the right position in the bar, in quarter notes from its bar line.
 
-Of notes, those count that the data set aligns with a note of the score; the last three leave grace notes out. A note
-that was not written is wrong. Distances are right within 0.02 of a quarter note.
+Only notes that the data set aligns with a note of the score count; the last three measures leave out grace notes. A
+note that was not written is wrong. The tolerance of distances is 0.02 of a quarter note.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Trains :mod:`.bar_network` on performances with known beats, and on simulated performances of more music.
 
-It takes a minute. Features are hidden and blurred at random, since some hundred compositions are soon known by heart.
+It takes a minute. Random noise and hidden features prevent overfitting to the small number of compositions.
 """
 
 from __future__ import annotations

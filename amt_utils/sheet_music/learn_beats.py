@@ -1,9 +1,9 @@
 """Trains :mod:`.note_network` on performances with known scores (:mod:`.asap`).
 
-One network answers all questions at once; windows of notes are varied (:func:`.targets.vary`) and each question adds
-its cross entropy. A share of the windows is made up: scores of the same performances, and of more music
-(:mod:`.tunes`), played anew each time (:mod:`.playing`). Held-out compositions are never learnt from. The run saves its
-whole state every minute and goes on from there.
+The loss is the weighted sum of the cross entropies of all heads, on augmented windows of notes (:func:`.targets.vary`).
+A share of the windows are simulated performances (:mod:`.playing`) of the same scores and of more music
+(:mod:`.tunes`). Held-out compositions are never trained on. A run saves its whole state every minute and resumes
+from it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A score -> a simulated performance of it, with the beats and the score note of each performed note.
 
-The sheet music network learns from few compositions performed by pianists; what is written of many more can be played
-here, strictly or freely, so that metre, beats and names are known.
+Few compositions have performances by pianists that are aligned with a score. Scores of many more are played here,
+strictly or freely, so that metre, beats and names of the notes are known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Periodicity features of events: the strength of each period around an event, its phase, and repetitions.
 
-A Fourier tempogram of the accents, read at the events themselves: Grosche and Müller, "Extracting predominant local
-pulse information from music recordings" (TASLP 19, 2011). A network that reads notes one by one hardly counts.
+A Fourier tempogram of the accents, evaluated at the events: Grosche and Müller, "Extracting predominant local pulse
+information from music recordings" (TASLP 19, 2011). A recurrent network hardly learns such periods by itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Onsets in seconds -> ticks of a beat grid.
 
-Each beat is divided into 1, 2, 3, 4, 6, 8 ... parts. For each division the beat's events are laid on its points in
-their order (a shortest path: near in time, likely by the network, no two events on one point), and of the divisions a
-Viterbi search over the beats takes those that fit best with the least complexity, keeping to twos or threes as long as
-it can.
+Each beat is divided into 1, 2, 3, 4, 6, 8 ... parts. For each division, a shortest path assigns the events of the beat
+to grid points in order: near in time, likely by the network, and preferably one event per point. A Viterbi search over
+the beats then chooses divisions that fit well, are simple, and seldom change between duple and triple.
 """
 
 from __future__ import annotations

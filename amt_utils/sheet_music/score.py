@@ -2,8 +2,8 @@
 
     notes → events → beats and metre → ticks → hands → voices, lengths → symbols → MusicXML → engraving
 
-``make_score`` finds beats, bars and key, which is all that a tempo map needs; what is on the page is written when it is
-asked for. What is guessed (tempo, metre, key, pick-up) can be given instead.
+``make_score`` finds beats, bars and key, which is all that a tempo map needs; the page is written on first use.
+Tempo, metre, key and pick-up are estimated, or can be given.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Score:
         """One row per written note, ordered by tick; of several notes at one pitch and tick, only the first is written.
 
         ``note`` (index into the performance's notes), ``measure`` (as printed; 0 is a pick-up), ``beat`` (1.0 is the
-        bar's first), ``tick`` and ``length`` (24 to the quarter), ``staff`` (1 upper), ``voice``, ``id`` (of the note's
-        element in MusicXML and SVG).
+        bar's first), ``tick`` and ``length`` (24 to the quarter), ``staff`` (1: upper), ``voice``, ``id`` (of the
+        note's element in MusicXML and SVG).
         """
         return self._written[1]
 
@@ -160,7 +160,7 @@ def make_score(
         weights: file of the networks' weights.
 
     Raises:
-        AmtError: an argument is not of its range.
+        AmtError: an argument is out of range.
     """
     notes = check_notes(performance.notes)
     if tempo is not None and not 10 <= tempo <= 600:

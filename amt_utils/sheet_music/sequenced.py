@@ -1,8 +1,8 @@
-"""Sequenced MIDI files whose ticks are places in the score: beats, signatures, hands and note values for learning.
+"""Sequenced MIDI files whose ticks are score positions: beats, signatures, hands and note values for training.
 
-Such are the pieces of piano-midi.de that MAPS plays (Emiya et al., "Multipitch estimation of piano sounds using a new
-probabilistic spectral smoothness principle", TASLP 2010): entered note by note from the score, a track for each hand,
-their rubato in the tempo map. A-MAPS (Ycart and Benetos, ISMIR 2018 late-breaking) reads them in the same way.
+Examples are the pieces of piano-midi.de that MAPS uses (Emiya et al., "Multipitch estimation of piano sounds using a
+new probabilistic spectral smoothness principle", TASLP 2010): entered note by note from the score, with a track for
+each hand and rubato in the tempo map. A-MAPS (Ycart and Benetos, ISMIR 2018 late-breaking) reads them in the same way.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Beat tracking: the sequence of beats that fits the onsets and the network's logits best, by dynamic programming.
 
-A beat of period *p* that divides into *s* parts expects events at its *s* positions with given rates; the events
-inside it are then a Poisson process whose log likelihood is a sum over events (Gaussians around the positions) minus
-the events expected: the model of Cemgil and Kappen (JAIR 18, 2003) and of Raphael (Artificial Intelligence 137, 2002).
-To it come the network's log odds of each event's being on a beat, and its log probability of the beat's length there.
-A semi-Markov Viterbi search over (time of a beat, period, beats in two or in three), as in Temperley's probabilistic
-polyphonic beat finder (JNMR 38, 2009), finds the best row of beats. Time and memory are linear in the length of the
-recording.
+A beat of period *p* with *s* parts has a given rate of events at each of its *s* positions. Events in a beat are a
+Poisson process, whose log likelihood is a sum over events (Gaussians around the positions) minus the expected number of
+events, as in Cemgil and Kappen (JAIR 18, 2003) and Raphael (Artificial Intelligence 137, 2002). The network adds the
+log odds that each event is on a beat, and the log probability of the beat's length. A semi-Markov Viterbi search over
+(time of a beat, period, duple or triple division), as in Temperley's probabilistic polyphonic beat finder (JNMR 38,
+2009), finds the best sequence of beats. Time and memory are linear in the length of the recording.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Music from music21's corpus (optional): quartets, chorales, songs, and tunes with a generated accompaniment.
 
-(n)ASAP has under two hundred compositions. The corpus that comes with the package music21 (its ``corpus/license.txt``
-tells what may be done with it) has a thousand more whose time and key signatures, names and bars are known.
+(n)ASAP has fewer than two hundred compositions. The corpus of the package music21 (licences in its
+``corpus/license.txt``) has a thousand more, with time and key signatures, note names and bars.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Notes of one staff -> up to two voices of chords with written durations.
 
-A chord goes whole to one voice, or is cut: its upper notes to voice 1, its lower ones to voice 2. A beam search over
-the chords weighs what is lost (a held note cut short by the next one of its voice, a chord whose notes end at
-different times) against what a second voice costs the reader.
+A chord is in one voice, or is cut into upper notes in voice 1 and lower notes in voice 2. A beam search over the chords
+minimises the cost of inexact lengths (a held note cut short by the next one of its voice, a chord whose notes end at
+different times) and of second voices, which are harder to read.
 """
 
 from __future__ import annotations
