@@ -250,10 +250,14 @@ def test_three_minutes_of_five_thousand_notes_open_at_once(browser, tmp_path, rn
     roll = PianoRoll(Performance(notes), noise, reference=Performance(notes[::2]), activations=probabilities)
     path = roll.to_html(tmp_path / "three.html")
     assert path.stat().st_size < 5e6
+    few = open_page(browser, PianoRoll(Performance(notes[:50])).to_html(tmp_path / "few.html"))
     shown = open_page(browser, path)
-    assert shown.evaluate("performance.now()") < 2000  # since the page was asked for
+    since_asked = [opened.evaluate("performance.now()") for opened in (few, shown)]  # milliseconds
+    print(f"opened in {since_asked[1]:.0f} ms, a page with 50 notes and no sound in {since_asked[0]:.0f} ms")
+    assert since_asked[1] < 10 * since_asked[0]  # on a busy machine both take long
     assert shown.problems == []
-    shown.close()
+    for opened in (few, shown):
+        opened.close()
 
 
 def test_ten_thousand_notes_scroll_at_sixty_frames(browser, tmp_path, rng):
