@@ -7,6 +7,7 @@ import numpy as np
 from ..music.notes import SOFT, SUSTAIN
 from .bars import Bars
 from .beats import Beats
+from .viterbi import cheapest_path
 
 BLIP = 0.25  # seconds: shorter pedals are not written
 # typical velocity of each mark; standard deviation of a bar's loudness; cost of a new mark in nats
@@ -66,14 +67,8 @@ def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list
                     for j, (low, high) in enumerate(tops.values()):
                         cost[number, j] += max(0, low - place, place - high) // 2
         cost += [[0.0, 0.3] if usual == "treble" else [0.3, 0.0]]
-        value, came = cost[0] + ([0, 9] if usual == "treble" else [9, 0]), np.zeros((count, 2), int)
-        for number in range(1, count):
-            ways = value[None, :] + 12.0 * (1 - np.eye(2))
-            came[number], value = ways.argmin(1), ways.min(1) + cost[number]
-        chosen = [int(value.argmin())]
-        for number in range(count - 1, 0, -1):
-            chosen.append(int(came[number, chosen[-1]]))
-        staves.append([list(tops)[j] for j in chosen[::-1]])
+        cost[0] += [0, 9] if usual == "treble" else [9, 0]
+        staves.append([list(tops)[j] for j in cheapest_path(cost, 12.0 * (1 - np.eye(2)))])
     return staves[0], staves[1]
 
 
@@ -91,16 +86,7 @@ def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tu
         own = velocity[number == bar].astype(float)
         loud = np.sqrt(np.mean(own**2))  # loud notes count for more
         cost[bar] = np.minimum((loud - np.array(list(DYNAMICS.values()))) ** 2 / (2 * LEVEL_SPREAD**2), 8.0)
-    level = np.arange(len(DYNAMICS))
-    change = DYNAMICS_CHANGE * (level[:, None] != level)
-    value, came = cost[0].copy(), np.zeros(cost.shape, int)
-    for bar in range(1, bars.count):
-        ways = value[None, :] + change
-        came[bar] = ways.argmin(1)
-        value = ways.min(1) + cost[bar]
-    chosen = np.full(bars.count, int(value.argmin()))
-    for bar in range(bars.count - 1, 0, -1):
-        chosen[bar - 1] = came[bar, chosen[bar]]
+    chosen = cheapest_path(cost, DYNAMICS_CHANGE * (1 - np.eye(len(DYNAMICS))))
     marks, names = [], list(DYNAMICS)
     for bar in np.flatnonzero(np.diff(chosen, prepend=-1)):
         later = tick[number >= bar]

@@ -14,6 +14,7 @@ import numpy as np
 from .beats import Beats
 from .divisions import EVERY, SHORTEST, complexity, lay_events
 from .evidence import Evidence
+from .viterbi import cheapest_path
 
 SAID = 0.6  # weight of the network's log probabilities
 _SWITCH = 1.5  # cost in nats of changing between duple and triple division
@@ -63,7 +64,8 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
             cost[row, j] = fit + complexity(s, len(x))
         slots.append(laid)
     threes = np.array([0 if s == 1 else 3 if s % 3 == 0 else 2 for s in EVERY])
-    chosen = _viterbi(cost, threes)
+    differ = (threes[:, None] != threes) & (threes[:, None] > 0) & (threes > 0)
+    chosen = cheapest_path(cost, _SWITCH * differ)  # changes between duple and triple division cost
     for row, beat in enumerate(range(lowest, highest + 1)):
         own = slice(int(start[row]), int(start[row + 1]))
         if own.stop > own.start:
@@ -73,21 +75,6 @@ def _divide(evidence: Evidence, beats: Beats) -> tuple[np.ndarray, np.ndarray]:
     at = max(0, lowest)
     divisions[at : at + len(inner)] = inner[: len(divisions) - at]
     return position, divisions
-
-
-def _viterbi(cost: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """The division of each beat of least total cost, with a cost for changes between duple and triple division."""
-    change = _SWITCH * ((kind[:, None] != kind[None, :]) & (kind[:, None] > 0) & (kind[None, :] > 0))  # (to, from)
-    value, came = cost[0].copy(), np.zeros(cost.shape, int)
-    for b in range(1, len(cost)):
-        ways = value[None, :] + change
-        came[b] = ways.argmin(1)
-        value = ways.min(1) + cost[b]
-    chosen = np.zeros(len(cost), int)
-    chosen[-1] = value.argmin()
-    for b in range(len(cost) - 1, 0, -1):
-        chosen[b - 1] = came[b, chosen[b]]
-    return chosen
 
 
 def _fit_times(

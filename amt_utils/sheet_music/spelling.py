@@ -15,6 +15,7 @@ import numpy as np
 from ..system.errors import AmtError
 from .evidence import log_softmax
 from .note_network import KEYS, NAMES
+from .viterbi import cheapest_path
 
 # share of each pitch class above the tonic in a corpus of major and minor music (Albrecht and Shanahan 2013, table 1)
 _MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
@@ -92,7 +93,7 @@ def find_keys(said: np.ndarray, pitch: np.ndarray, length: np.ndarray, bar: np.n
     gain = likely / np.maximum(notes, 1)[:, None] + PROFILE * _fit_profiles(chroma) + 0.5 * (np.abs(KEYS) <= 6)
     sounding = np.array([gain[:, k == KEYS % 12].max(1) for k in KEY_CLASSES])  # enharmonic keys are separated below
     weight = BAR_WEIGHT * np.where(np.arange(count) < FIRST_BARS, OPENING, 1.0)
-    chosen = _steady(sounding.T * weight[:, None])
+    chosen = cheapest_path(-sounding.T * weight[:, None], NEW_KEY * (1 - np.eye(len(KEY_CLASSES))))
     keys: list[Key] = [Key()] * count
     edges = [0, *(np.flatnonzero(np.diff(chosen)) + 1).tolist(), count]
     for begin, end in zip(edges, edges[1:], strict=False):
@@ -119,19 +120,6 @@ def _fit_profiles(chroma: np.ndarray) -> np.ndarray:
     centred = chroma - chroma.mean(1, keepdims=True)
     size = np.linalg.norm(centred, axis=1)[:, None, None] * np.linalg.norm(profiles, axis=-1)
     return (np.einsum("bc,mkc->bmk", centred, profiles) / np.maximum(size, 1e-9)).max(1)
-
-
-def _steady(gain: np.ndarray) -> np.ndarray:
-    """Scores ``(bars, classes)`` -> the class of each bar, by Viterbi; each change costs :data:`NEW_KEY`."""
-    change = NEW_KEY * (1 - np.eye(gain.shape[1]))
-    value, came = gain[0], np.zeros(gain.shape, int)
-    for b in range(1, len(gain)):
-        ways = value[None, :] - change
-        came[b], value = ways.argmax(1), ways.max(1) + gain[b]
-    chosen = np.full(len(gain), int(value.argmax()))
-    for b in range(len(gain) - 1, 0, -1):
-        chosen[b - 1] = came[b, chosen[b]]
-    return chosen
 
 
 def _signs(pitch: np.ndarray, fifths: int) -> float:
