@@ -117,7 +117,7 @@ def learn_from_minutes(pedals: Pedals, minutes: list[Minute], config: Config, *,
             losses = [_loss(taught, *(x[None].float() for x in minute)) for minute in judging]
         return float(torch.stack(losses).mean())
 
-    how = {"rate": SOUND_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-2, "ema_decay": AVERAGED}
+    how: dict[str, Any] = {"rate": SOUND_RATE, "final_rate": FINAL_RATE, "weight_decay": 1e-2, "ema_decay": AVERAGED}
     return learn_alone(pedals, lambda: _loss(pedals, *draw()), steps=steps, name="from sound", judge=judge, **how)
 
 

@@ -17,7 +17,7 @@ from ..config import Config
 MOMENTUM = 0.95
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 PRECISIONS: dict[str, Precision] = {"32": "32-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
-WARMUP, LOOK = 50, 50  # steps of :func:`learn_alone`: of warm-up, and between validations
+WARMUP, LOOK = 50, 50  # steps of :func:`learn_alone`: of warm-up, and between validations, where nothing else is said
 Part = TypeVar("Part", bound=nn.Module)
 KINDS = {nn.Conv2d: "convolutions", nn.LSTM: "lstms"}
 
@@ -125,15 +125,17 @@ def learn_alone(
     ema_decay: float,
     name: str,
     judge: Callable[[Part], float] | None = None,
+    warmup: int = WARMUP,
+    look: int = LOOK,
 ) -> float:
     """Trains a small network, or a part of one, in this process: AdamW, warm-up, cosine schedule, averaged weights.
 
-    ``part`` ends with its averaged weights; with ``judge`` (called every :data:`LOOK` steps), with those of the lowest
-    loss it returned. Returns that loss.
+    ``part`` ends with its averaged weights; with ``judge`` (called before the first and after every ``look`` steps),
+    with those of the lowest loss it returned. Returns that loss.
     """
     optimizer = torch.optim.AdamW(part.parameters(), rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warm_cosine(step, steps, warmup=WARMUP, final=final_rate)
+        optimizer, lambda step: warm_cosine(step, steps, warmup=warmup, final=final_rate)
     )
     averaged = copy.deepcopy(part)
     average = averaged.state_dict()  # shares memory with the module
@@ -148,7 +150,7 @@ def learn_alone(
         schedule.step()
         update_average(average, part, step, ema_decay)
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if judge and ((step + 1) % LOOK == 0 or step + 1 == steps):
+        if judge and ((step + 1) % look == 0 or step + 1 == steps):
             judged = judge(averaged)
             if judged < least:
                 least, best = judged, copy.deepcopy(average)

@@ -54,7 +54,9 @@ class WindowDataset(Dataset):
         self.recording_odds = _odds([p.seconds for p in self.recordings])
         self.performance_odds = _odds([p.notes["onset"][-1] if len(p.notes) else 0.0 for p in self.performances])
         rate = config.feature.sample_rate
-        self.pianos = [load_piano(p, sample_rate=rate) for p in data.pianos] or [simple_tone_piano(sample_rate=rate)]
+        self.pianos = [load_piano(p, sample_rate=rate) for p in data.pianos]
+        if self.performances and not self.pianos:
+            self.pianos = [simple_tone_piano(sample_rate=rate)]
         self.around = Surroundings(
             rooms=load_impulse_responses(data.impulse_responses, sample_rate=rate) if data.impulse_responses else (),
             noises=load_noises(data.noise, sample_rate=rate) if data.noise else (),
