@@ -15,6 +15,7 @@ LAGS = PULSES[::2]  # seconds after which music may repeat
 PULSE_FEATURES = 4 * len(PULSES) + 2 * len(LAGS)
 PERIODS_SEEN, SECONDS_SEEN, REACH = 1.5, 0.6, 2.2  # window: deviation in periods and seconds; its reach in these
 BASS, MEDIAN_OF = 3, 17  # semitones below the median lowest note of this many events
+BLOCK = 256  # events whose windows are computed at once
 FRAME = 0.04  # seconds per frame of the chroma
 SCALE = 2.5  # of the features
 
@@ -31,22 +32,34 @@ def describe_pulses(notes: np.ndarray, events: Events) -> np.ndarray:
     around = np.lib.stride_tricks.sliding_window_view(np.pad(low, MEDIAN_OF // 2, mode="edge"), MEDIAN_OF)
     bass = (low < np.median(around, axis=1) - BASS) + 0.02
     weights = np.stack([np.exp(events.accent), bass])
+    waves = np.exp(-2j * np.pi * (time - time[0]) / PULSES[:, None])  # (periods, n)
+    parts = np.stack([weights * part for wave in waves for part in (wave.real, wave.imag, np.ones(n))])
+    total = _sum_around(time, parts.reshape(len(PULSES), 6, n).astype(np.float32))
     columns: list[np.ndarray] = []
-    for period in PULSES:
-        spread = PERIODS_SEEN * period + SECONDS_SEEN
-        first, last = (np.searchsorted(time, time + side * REACH * spread) for side in (-1, 1))
-        other = first[:, None] + np.arange(int((last - first).max()))
-        seen = (other < last[:, None]) & (other != np.arange(n)[:, None])
-        other = np.minimum(other, n - 1)
-        away = time[other] - time[:, None]
-        window = np.exp(-0.5 * (away / spread) ** 2) * seen
-        wave = np.exp(-2j * np.pi * away / period)
-        for weight in weights:
-            share = window * weight[other]
-            found = (wave * share).sum(1) / (share.sum(1) + 1e-6)
+    for wave, sums in zip(waves, total, strict=True):
+        for k in range(len(weights)):
+            real, imaginary, weight = sums[k :: len(weights)]
+            found = (real + 1j * imaginary) * wave.conj() / (weight + 1e-6)  # phase 0 at the event
             columns += [found.real, np.abs(found)]
     columns += _comes_back(notes, time)
     return (SCALE * np.stack(columns, 1)).astype(np.float32)
+
+
+def _sum_around(time: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums of ``values (periods, k, n)`` over the other events around each event, in a Gaussian window per period."""
+    spread = PERIODS_SEEN * PULSES + SECONDS_SEEN
+    farthest = REACH * spread.max()
+    total = np.empty_like(values)
+    for begin in range(0, len(time), BLOCK):
+        end = min(begin + BLOCK, len(time))
+        low, high = np.searchsorted(time, (time[begin] - farthest, time[end - 1] + farthest))
+        away = ((time[begin:end, None] - time[low:high]) ** 2).astype(np.float32)
+        away[np.arange(end - begin), np.arange(begin, end) - low] = np.inf  # the event itself
+        for own, given, width in zip(total, values, spread, strict=True):
+            window = np.exp(away * np.float32(-0.5 / width**2))
+            window *= away <= np.float32((REACH * width) ** 2)
+            own[:, begin:end] = given[:, low:high] @ window.T
+    return total
 
 
 def _comes_back(notes: np.ndarray, time: np.ndarray) -> list[np.ndarray]:
