@@ -3,7 +3,8 @@
 A beat of period *p* with *s* parts has a given rate of events at each of its *s* positions. Events in a beat are a
 Poisson process, whose log likelihood is a sum over events (Gaussians around the positions) minus the expected number of
 events, as in Cemgil and Kappen (JAIR 18, 2003) and Raphael (Artificial Intelligence 137, 2002). The network adds the
-log odds that each event is on a beat, and the log probability of the beat's length. A semi-Markov Viterbi search over
+log odds that each event is on a beat, the log probability of each event's position in the beat, and that of the beat's
+length. A semi-Markov Viterbi search over
 (time of a beat, period, duple or triple division), as in Temperley's probabilistic polyphonic beat finder (JNMR 38,
 2009), finds the best sequence of beats. Time and memory are linear in the length of the recording.
 """
@@ -16,12 +17,14 @@ import numpy as np
 
 from .events import Events
 from .evidence import Evidence
-from .note_network import PERIODS
+from .note_network import PARTS, PERIODS
 
 STEP = 0.015  # resolution of the search, seconds
 AHEAD = 4096  # frames whose score is computed at once
 PERIOD_RATIO = 1.05  # ratio of neighbouring candidate periods
 SLOWEST, FASTEST = 24.0, 270.0  # range of the search, beats per minute
+FINE = 48  # positions in a beat at which the network's answer is read
+RARE = 0.02  # probability added to every position
 CHANGE_LIMIT = 6.0  # largest cost of a tempo change, nats
 
 
@@ -40,6 +43,8 @@ class BeatModel:
         onsets: weight of the log likelihood of the onsets.
         beat, silent: weight of an event's log odds of being on a beat; score in nats of a beat without an event.
         spread: standard deviation of a beat around its event, seconds.
+        part: weight of the log probability of each event's position in its beat.
+        part_spread: standard deviation of that position, in parts (:data:`.note_network.PARTS` to a beat).
         period: weight of the log probability of a beat's length, per second of music.
         given: standard deviation around a given tempo, octaves.
     """
@@ -65,6 +70,8 @@ class BeatModel:
     beat: float = 0.8
     silent: float = -0.7
     spread: float = 0.025
+    part: float = 0.5
+    part_spread: float = 1.5
     period: float = 0.6
     given: float = 0.15
 
@@ -89,11 +96,13 @@ def track_beats(
     origin = time[0] - (frames.max() + 4) * STEP
     n = int(np.ceil((time[-1] - origin) / STEP)) + 4
     gain = _beat_gain(evidence, n, origin, model)
+    places = _place_table(evidence, model)
 
     def fit_from(low: int, high: int) -> np.ndarray:
         """Score ``(states, high - low)`` of a beat from each frame; a state is a period and duple or triple."""
-        onsets = model.onsets * _fit_intervals(events, periods, low, high, origin, model)
-        fit = onsets + _period_fit(evidence, periods, low, high, origin, tempo, model) + gain[low:high]
+        fit = model.onsets * _fit_intervals(events, periods, low, high, origin, model)
+        fit += model.part * _place_fit(time, places, periods, low, high, origin)
+        fit += _period_fit(evidence, periods, low, high, origin, tempo, model) + gain[low:high]
         return fit.reshape(-1, high - low).astype(np.float32)
 
     states, lasting = np.arange(2 * len(periods)), np.tile(frames, 2)
@@ -165,6 +174,43 @@ def _period_fit(
     return fit.T
 
 
+def _place_table(evidence: Evidence, model: BeatModel) -> np.ndarray:
+    """Log likelihood ratio ``(n, FINE)`` of each event at each position in a beat, to the average event's."""
+    part, fine = np.exp(evidence.part), np.arange(FINE) / FINE * PARTS
+    away = (fine[:, None] - np.arange(PARTS) + PARTS / 2) % PARTS - PARTS / 2
+    kernel = np.exp(-0.5 * (away / model.part_spread) ** 2)
+    kernel *= FINE / kernel.sum(0)
+    return np.log((part @ kernel.T + RARE) / (part.mean(0) @ kernel.T + RARE))
+
+
+def _place_fit(
+    time: np.ndarray, table: np.ndarray, periods: np.ndarray, low: int, high: int, origin: float
+) -> np.ndarray:
+    """Sum ``(periods, high - low)`` of ``table`` over the events in a beat that begins at each of the frames."""
+    fit = np.zeros((len(periods), high - low), np.float32)
+    for i, period in enumerate(periods):
+        begin, inside, near, x = _beats_around(time, period, low, high, origin)
+        place = np.rint(x / period * FINE).astype(int) % FINE
+        fit[i] = np.bincount(begin[inside] - low, table[near, place][inside], high - low)
+    return fit
+
+
+def _beats_around(
+    time: np.ndarray, period: float, low: int, high: int, origin: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The frames at which a beat that contains an event may begin.
+
+    Returns these frames ``(events, frames)``, whether they are within ``low..high``, the events ``(events, 1)``, and each
+    event's seconds since the frame. An event less than a twelfth of the period before a beat belongs to that beat.
+    """
+    where = np.rint((time - origin) / STEP).astype(int)
+    early = int(period / 12 / STEP)
+    reach = np.arange(-early, int(np.rint(period / STEP)) - early)
+    near = np.arange(*np.searchsorted(where, (low + reach[0], high + reach[-1])))[:, None]
+    begin = where[near] - reach
+    return begin, (begin >= low) & (begin < high), near, (time[near] - origin) - begin * STEP
+
+
 def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndarray:
     """Moves each beat to the nearest event within ``reach`` seconds, if there is one."""
     i = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
@@ -186,18 +232,12 @@ def _fit_intervals(
     The first axis is duple or triple division, each with its best number of parts.
     """
     fit = np.full((2, len(periods), high - low), -np.inf, np.float32)
-    where = np.rint((events.time - origin) / STEP).astype(int)
     for i, period in enumerate(periods):
-        early = int(period / 12 / STEP)  # an event this close before the next beat belongs to that beat
-        reach = np.arange(-early, int(np.rint(period / STEP)) - early)
-        near = slice(*np.searchsorted(where, (low + reach[0], high + reach[-1])))
-        begin = where[near, None] - reach  # frames from which a beat would contain this event
-        inside = (begin >= low) & (begin < high)
-        x = (events.time[near, None] - origin) - begin * STEP  # the event's position in such a beat, seconds
+        begin, inside, near, x = _beats_around(events.time, period, low, high, origin)
         for s, rates in model.rates.items():
             if s > 1 and period / s < 0.065:
                 continue  # too fast to be played
-            gain = _event_gain(x, events.accent[near, None], period, rates, model)
+            gain = _event_gain(x, events.accent[near], period, rates, model)
             score = np.bincount(begin[inside] - low, gain[inside], high - low) - sum(rates) + model.log_prior[s]
             for kind in (0, 1):
                 if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
