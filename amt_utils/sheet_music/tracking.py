@@ -71,7 +71,7 @@ class BeatModel:
     silent: float = -0.7
     spread: float = 0.025
     part: float = 0.5
-    part_spread: float = 1.5
+    part_spread: float = 1.0
     period: float = 0.6
     given: float = 0.15
 
