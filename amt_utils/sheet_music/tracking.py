@@ -200,8 +200,8 @@ def _beats_around(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The frames at which a beat that contains an event may begin.
 
-    Returns these frames ``(events, frames)``, whether they are within ``low..high``, the events ``(events, 1)``, and each
-    event's seconds since the frame. An event less than a twelfth of the period before a beat belongs to that beat.
+    Returns these frames ``(events, frames)``, whether they are within ``low..high``, the events ``(events, 1)``, and
+    each event's seconds since the frame. An event less than a twelfth of the period before a beat belongs to that beat.
     """
     where = np.rint((time - origin) / STEP).astype(int)
     early = int(period / 12 / STEP)
