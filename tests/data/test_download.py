@@ -107,7 +107,7 @@ def test_twenty_members_from_an_unreliable_server_survive_two_kills(raw, archive
 def test_a_third_of_the_replies_broken_still_ends_well(raw, archive, tmp_path):
     server = UnreliableServer(archive.parent, broken=0.33, seed=2)
     said = []
-    get_maestro(tmp_path, source=f"{server.url}/maestro.zip", workers=3, say=said.append)
+    get_maestro(tmp_path, source=f"{server.url}/maestro.zip", workers=1, say=said.append)  # one order of faults
     assert_complete(tmp_path / NAME, raw)
     assert len(server.faults) > 6
     assert "20 pieces" in said[0] and "GB" not in said[0] and "MB of FLAC" in said[0]
