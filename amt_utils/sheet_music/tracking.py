@@ -4,9 +4,9 @@ A beat of period *p* with *s* parts has a given rate of events at each of its *s
 Poisson process, whose log likelihood is a sum over events (Gaussians around the positions) minus the expected number of
 events, as in Cemgil and Kappen (JAIR 18, 2003) and Raphael (Artificial Intelligence 137, 2002). The network adds the
 log odds that each event is on a beat, the log probability of each event's position in the beat, and that of the beat's
-length. A semi-Markov Viterbi search over
-(time of a beat, period, duple or triple division), as in Temperley's probabilistic polyphonic beat finder (JNMR 38,
-2009), finds the best sequence of beats. Time and memory are linear in the length of the recording.
+length. A semi-Markov Viterbi search over (time of a beat, period, duple or triple division), as in Temperley's
+probabilistic polyphonic beat finder (JNMR 38, 2009), finds the best sequence of beats. Time and memory are linear in
+the length of the recording.
 """
 
 from __future__ import annotations
@@ -100,8 +100,7 @@ def track_beats(
 
     def fit_from(low: int, high: int) -> np.ndarray:
         """Score ``(states, high - low)`` of a beat from each frame; a state is a period and duple or triple."""
-        fit = model.onsets * _fit_intervals(events, periods, low, high, origin, model)
-        fit += model.part * _place_fit(time, places, periods, low, high, origin)
+        fit = _fit_intervals(events, places, periods, low, high, origin, model)
         fit += _period_fit(evidence, periods, low, high, origin, tempo, model) + gain[low:high]
         return fit.reshape(-1, high - low).astype(np.float32)
 
@@ -183,34 +182,6 @@ def _place_table(evidence: Evidence, model: BeatModel) -> np.ndarray:
     return np.log((part @ kernel.T + RARE) / (part.mean(0) @ kernel.T + RARE))
 
 
-def _place_fit(
-    time: np.ndarray, table: np.ndarray, periods: np.ndarray, low: int, high: int, origin: float
-) -> np.ndarray:
-    """Sum ``(periods, high - low)`` of ``table`` over the events in a beat that begins at each of the frames."""
-    fit = np.zeros((len(periods), high - low), np.float32)
-    for i, period in enumerate(periods):
-        begin, inside, near, x = _beats_around(time, period, low, high, origin)
-        place = np.rint(x / period * FINE).astype(int) % FINE
-        fit[i] = np.bincount(begin[inside] - low, table[near, place][inside], high - low)
-    return fit
-
-
-def _beats_around(
-    time: np.ndarray, period: float, low: int, high: int, origin: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The frames at which a beat that contains an event may begin.
-
-    Returns these frames ``(events, frames)``, whether they are within ``low..high``, the events ``(events, 1)``, and
-    each event's seconds since the frame. An event less than a twelfth of the period before a beat belongs to that beat.
-    """
-    where = np.rint((time - origin) / STEP).astype(int)
-    early = int(period / 12 / STEP)
-    reach = np.arange(-early, int(np.rint(period / STEP)) - early)
-    near = np.arange(*np.searchsorted(where, (low + reach[0], high + reach[-1])))[:, None]
-    begin = where[near] - reach
-    return begin, (begin >= low) & (begin < high), near, (time[near] - origin) - begin * STEP
-
-
 def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndarray:
     """Moves each beat to the nearest event within ``reach`` seconds, if there is one."""
     i = np.clip(np.searchsorted(evidence.time, times), 1, max(len(evidence.time) - 1, 1))
@@ -225,25 +196,36 @@ def _snap(times: np.ndarray, evidence: Evidence, reach: float = 0.05) -> np.ndar
 
 
 def _fit_intervals(
-    events: Events, periods: np.ndarray, low: int, high: int, origin: float, model: BeatModel
+    events: Events, places: np.ndarray, periods: np.ndarray, low: int, high: int, origin: float, model: BeatModel
 ) -> np.ndarray:
-    """Log likelihood ``(2, periods, high - low)`` of the events in a beat that begins at each of the frames.
+    """Score ``(2, periods, high - low)`` of the events in a beat that begins at each of the frames.
 
-    The first axis is duple or triple division, each with its best number of parts.
+    The log likelihood of the onsets and what the network answers about their positions (``places``, of
+    :func:`_place_table`), weighted. The first axis is duple or triple division, each with its best number of parts.
     """
-    fit = np.full((2, len(periods), high - low), -np.inf, np.float32)
+    onsets = np.full((2, len(periods), high - low), -np.inf, np.float32)
+    answers = np.zeros((len(periods), high - low), np.float32)
+    where = np.rint((events.time - origin) / STEP).astype(int)
     for i, period in enumerate(periods):
-        begin, inside, near, x = _beats_around(events.time, period, low, high, origin)
+        early = int(period / 12 / STEP)  # an event this close before the next beat belongs to that beat
+        reach = np.arange(-early, int(np.rint(period / STEP)) - early)
+        near = np.arange(*np.searchsorted(where, (low + reach[0], high + reach[-1])))[:, None]
+        begin = where[near] - reach  # frames from which a beat would contain this event
+        inside = (begin >= low) & (begin < high)
+        frame = begin[inside] - low
+        x = (events.time[near] - origin) - begin * STEP  # the event's position in such a beat, seconds
+        place = np.rint(x / period * FINE).astype(int) % FINE
+        answers[i] = np.bincount(frame, places[near, place][inside], high - low)
         for s, rates in model.rates.items():
             if s > 1 and period / s < 0.065:
                 continue  # too fast to be played
             gain = _event_gain(x, events.accent[near], period, rates, model)
-            score = np.bincount(begin[inside] - low, gain[inside], high - low) - sum(rates) + model.log_prior[s]
+            score = np.bincount(frame, gain[inside], high - low) - sum(rates) + model.log_prior[s]
             for kind in (0, 1):
                 if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
                     continue  # an undivided or halved beat may occur among triplets
-                fit[kind, i] = np.maximum(fit[kind, i], score)
-    return fit
+                onsets[kind, i] = np.maximum(onsets[kind, i], score)
+    return model.onsets * onsets + model.part * answers
 
 
 def _event_gain(x, accent, period: float, rates: tuple[float, ...], model: BeatModel) -> np.ndarray:
