@@ -213,3 +213,8 @@ def average_scores(scores: list[dict[str, float]]) -> dict[str, dict[str, float]
         spread = {"std": float(values.std()), "q25": float(q25), "q75": float(q75)}
         summary[name] = {"mean": float(values.mean()), "median": float(median), **spread, "n": len(values)}
     return summary
+
+
+def mean_scores(scores: list[dict[str, float]]) -> dict[str, float]:
+    """The means alone of :func:`average_scores`."""
+    return {name: summary["mean"] for name, summary in average_scores(scores).items()}

@@ -14,7 +14,7 @@ from ..models import Transcriptor
 from ..music.notes import Performance
 from ..transcription.performance import decode_performance
 from ..transcription.transcriber import Transcriber
-from .metrics import average_scores, score_frames, score_notes, score_pedals, score_performance
+from .metrics import mean_scores, score_frames, score_notes, score_pedals, score_performance
 
 ONSET_GRID = {
     "onset_threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
@@ -58,6 +58,11 @@ def validation_activations(
     if limit and len(recordings) > limit:
         recordings = [recordings[i] for i in np.linspace(0, len(recordings) - 1, limit).round().astype(int)]
     return recording_activations(Transcriber.from_model(model, config), recordings, excerpt_seconds=excerpt_seconds)
+
+
+def score_held(held: list[Activations], config: Config) -> list[dict[str, float]]:
+    """The scores of each recording (:func:`.metrics.score_performance`), decoded as ``config`` says."""
+    return [score_performance(reference, decode_performance(rolls, config)) for _, rolls, reference in held]
 
 
 def tune_onset(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
@@ -113,8 +118,7 @@ def tune_velocity(held: list[Activations], config: Config, *, record: Record | N
 
     def velocity_f1(values: dict[str, float]) -> float:
         tried = config.replace(decode=values)
-        scores = [score_performance(reference, decode_performance(a, tried)) for _, a, reference in held]
-        return float(np.mean([s["note_velocity_f1"] for s in scores]))
+        return float(np.mean([scores["note_velocity_f1"] for scores in score_held(held, tried)]))
 
     score_of = record("velocity", velocity_f1) if record else velocity_f1
     return max(({"velocity_smoothing": amount} for amount in SMOOTHING_GRID), key=score_of)
@@ -142,5 +146,4 @@ def tune(model: Transcriptor, config: Config) -> tuple[Config, dict[str, float]]
     held = validation_activations(model, dataclasses.replace(config, data=dataclasses.replace(
         config.data, validation_limit=None)))  # fmt: skip
     config = config.replace(decode=tune_decoding(held, config))
-    scores = [score_performance(reference, decode_performance(a, config)) for _, a, reference in held]
-    return config, {k: v["mean"] for k, v in average_scores(scores).items()}
+    return config, mean_scores(score_held(held, config))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..config import Config
 from ..models import Transcriptor
-from ..transcription.performance import decode_performance
-from .metrics import average_scores, score_performance
-from .thresholds import tune_onset, validation_activations
+from .metrics import mean_scores
+from .thresholds import score_held, tune_onset, validation_activations
 
 
 def validate(model: Transcriptor, config: Config) -> tuple[dict[str, float], dict[str, float]]:
@@ -18,6 +17,4 @@ def validate(model: Transcriptor, config: Config) -> tuple[dict[str, float], dic
     if not held:
         return {}, {}
     decode = tune_onset(held, config)
-    tuned = config.replace(decode=decode)
-    scores = [score_performance(reference, decode_performance(a, tuned)) for _, a, reference in held]
-    return {k: v["mean"] for k, v in average_scores(scores).items()}, decode
+    return mean_scores(score_held(held, config.replace(decode=decode))), decode

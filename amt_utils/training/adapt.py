@@ -25,12 +25,11 @@ from torch.nn import functional as F
 from ..audio.reading import audio_duration, load_audio, save_audio
 from ..config import KEY_ROLLS, Config, LossConfig
 from ..data.library import Recording, find_recordings
-from ..evaluation.metrics import average_scores, score_performance
-from ..evaluation.thresholds import Activations, tune_endings, tune_onset, validation_activations
+from ..evaluation.metrics import mean_scores
+from ..evaluation.thresholds import Activations, score_held, tune_endings, tune_onset, validation_activations
 from ..models.blocks import Transcriptor
 from ..music.midi import write_midi
 from ..system.errors import AmtError
-from ..transcription.performance import decode_performance
 from .losses import roll_loss
 from .optimizer import learn_alone
 from .targets import make_rolls
@@ -111,10 +110,10 @@ def adapt(
     tuned = tune_carefully(_activations(model, config, choosing), config)
     # nothing is chosen from here on, but whether the new weights are kept
     reporting = cut_part(recordings, folder, "report", sample_rate=rate)
-    after = _average(score(_activations(model, tuned, reporting), tuned))
+    after = mean_scores(score_held(_activations(model, tuned, reporting), tuned))
     new = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(old)
-    before = _average(score(_activations(model, config, reporting), config))
+    before = mean_scores(score_held(_activations(model, config, reporting), config))
     result = Adaptation(tuned, before, after, heard.seconds)
     if not result.helped:
         return dataclasses.replace(result, config=config)
@@ -226,23 +225,14 @@ def tune_carefully(held: list[Activations], config: Config) -> Config:
     In a minute or two of music some other thresholds look better by chance. Where all recordings agree, they also are
     better elsewhere more often than not.
     """
-    best = [_mean(metrics) for metrics in score(held, config)]
+    best = [_mean(metrics) for metrics in score_held(held, config)]
     for tune in (tune_onset, tune_endings):
         tuned = config.replace(decode=tune(held, config))
-        tried = [_mean(metrics) for metrics in score(held, tuned)]
+        tried = [_mean(metrics) for metrics in score_held(held, tuned)]
         gains = [new - old for new, old in zip(tried, best, strict=True)]
         if min(gains) >= 0 and sum(gains) >= WORTH_A_THRESHOLD * len(gains):
             best, config = tried, tuned
     return config
-
-
-def score(held: list[Activations], config: Config) -> list[dict[str, float]]:
-    """The metrics of each recording."""
-    return [score_performance(reference, decode_performance(rolls, config)) for _, rolls, reference in held]
-
-
-def _average(metrics: list[dict[str, float]]) -> dict[str, float]:
-    return {name: value["mean"] for name, value in average_scores(metrics).items()}
 
 
 def _mean(metrics: dict[str, float]) -> float:

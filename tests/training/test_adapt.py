@@ -61,7 +61,7 @@ def get_worse(monkeypatch) -> None:
     tuned = {"onset_threshold": 0.9}
     monkeypatch.setattr(adapting, "tune_carefully", lambda held, config: config.replace(decode=tuned))
     metrics = iter([dict.fromkeys(adapting.METRICS, value)] for value in (0.5, 0.6))  # after, then before
-    monkeypatch.setattr(adapting, "score", lambda *_: next(metrics))
+    monkeypatch.setattr(adapting, "score_held", lambda *_: next(metrics))
 
 
 def test_parts_follow_each_other_and_have_their_own_notes(tmp_path):
