@@ -9,12 +9,16 @@ import random
 import re
 import socket
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
 class UnreliableServer(ThreadingHTTPServer):
     """Serves ``folder``; ``broken`` is the share of replies that are.
+
+    Which replies are broken, and how, depends on ``seed``, the range asked for and how often it was asked before, and
+    so not on the order in which several clients ask.
 
     Attributes:
         faults: kinds of the broken replies so far: ``drop``, ``lie`` or ``corrupt``.
@@ -27,7 +31,8 @@ class UnreliableServer(ThreadingHTTPServer):
     def __init__(self, folder: Path, *, broken: float = 0.0, seed: int = 0, pause: float = 0.0, ranges: bool = True):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder, self.broken, self.pause, self.ranges = Path(folder), broken, pause, ranges
-        self.rng, self.lock = random.Random(seed), threading.Lock()
+        self.seed, self.lock = seed, threading.Lock()
+        self.asked: Counter[tuple[str, int, int]] = Counter()
         self.faults: list[str] = []
         self.script: list[str] = []  # faults of the next replies of at least script_from bytes, before chance decides
         self.script_from = 0
@@ -41,17 +46,20 @@ class UnreliableServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def next_fault(self, length: int) -> str:
+    def next_fault(self, path: str, first: int, last: int) -> tuple[str, random.Random]:
+        """The fault of the reply with these bytes, ``""`` for none, and the chance that decides where it is."""
         with self.lock:
             self.replies += 1
+            self.asked[path, first, last] += 1
+            rng = random.Random(f"{self.seed} {path} {first} {last} {self.asked[path, first, last]}")
             fault = ""
-            if self.script and length >= self.script_from:
+            if self.script and last - first + 1 >= self.script_from:
                 fault = self.script.pop(0)
-            elif self.rng.random() < self.broken:
-                fault = ("drop", "lie", "corrupt")[len(self.faults) % 3]
+            elif rng.random() < self.broken:
+                fault = rng.choice(("drop", "lie", "corrupt"))
             if fault:
                 self.faults.append(fault)
-            return fault
+            return fault, rng
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(416)
                 return
         length = last - first + 1
-        fault = server.next_fault(length)
+        fault, rng = server.next_fault(self.path, first, last)
         told_first, told_length, told_size = first, length, size
         if fault == "lie":
-            which = server.rng.randrange(3)
+            which = rng.randrange(3)
             if which == 0:
                 told_size += 1000
             elif which == 1:
@@ -98,8 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         if asked:
             self.send_header("Content-Range", f"bytes {told_first}-{last}/{told_size}")
         self.end_headers()
-        stop_at = first + int(length * server.rng.uniform(0.1, 0.9)) if fault == "drop" else last + 1
-        bad = first + server.rng.randrange(length) if fault == "corrupt" else -1
+        stop_at = first + int(length * rng.uniform(0.1, 0.9)) if fault == "drop" else last + 1
+        bad = first + rng.randrange(length) if fault == "corrupt" else -1
         with open(path, "rb") as file:
             file.seek(first)
             at = first
