@@ -1,8 +1,8 @@
 """Overlapping windows of long recordings: the frames near a window's edges are discarded, the centres are joined.
 
 Each window is processed independently, so that a frame's value does not depend on how many windows are computed at
-once, in which order, or how the file is read. The receptive field of the convolutions is smaller than the discarded
-context; the LSTMs see one window.
+once, in which order, or how the file is read. The convolutions also see what is around a window, and are the same as in
+one pass over the recording; the LSTMs see one window.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Cut(NamedTuple):
 
 
 def key_cut(feature: FeatureConfig) -> Cut:
-    """For all but the pedals: 8 s with 0.6 s of context, about the length of training windows."""
-    return Cut(round(8 / feature.frame_seconds), round(0.6 / feature.frame_seconds))
+    """For all but the pedals: 7.36 s with 0.28 s of context, about the length of training windows."""
+    return Cut(round(7.36 / feature.frame_seconds), round(0.28 / feature.frame_seconds))
 
 
 def pedal_cut(feature: FeatureConfig) -> Cut:

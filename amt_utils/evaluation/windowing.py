@@ -1,6 +1,6 @@
 """How close windows come to one pass over the whole recording, by their length and by what is discarded at their edges.
 
-In one pass the LSTMs see the whole recording; in windows they begin anew in each one.
+The convolutions are the same in both; the LSTMs see the whole recording in one pass and begin anew in each window.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..transcription.transcriber import Transcriber
 from .metrics import score_notes
 
 WHOLE = Cut(1 << 40, 0)  # one window
-WINDOWS = ((8.0, 0.6), (8.0, 1.0), (8.0, 1.5), (8.0, 2.0), (12.0, 1.0), (12.0, 2.0))  # seconds: length, context
+WINDOWS = ((7.36, 0.28), (7.36, 0.6), (7.36, 1.2), (12.0, 0.28), (12.0, 1.2))  # seconds: length, context
 
 
 @dataclass(frozen=True)

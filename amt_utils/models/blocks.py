@@ -25,9 +25,18 @@ class KeyNetwork(nn.Module):
     """A network: features ``(B, C, T, bins)`` -> logits of :data:`.KEY_ROLLS` ``(B, T, 88)`` and ``pedal_cue``.
 
     ``pedal_head`` turns ``pedal_cue`` ``(B, T, C)`` into the pedals' logits ``(B, T, 3)``.
+
+    Attributes:
+        context: frames on either side of a window that its convolutions see and its LSTMs do not
+            (:meth:`read_window`).
     """
 
     pedal_head: nn.Module
+    context = 0
+
+    def read_window(self, x: Tensor) -> dict[str, Tensor]:
+        """Features of a window and of ``context`` frames on either side -> the window's logits."""
+        return self(x)
 
 
 class Transcriptor(nn.Module):
@@ -53,10 +62,11 @@ class Transcriptor(nn.Module):
         if self.training:
             logits = self.network(features)
             return logits | {"pedal": self.network.pedal_head(logits.pop("pedal_cue"))}
-        config = self.config.feature
+        config, context = self.config.feature, self.network.context
         parts: dict[str, list[Tensor]] = {}
+        padded = F.pad(features, (0, 0, context, context))  # with silence, which is zero
         for window in key_cut(config).windows(features.shape[2]):
-            for name, value in self.network(features[:, :, window.begin : window.end]).items():
+            for name, value in self.network.read_window(padded[:, :, window.begin : window.end + 2 * context]).items():
                 parts.setdefault(name, []).append(value[:, window.kept])
         logits = {name: torch.cat(values, dim=1) for name, values in parts.items()}
         cue = logits.pop("pedal_cue")

@@ -82,6 +82,8 @@ class ResidualHPPNet(KeyNetwork):
         model = config.model
         stem, trunk, key, blocks, hidden = channel_widths(model).values()
         self.detach_onset = model.detach_onset
+        # 7×7 and 3×3 in the stem, then 5×1 in every key block of both trunks, one after the other
+        self.context = 3 + 1 + 2 * (2 * blocks)
         self.bins_per_key = config.feature.bins_per_key
         options = LayerOptions(norm=model.norm, residual=model.residual, register=model.register)
         by_key = KeyOptions(**options, dropout=model.dropout, intervals=model.intervals)
@@ -120,19 +122,30 @@ class ResidualHPPNet(KeyNetwork):
         logits, rolls, sound = self.read_keys(x)
         return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
 
+    def read_window(self, x: Tensor) -> dict[str, Tensor]:
+        convolved = (part[:, :, self.context : -self.context] for part in self.convolve(x))
+        logits, rolls, sound = self.recur(*convolved)
+        return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
+
     def read_keys(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The keys' logits, and the pedal head's inputs: notes ``(B, T, 4 * 88)`` and sound ``(B, T, C)``."""
+        return self.recur(*self.convolve(x))
+
+    def convolve(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All convolutions: the features, and what the LSTMs of onsets and durations read, ``(B, key, T, 88)`` each."""
         x = x.contiguous(memory_format=torch.channels_last)  # (B, C, T, 352)
         harmonic = self.onset_harmonics(self.onset_stem(x))
         pooled = pool_to_keys(harmonic, self.bins_per_key) + self.onset_bins(harmonic)  # (B, trunk, T, 88)
-        onset_keys = self.onset_keys(pooled)  # (B, key, T, 88)
-        onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
-
-        onset_features = onset_keys.detach() if self.detach_onset else onset_keys
-        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)  # (B, T, 88)
-        attack = attack[..., None].permute(0, 3, 1, 2).to(onset_features.dtype)  # (B, 1, T, 88), channels-last
+        onset_keys = self.onset_keys(pooled)
         own = F.relu(self.duration_stem(fold_to_keys(x, self.bins_per_key)))
-        keys = self.duration_keys(torch.cat([own, onset_features], dim=1))
+        keys = self.duration_keys(torch.cat([own, onset_keys.detach() if self.detach_onset else onset_keys], dim=1))
+        return x, onset_keys, keys
+
+    def recur(self, x: Tensor, onset_keys: Tensor, keys: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The LSTMs and heads: what :meth:`convolve` returns -> what :meth:`read_keys` returns."""
+        onset = self.onset_head(self.onset_lstm(onset_keys)).squeeze(-1)  # (B, T, 88)
+        attack = torch.sigmoid(onset.detach() if self.detach_onset else onset)  # (B, T, 88)
+        attack = attack[..., None].permute(0, 3, 1, 2).to(keys.dtype)  # (B, 1, T, 88), channels-last
         duration = self.duration_lstm(torch.cat([keys, attack], dim=1))  # (B, T, 88, 2 hidden)
         logits = {"onset": onset} | {name: head(duration).squeeze(-1) for name, head in self.duration_heads.items()}
         state = F.relu(self.pedal_state(duration)).permute(0, 3, 1, 2)  # (B, states, T, 88)

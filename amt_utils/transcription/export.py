@@ -40,14 +40,17 @@ print(peak() - before)
 
 
 class AudioToLogits(nn.Module):
-    """Features, without ``margin`` frames on either side, and network as one module; outputs ordered as ``names``."""
+    """Features, without ``margin`` frames on either side, and network as one module; outputs ordered as ``names``.
+
+    A window in, with all its context, its logits out (:meth:`.KeyNetwork.read_window`).
+    """
 
     def __init__(self, feature: nn.Module, network: KeyNetwork, margin: int, names: list[str]):
         super().__init__()
         self.feature, self.network, self.margin, self.names = feature, network, margin, names
 
     def forward(self, audio: Tensor) -> tuple[Tensor, ...]:
-        logits = self.network(self.feature(audio)[:, :, self.margin : -self.margin])
+        logits = self.network.read_window(self.feature(audio)[:, :, self.margin : -self.margin])
         return tuple(logits[name] for name in self.names)
 
 
@@ -90,7 +93,7 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
     if weights.resolve() == VELOCITY_WEIGHTS.resolve():
         return [export_velocities(weights)]
     model, config, _ = load_weights(weights)
-    margin, cut = feature_margin(model), key_cut(config.feature)
+    margin, cut = feature_margin(model) + model.network.context, key_cut(config.feature)
     samples = (cut.length - 1 + 2 * margin) * config.feature.hop_length
     audio = torch.zeros(1, samples)
     with torch.inference_mode():
@@ -104,7 +107,7 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
     path, pedals = onnx_paths(weights)
     stored = {MARGIN: margin, "window_frames": cut.length, "context_frames": cut.context, "config": config.to_dict()}
     _export(
-        AudioToLogits(model.feature, network, margin, names),
+        AudioToLogits(model.feature, network, feature_margin(model), names),
         {"audio": (audio, {1: SAMPLES})},
         {name: {1: "frames"} for name in names},
         path,

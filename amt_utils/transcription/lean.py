@@ -32,6 +32,7 @@ class LeanNetwork(KeyNetwork):
     def __init__(self, network: ResidualHPPNet):
         super().__init__()
         self.bins_per_key, self.floor_channels = network.bins_per_key, network.floor_channels
+        self.context = network.context
         self.onset_stem = LeanStem(network.onset_stem)
         self.known_size = (1, self.onset_stem.first.in_channels, -1, self.bins_per_key * N_KEYS)
         self.onset_harmonics = LeanHarmonics(network.onset_harmonics)
@@ -46,20 +47,27 @@ class LeanNetwork(KeyNetwork):
         self.pedal_head, self.pedal_cue = network.pedal_head, network.pedal_cue
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self._read(x, slice(None))
+
+    def read_window(self, x: Tensor) -> dict[str, Tensor]:
+        return self._read(x, slice(self.context, -self.context))
+
+    def _read(self, x: Tensor, inner: slice) -> dict[str, Tensor]:
+        """``inner``: the frames that the LSTMs see."""
         x = x.reshape(self.known_size)  # ONNX Runtime fuses additions into convolutions if the width is known
         zero = 0.0 * x[:, :1, :1, :1]  # see LeanRegister
         harmonic = self.onset_harmonics(self.onset_stem(x), zero)
         pooled = self.onset_bins(harmonic) + pool_to_keys(harmonic, self.bins_per_key)
         onset_keys = self.onset_keys([pooled], zero)  # (1, key, T, 88)
-        onset = self.onset_lstm(onset_keys.permute(0, 2, 3, 1)).squeeze(-1)  # (1, T, 88)
+        onset = self.onset_lstm(onset_keys.permute(0, 2, 3, 1)[:, inner]).squeeze(-1)  # (1, T, 88)
 
         keys = self.duration_keys([F.relu(self.duration_stem(x)), onset_keys], zero)
-        keys = keys.permute(0, 2, 3, 1)  # (1, T, 88, key)
+        keys = keys.permute(0, 2, 3, 1)[:, inner]  # (1, T, 88, key)
         duration = self.duration_lstm(torch.cat([keys, torch.sigmoid(onset)[..., None]], dim=-1))
         logits = {"onset": onset} | {name: duration[..., i] for i, name in enumerate(self.duration_names)}
         state = F.relu(duration[..., len(self.duration_names) :])
         rolls = torch.sigmoid(torch.cat([logits[name] for name in PEDAL_ROLLS], dim=-1))
-        floor = read_floor(x[:, : self.floor_channels], FLOOR_BINS)
+        floor = read_floor(x[:, : self.floor_channels, inner], FLOOR_BINS)
         sound = torch.cat([keys.mean(2), keys.amax(2), state.mean(2), state.amax(2), floor], dim=-1)
         return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
 

@@ -5,8 +5,8 @@ The weights ``NAME.safetensors`` have two ONNX files beside them: ``NAME.onnx``,
 files. If a hash does not match, PyTorch is used instead.
 
 The graph maps audio ``(1, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` samples, to ``frames`` frames; the
-samples of ``margin`` more frames on either side are context for the features' long filters. The metadata hold
-``margin``.
+samples of ``margin`` more frames on either side are context for the features' long filters and for the convolutions.
+The metadata hold ``margin``.
 
 ONNX Runtime is a tenth faster when the number of samples is fixed. All windows of a recording except the last have the
 same length, stored in the weights' card: one session is opened for this length, another one, for any length, if needed.

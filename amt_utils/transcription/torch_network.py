@@ -12,7 +12,7 @@ GPU_BATCH = 16  # windows
 
 
 def feature_margin(model: Transcriptor) -> int:
-    """Frames on either side of a window whose samples its features need."""
+    """Frames whose samples the features of one frame need, before and after it."""
     return -(-model.feature.context_samples // model.config.feature.hop_length)
 
 
@@ -26,7 +26,8 @@ class TorchNetwork:
         self.model, self.device = model.to(device).eval(), device
         # a quarter faster on CPU
         self.model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.margin = feature_margin(model)
+        self.feature_margin = feature_margin(model)
+        self.margin = self.feature_margin + model.network.context
         self.batch = GPU_BATCH if device.type == "cuda" else 1
         if device.type == "cpu":
             keep_memory()
@@ -35,7 +36,7 @@ class TorchNetwork:
         """Samples ``(B, n)``, ``n = (frames - 1 + 2 * margin) * hop_length`` -> logits."""
         with torch.inference_mode():
             features = self.model.feature(torch.from_numpy(audio).to(self.device))
-            logits = self.model.network(features[:, :, self.margin : -self.margin])
+            logits = self.model.network.read_window(features[:, :, self.feature_margin : -self.feature_margin])
             return {name: value.float().cpu().numpy() for name, value in logits.items()}
 
     def pedals(self, cue: np.ndarray) -> np.ndarray:

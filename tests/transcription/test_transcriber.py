@@ -45,6 +45,30 @@ def test_windows_are_computed_alike_however_many_go_side_by_side(music, tmp_path
         np.testing.assert_array_equal(a[name], b[name])
 
 
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_joined_activations_equal_one_long_pass(name, music):
+    """All convolutions over the whole recording at once, between silences; then the LSTMs, window by window."""
+    transcriber = Transcriber(name, device="cpu")
+    model, _, _ = load_weights(weights_path(name))
+    network, hop = model.eval().network, model.config.feature.hop_length
+    n_frames, around = len(music) // hop + 1, 300
+    with torch.inference_mode():
+        silence = np.zeros(around * hop, np.float32)
+        features = model.feature(torch.from_numpy(np.concatenate([silence, music, silence]))[None])
+        convolved = [part[:, :, around : around + n_frames] for part in network.convolve(features)]
+        parts: dict[str, list[torch.Tensor]] = {}
+        for window in transcriber.cut.windows(n_frames):
+            logits, _, _ = network.recur(*(part[:, :, window.begin : window.end] for part in convolved))
+            for roll, values in logits.items():
+                parts.setdefault(roll, []).append(torch.sigmoid(values[0, window.kept]))
+    joined = transcriber.activations(music)
+    for roll, values in parts.items():
+        assert len(values) > 1
+        whole = torch.cat(values).numpy()
+        difference = np.abs(joined[roll].astype(np.float32) - whole)
+        assert difference.max() < 2e-3, (roll, difference.max())
+
+
 def test_a_batch_holds_windows_of_several_recordings(music, tmp_path):
     """As on a GPU: the notes are those of each recording by itself, and a bad file among them stops nothing."""
     model, config, _ = load_weights(weights_path("tiny"))
