@@ -154,11 +154,13 @@ class LeanKeyBlock(nn.Module):
         super().__init__()
         self.octaves, self.time, self.residual = _folded(block.octaves), _folded(block.time), block.residual
         self.intervals = block.intervals
-        if self.intervals is not None:  # added before the norm
-            self.intervals.template.data *= _scale_and_shift(block.octaves[1])[0][:, None]
+        if self.intervals is not None:  # added before the norm; a convolution brings them back to ONNX Runtime's layout
+            self.scale = nn.Parameter(_scale_and_shift(block.octaves[1])[0][:, None, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.octaves(x) if self.intervals is None else self.octaves(x) + self.intervals(x)
+        y = self.octaves(x)
+        if self.intervals is not None:
+            y = y + F.conv2d(self.intervals(x), self.scale, groups=len(self.scale))
         y = self.time(F.relu(y))
         return F.relu(y + x if self.residual else y)
 
