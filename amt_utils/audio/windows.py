@@ -57,8 +57,8 @@ class Cut(NamedTuple):
 
 
 def key_cut(feature: FeatureConfig) -> Cut:
-    """For all but the pedals: 7.36 s with 0.28 s of context, about the length of training windows."""
-    return Cut(round(7.36 / feature.frame_seconds), round(0.28 / feature.frame_seconds))
+    """For all but the pedals: 10 s, the longest training windows, with 0.28 s of context on either side."""
+    return Cut(round(10.56 / feature.frame_seconds), round(0.28 / feature.frame_seconds))
 
 
 def pedal_cut(feature: FeatureConfig) -> Cut:

@@ -21,7 +21,7 @@ from ..transcription.transcriber import Transcriber
 from .metrics import score_notes
 
 WHOLE = Cut(1 << 40, 0)  # one window
-WINDOWS = ((7.36, 0.28), (7.36, 0.6), (7.36, 1.2), (12.0, 0.28), (12.0, 1.2))  # seconds: length, context
+WINDOWS = ((7.36, 0.28), (10.56, 0.0), (10.56, 0.28), (10.56, 1.2))  # seconds: length, context
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_batch_holds_windows_of_several_recordings(music, tmp_path):
     model, config, _ = load_weights(weights_path("tiny"))
     one, many = (Transcriber.from_model(model, config, device="cpu") for _ in range(2))
     sizes: list[int] = []
-    recordings = [music[: 15 * RATE], tmp_path / "none.wav", music[5 * RATE : 21 * RATE], music[: 3 * RATE]]
+    recordings = [music[: 25 * RATE], tmp_path / "none.wav", music[5 * RATE : 31 * RATE], music[: 3 * RATE]]
     alone = [one.transcribe(r) for r in recordings if isinstance(r, np.ndarray)]
 
     class Batches:
