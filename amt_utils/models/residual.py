@@ -119,11 +119,12 @@ class ResidualHPPNet(KeyNetwork):
         return [p for name, p in self.named_parameters() if name.startswith("onset_")]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        logits, rolls, sound = self.read_keys(x)
-        return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
+        return self._answer(*self.convolve(x))
 
     def read_window(self, x: Tensor) -> dict[str, Tensor]:
-        convolved = (part[:, :, self.context : -self.context] for part in self.convolve(x))
+        return self._answer(*(part[:, :, self.context : -self.context] for part in self.convolve(x)))
+
+    def _answer(self, *convolved: Tensor) -> dict[str, Tensor]:
         logits, rolls, sound = self.recur(*convolved)
         return logits | {"pedal_cue": self.pedal_cue(rolls, sound)}
 

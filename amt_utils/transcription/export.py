@@ -23,7 +23,7 @@ from ..system.errors import AmtError
 from ..system.files import hash_file, written_whole
 from .lean import make_lean
 from .onnx import HASHES, MARGIN, SAMPLES, WEIGHTS_HASH, WINDOW_BYTES, WINDOW_SAMPLES, onnx_paths
-from .torch_network import feature_margin
+from .torch_network import feature_margin, window_margin
 from .velocities import load_velocity_network
 
 DEFAULT_WINDOW_BYTES = 300_000_000  # if it cannot be measured
@@ -93,7 +93,7 @@ def export_weights(weights: str | os.PathLike) -> list[Path]:
     if weights.resolve() == VELOCITY_WEIGHTS.resolve():
         return [export_velocities(weights)]
     model, config, _ = load_weights(weights)
-    margin, cut = feature_margin(model) + model.network.context, key_cut(config.feature)
+    margin, cut = window_margin(model), key_cut(config.feature)
     samples = (cut.length - 1 + 2 * margin) * config.feature.hop_length
     audio = torch.zeros(1, samples)
     with torch.inference_mode():

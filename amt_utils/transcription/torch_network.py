@@ -16,6 +16,11 @@ def feature_margin(model: Transcriptor) -> int:
     return -(-model.feature.context_samples // model.config.feature.hop_length)
 
 
+def window_margin(model: Transcriptor) -> int:
+    """Frames on either side of a window whose samples are needed: by its features, and by what the convolutions see."""
+    return feature_margin(model) + model.network.context
+
+
 class TorchNetwork:
     """A :class:`.Transcriptor` on a device: windows ``(B, n)`` -> logits ``(B, frames, ...)``, as numpy arrays."""
 
@@ -26,8 +31,7 @@ class TorchNetwork:
         self.model, self.device = model.to(device).eval(), device
         # a quarter faster on CPU
         self.model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.feature_margin = feature_margin(model)
-        self.margin = self.feature_margin + model.network.context
+        self.margin, self.feature_margin = window_margin(model), feature_margin(model)
         self.batch = GPU_BATCH if device.type == "cuda" else 1
         if device.type == "cpu":
             keep_memory()
