@@ -15,6 +15,8 @@ DYNAMICS = {"pp": 32.0, "p": 45.0, "mp": 56.0, "mf": 68.0, "f": 82.0, "ff": 100.
 LEVEL_SPREAD, DYNAMICS_CHANGE = 8.0, 5.0
 TEMPO_SPREAD, TEMPO_CHANGE, TEMPO_LASTS = 0.12, 10.0, 4  # octaves; cost of a new tempo, nats; its least length, bars
 SLOWER = 1.22  # ratio by which beats are longer in a ritardando
+# what is as hard to read as a ledger line: a note an octave away; a bar in the other clef; a change; beginning with it
+OCTAVE, OTHER_CLEF, CLEF_CHANGE, FIRST_CLEF = 2.0, 0.3, 12.0, 9.0
 SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds: shortest gap and shortest use of the soft pedal to be written
 
 
@@ -53,23 +55,31 @@ def lay_bars(first: int, last: int, beats: Beats, pickup: float | None = None) -
     return Bars(tuple(metres), int(lead)), int(lead) - starts[0] - whole
 
 
-def choose_clefs(voices: list, names: list, count: int) -> tuple[list[str], list[str]]:
-    """Clef of each bar of both staves: the one with fewer ledger lines, at a cost for each change (Viterbi)."""
-    tops = {"treble": (30, 38), "bass": (18, 26)}  # diatonic steps (C0 is 0) of the lowest and highest line
-    staves = []
-    for staff, usual in ((1, "treble"), (2, "bass")):
-        cost = np.zeros((count, 2))
+def choose_clefs(voices: list, names: list, count: int) -> tuple[tuple[list[str], ...], tuple[list[int], ...]]:
+    """Clef of each bar of both staves, and octaves by which it sounds higher than written (8va is 1, 8vb is -1).
+
+    Those with the fewest ledger lines, at a cost for each change (Viterbi).
+    """
+    lines = {"treble": (30, 38), "bass": (18, 26)}  # diatonic steps (C0 is 0) of the lowest and highest line
+    clefs, octaves = [], []
+    for staff, usual, other, shift in ((1, "treble", "bass", 1), (2, "bass", "treble", -1)):
+        states = [(usual, 0), (other, 0), (usual, shift)]
+        cost = np.zeros((count, len(states)))
         for own, _, per_bar in voices:
             for number, symbols in enumerate(per_bar if own == staff else []):
                 for note in (n for symbol in symbols for n in symbol.notes):
                     step, _, octave = names[note]
                     place = "CDEFGAB".index(step) + 7 * octave
-                    for j, (low, high) in enumerate(tops.values()):
-                        cost[number, j] += max(0, low - place, place - high) // 2
-        cost += [[0.0, 0.3] if usual == "treble" else [0.3, 0.0]]
-        cost[0] += [0, 9] if usual == "treble" else [9, 0]
-        staves.append([list(tops)[j] for j in cheapest_path(cost, 12.0 * (1 - np.eye(2)))])
-    return staves[0], staves[1]
+                    for j, (clef, higher) in enumerate(states):
+                        low, high = lines[clef]
+                        written = place - 7 * higher
+                        cost[number, j] += max(0, low - written, written - high) // 2 + OCTAVE * abs(higher)
+        cost += [0.0, OTHER_CLEF, 0.0]
+        cost[0, 1] += FIRST_CLEF
+        chosen = cheapest_path(cost, CLEF_CHANGE * (1 - np.eye(len(states))))
+        clefs.append([states[j][0] for j in chosen])
+        octaves.append([states[j][1] for j in chosen])
+    return tuple(clefs), tuple(octaves)
 
 
 def dynamic_marks(velocity: np.ndarray, tick: np.ndarray, bars: Bars) -> list[tuple[int, str]]:

@@ -41,10 +41,10 @@ class Page:
     keys: tuple[Key, ...]
     voices: Sequence[tuple[int, int, list[list[Symbol]]]]
     names: Sequence[tuple[str, int, int]]
-    clefs: tuple[list[str], list[str]]
+    clefs: Sequence[list[str]]
     marks: Sequence[tuple[int, str]] = field(default_factory=tuple)
     title: str = ""
-    octaves: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    octaves: Sequence[Sequence[int]] = ((), ())
 
 
 def note_id(note: int, part: int) -> str:

@@ -81,7 +81,8 @@ def write_page(
     marks = pedal_marks(placed.pedals, beats, shift, bars) if placed.pedals is not None else []
     marks += dynamic_marks(notes["velocity"], tick, bars) if np.ptp(notes["velocity"]) else []
     marks += tempo_marks(beats, shift, bars)
-    page = Page(bars, keys, voices, names, choose_clefs(voices, names, bars.count), marks, title)
+    clefs, octaves = choose_clefs(voices, names, bars.count)
+    page = Page(bars, keys, voices, names, clefs, marks, title, octaves)
     return page, _positions(chord_notes, bars)
 
 
