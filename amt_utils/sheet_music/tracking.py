@@ -1,17 +1,18 @@
 """Beat tracking: the sequence of beats that fits the onsets and the network's logits best, by dynamic programming.
 
-A beat of period *p* with *s* parts has a given rate of events at each of its *s* positions. Events in a beat are a
-Poisson process, whose log likelihood is a sum over events (Gaussians around the positions) minus the expected number of
-events, as in Cemgil and Kappen (JAIR 18, 2003) and Raphael (Artificial Intelligence 137, 2002). The network adds the
-log odds that each event is on a beat, the log probability of each event's position in the beat, and that of the beat's
-length. A semi-Markov Viterbi search over (time of a beat, period, duple or triple division), as in Temperley's
-probabilistic polyphonic beat finder (JNMR 38, 2009), finds the best sequence of beats. Time and memory are linear in
-the length of the recording.
+A beat of period *p* with *s* parts has a given rate of events at each of its *s* positions; in slow beats, these may be
+drawn together or apart, as the tempo changes. Events in a beat are a Poisson process, whose log likelihood is a sum
+over events (Gaussians around the positions) minus the expected number of events, as in Cemgil and Kappen (JAIR 18,
+2003) and Raphael (Artificial Intelligence 137, 2002). The network adds the log odds that each event is on a beat, the
+log probability of each event's position in the beat, and that of the beat's length. A semi-Markov Viterbi search over
+(time of a beat, period, duple or triple division), as in Temperley's probabilistic polyphonic beat finder (JNMR 38,
+2009), finds the best sequence of beats. Time and memory are linear in the length of the recording.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -25,6 +26,7 @@ PERIOD_RATIO = 1.05  # ratio of neighbouring candidate periods
 SLOWEST, FASTEST = 24.0, 270.0  # range of the search, beats per minute
 FINE = 48  # positions in a beat at which the network's answer is read
 RARE = 0.02  # probability added to every position
+BENDS = (-0.25, 0.0, 0.25)  # changes of tempo within a slow beat: by how much its first part is drawn together or apart
 CHANGE_LIMIT = 6.0  # largest cost of a tempo change, nats
 
 
@@ -47,6 +49,7 @@ class BeatModel:
         part_spread: standard deviation of that position, in parts (:data:`.note_network.PARTS` to a beat).
         period: weight of the log probability of a beat's length, per second of music.
         given: standard deviation around a given tempo, octaves.
+        slow, bend: seconds from which a beat may change its tempo inside; the cost in nats.
     """
 
     rates: dict[int, tuple[float, ...]] = field(
@@ -74,6 +77,8 @@ class BeatModel:
     part_spread: float = 1.0
     period: float = 0.6
     given: float = 0.15
+    slow: float = 0.6
+    bend: float = 1.5
 
 
 def track_beats(
@@ -216,11 +221,14 @@ def _fit_intervals(
         x = (events.time[near] - origin) - begin * STEP  # the event's position in such a beat, seconds
         place = np.rint(x / period * FINE).astype(int) % FINE
         answers[i] = np.bincount(frame, places[near, place][inside], high - low)
-        for s, rates in model.rates.items():
-            if s > 1 and period / s < 0.065:
-                continue  # too fast to be played
-            gain = _event_gain(x, events.accent[near], period, rates, model)
+        bends = BENDS if period > model.slow else (0.0,)
+        for (s, rates), bend in product(model.rates.items(), bends):
+            if (s > 1 and period / s < 0.065) or (s == 1 and bend):
+                continue  # too fast to be played; nothing to bend
+            bent = x * (1 + bend * (1 - x / period))
+            gain = _event_gain(bent, events.accent[near], period, rates, model)
             score = np.bincount(frame, gain[inside], high - low) - sum(rates) + model.log_prior[s]
+            score -= model.bend * (bend != 0)
             for kind in (0, 1):
                 if (s % 3 == 0 and kind == 0) or (s in (4, 8) and kind == 1):
                     continue  # an undivided or halved beat may occur among triplets
