@@ -16,7 +16,7 @@ import soundfile
 
 from ..system.errors import AmtError
 from .audio_file import READ_ERRORS, AudioFile
-from .containers.chunks import HEADER_SLACK, find_bytes_left, find_wav_data
+from .containers.chunks import HEADER_SLACK, find_bytes_left, find_wav_data, is_w64_consistent
 from .containers.flac import find_flac_length
 from .containers.mp3 import find_mp3_parts
 from .containers.ogg import find_ogg_chain
@@ -64,7 +64,7 @@ def open_audio(path: Path) -> AudioFile:
     if file.format == "MP3" or file.subtype.startswith("MPEG"):
         file.close()
         return _open_mp3(path) if file.subtype == "MPEG_LAYER_III" else _open_with_ffmpeg(path)
-    if file.format in ("WAV", "WAVEX"):
+    if file.format in ("WAV", "WAVEX", "RF64"):
         return _open_wav(path, file)
     more = find_flac_length(path) if file.format == "FLAC" else None
     if more and n_frames < more < _UNKNOWN:
@@ -105,12 +105,12 @@ def _open_with_ffmpeg(path: Path, doubt: str = "") -> AudioFile:
 
 
 def _open_wav(path: Path, file: soundfile.SoundFile) -> AudioFile:
-    """A WAV, its header corrected where the size was never written or is outdated."""
+    """A WAV or RF64, its header corrected where the size was never written or is outdated."""
     data = find_wav_data(path)
     if data and not data.consistent:
         raise contradiction(path)
     if data and data.found != data.claimed:
-        if data.claimed > data.found + HEADER_SLACK and data.claimed < 0x7FFFF000:  # larger values mean "not known yet"
+        if data.claimed > data.found + HEADER_SLACK:
             have = file.frames / file.samplerate
             raise cut_short(path, have, have * data.claimed / max(1, data.found))
         if data.found > data.claimed:
@@ -123,6 +123,8 @@ def _open_wav(path: Path, file: soundfile.SoundFile) -> AudioFile:
 
 def _check_claim(path: Path, file: soundfile.SoundFile) -> None:
     """Raises when libsndfile found fewer bytes than the header states, or two lengths (AIFF, AU, CAF, W64)."""
+    if not is_w64_consistent(path):
+        raise contradiction(path)
     line = _CLAIMED.search(file.extra_info)
     if line:
         claimed, found = int(line[1]), int(line[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from helpers_audio import EXCERPT, WALTZ, assert_whole, ffmpeg, needs_ffmpeg, shift
@@ -82,6 +83,13 @@ def test_a_recorder_that_crashed_before_it_wrote_the_length(wav, waltz, size, ri
     assert_whole(wav, waltz)
 
 
+def test_a_recorder_that_crashed_and_began_with_silence(wav, waltz):
+    waltz = np.concatenate([np.zeros(8_000, np.float32), waltz[:-8_000]])
+    soundfile.write(wav, waltz, 16_000, "PCM_16")
+    set_data_size(wav, 0, riff=True)
+    assert_whole(wav, waltz)
+
+
 def test_a_wav_without_samples_is_not_filled_with_what_follows(wav):
     content = wav.read_bytes()[:44]
     content = content[:40] + bytes(4) + b"LIST" + (6000).to_bytes(4, "little") + b"INFO" + bytes(5996)
@@ -116,6 +124,47 @@ def test_a_header_that_contradicts_itself(wav):
     wav.write_bytes(content)
     with pytest.raises(AmtError, match="contradicts itself"):
         load_audio(wav)
+
+
+def test_a_w64_that_contradicts_itself(waltz, tmp_path):
+    path = tmp_path / "a.w64"
+    soundfile.write(path, waltz, 16_000)
+    content = bytearray(path.read_bytes())
+    content[66:68] = (100).to_bytes(2, "little")  # channels; the block's size stays
+    path.write_bytes(content)
+    with pytest.raises(AmtError, match=r"a\.w64: its header contradicts itself"):
+        load_audio(path)
+
+
+@pytest.fixture
+def rf64(waltz, tmp_path) -> Path:
+    soundfile.write(tmp_path / "a.rf64", waltz, 16_000, "PCM_16")
+    assert b"ds64" in (tmp_path / "a.rf64").read_bytes()[:100]
+    return tmp_path / "a.rf64"
+
+
+def test_an_rf64_cut_short(rf64, waltz):
+    assert_whole(rf64, waltz)
+    content = rf64.read_bytes()
+    rf64.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AmtError, match=r"cut short after 6\.00 of 12\.00 s"):
+        load_audio(rf64)
+
+
+def test_an_rf64_whose_length_was_never_written(rf64, waltz):
+    content = bytearray(rf64.read_bytes())
+    at = content.find(b"ds64") + 8
+    content[at : at + 24] = bytes(24)
+    rf64.write_bytes(content)
+    assert_whole(rf64, waltz)
+
+
+def test_an_rf64_longer_than_it_says_is_read_and_said(rf64, waltz, caplog):
+    rf64.write_bytes(rf64.read_bytes() + b"\x01\xf3" * 8_000)
+    damage.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert len(load_audio(rf64)) == len(waltz) + 8_000
+    assert "a.rf64: its header tells of" in caplog.text
 
 
 @needs_ffmpeg
@@ -186,7 +235,7 @@ def test_an_mp3_whose_tag_has_lost_its_name_is_in_time_and_said(made, waltz, tmp
     assert "tag.mp3: the tag that tells its delay is damaged" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["CAF", "W64"])
+@pytest.mark.parametrize("kind", ["AU", "CAF", "W64"])
 @pytest.mark.parametrize("more", [0, 700])
 def test_bytes_behind_the_samples_are_said(waltz, tmp_path, caplog, kind, more):
     path = tmp_path / f"a.{kind.lower()}"

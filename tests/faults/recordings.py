@@ -29,26 +29,29 @@ from amt_utils.training.stored_windows import Windows, open_processed
 
 from . import damage, kind
 
-FORMATS = ("wav", "flac", "ogg", "mp3", "opus", "m4a", "mkv", "wma", "aiff", "caf", "w64")
+SOUNDFILE_FORMATS = ("wav", "flac", "ogg", "mp3", "aiff", "caf", "rf64", "w64")
+FFMPEG_FORMATS = ("opus", "m4a", "mkv", "wma")
 
 
 @functools.cache
 def clean_audio() -> dict[str, tuple[bytes, np.ndarray]]:
-    """Five seconds of the waltz in each format, and what is read of it."""
+    """Five seconds of the waltz in each format that this machine can write, and what is read of it."""
     folder = Path(tempfile.mkdtemp(prefix="amt-fault-audio-"))
-    found = {}
-    for suffix in FORMATS:
-        path = folder / f"clean.{suffix}"
-        words = ["ffmpeg", "-v", "error", "-nostdin", "-t", "5", "-i", str(example_files()[0]), str(path)]
-        subprocess.run(words, check=True)
-        found[suffix] = path.read_bytes(), load_audio(path)
-    return found
+    rate = soundfile.info(example_files()[0]).samplerate
+    samples, _ = soundfile.read(example_files()[0], frames=5 * rate)
+    for suffix in SOUNDFILE_FORMATS:
+        soundfile.write(folder / f"clean.{suffix}", samples, rate)
+    if shutil.which("ffmpeg"):
+        for suffix in FFMPEG_FORMATS:
+            words = ["ffmpeg", "-v", "error", "-nostdin", "-i", folder / "clean.wav", folder / f"clean.{suffix}"]
+            subprocess.run(words, check=True)
+    return {path.suffix[1:]: (path.read_bytes(), load_audio(path)) for path in sorted(folder.iterdir())}
 
 
 @kind("audio files", full=300, few=22)
 def audio(rng: np.random.Generator, folder: Path) -> None:
     """One file is damaged: refused by name, read in its length and time, or read with a warning."""
-    suffix, way = str(rng.choice(FORMATS)), str(rng.choice(WAYS))
+    suffix, way = str(rng.choice(sorted(clean_audio()))), str(rng.choice(WAYS))
     content, whole = clean_audio()[suffix]
     path = folder / f"fuzzed.{suffix}"
     path.write_bytes(damaged(content, rng, way))

@@ -1,6 +1,6 @@
-"""The chunks of WAV, CAF and W64 files, whose headers may hold no length, or one from before the recording ended.
+"""The chunks of WAV, RF64, CAF and W64 files, whose headers may hold no length, or one from before the recording ended.
 
-Source: RIFF (Microsoft 1991).
+Sources: RIFF (Microsoft 1991), RF64 (EBU Tech 3306).
 """
 
 from __future__ import annotations
@@ -10,52 +10,72 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+_NOT_KNOWN = 0x7FFFF000  # sizes of 32 bits from here on mean "not known yet"
 HEADER_SLACK = 512  # bytes by which a header may be wrong: some count the header itself, or a whole disk block
 
 
 @dataclass(frozen=True)
 class WavData:
-    """The ``data`` chunk of a WAV file.
+    """The ``data`` chunk of a WAV or RF64 file.
 
     Attributes:
         begin: the first byte of the samples.
-        claimed: how many bytes the header says there are.
+        claimed: how many bytes the header says there are; 0 where it says that this is not known yet.
         found: how many there are: as claimed, unless the file is longer or shorter.
         consistent: whether rate, channels, bits, byte rate and block size agree.
+        size_field: the corrected size field of the header: position -> bytes.
     """
 
     begin: int
     claimed: int
     found: int
     consistent: bool
-
-    @property
-    def size_field(self) -> dict[int, bytes]:
-        """The corrected size field of the header: position -> bytes."""
-        return {self.begin - 4: min(self.found, 0xFFFFFFFF).to_bytes(4, "little")}
+    size_field: dict[int, bytes]
 
 
 def find_wav_data(path: Path) -> WavData | None:
-    """The ``data`` chunk of a RIFF file; ``None`` where there is none."""
+    """The ``data`` chunk of a RIFF or RF64 file; ``None`` where there is none."""
     length = os.path.getsize(path)
     with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
+        kind = file.read(4)
+        if kind not in (b"RIFF", b"RF64"):
             return None
-        at, consistent = 12, True
+        at, consistent, long_size = 12, True, None
         while at + 8 <= length:
             file.seek(at)
             name, size = file.read(4), int.from_bytes(file.read(4), "little")
+            if name == b"ds64" and kind == b"RF64":  # sizes of 64 bits: of the file, of the samples
+                long_size = (at + 16, int.from_bytes(file.read(16)[8:], "little"))
             if name == b"fmt " and size >= 16:
                 consistent = _agrees(*struct.unpack("<HHIIHH", file.read(16).ljust(16, b"\0")))
             if name == b"data":
                 begin = at + 8
+                rest = length - begin
+                field, n_bytes = begin - 4, 4
+                if long_size and size == 0xFFFFFFFF:
+                    (field, size), n_bytes = long_size, 8
                 file.seek(begin + size)
                 following = file.read(8 + size % 2)
-                whole = begin + size <= length and (_is_chunk(following[size % 2 :]) or _is_chunk(following[:8]))
-                rest = length - begin
-                return WavData(begin, size, size if whole else rest, consistent)
+                whole = size <= rest and (_is_chunk(following[size % 2 :]) or _is_chunk(following[:8]))
+                if not size and not following.strip(b"\0"):  # silence
+                    whole = not rest
+                if n_bytes == 4 and size >= _NOT_KNOWN:
+                    size = 0
+                found = size if whole else rest
+                right = min(found, 256**n_bytes - 1).to_bytes(n_bytes, "little")
+                return WavData(begin, size, found, consistent, {field: right})
             at += 8 + size + size % 2
     return None
+
+
+def is_w64_consistent(path: Path) -> bool:
+    """Whether rate, channels, bits, byte rate and block size of a W64 file agree; true for other files."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    begin = head.find(b"fmt \xf3\xac\xd3\x11") + 24  # after a GUID of 16 bytes and a size of 8
+    if head[:4] != b"riff" or head[24:28] != b"wave" or not 24 < begin <= len(head) - 16:
+        return True
+    return _agrees(*struct.unpack("<HHIIHH", head[begin : begin + 16]))
 
 
 def _agrees(kind: int, n_channels: int, rate: int, byte_rate: int, block: int, bits: int) -> bool:
@@ -71,10 +91,13 @@ def _is_chunk(head: bytes) -> bool:
 
 
 def find_bytes_left(path: Path) -> int:
-    """Bytes of a CAF or W64 file behind its samples that are no chunk: the header tells of too few samples."""
+    """Bytes of a CAF, W64 or AU file behind its samples that are no chunk: the header tells of too few samples."""
     length = os.path.getsize(path)
     with path.open("rb") as file:
         head = file.read(40)
+        if head[:4] == b".snd":  # no chunks: the samples' begin and size
+            begin, size = struct.unpack(">II", head[4:12])
+            return max(0, length - begin - size) if size < _NOT_KNOWN else 0
         if head[:4] == b"caff":
             at, name_bytes, size_type, counted, step = 8, 4, ">q", 0, 1
         elif head[:4] == b"riff" and head[24:28] == b"wave":
