@@ -218,8 +218,8 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     assert studies["onset"].best_value == 1.0
     assert studies["endings"].trials[0].value < studies["endings"].best_value
     counts = {step: len(study.trials) for step, study in studies.items()}
-    # the grids hold 19, 22 and 4 values; three of the endings are the best found so far, which is not scored again
-    assert counts == {"onset": 12 + 7, "endings": 22 - 3, "velocity": 4}
+    # the grids hold 19, 22, 7 and 4 values; three of the endings are the best found so far, which is not scored again
+    assert counts == {"onset": 12 + 7, "endings": 22 - 3, "key_ends": 7, "velocity": 4}
 
     def decode_again(*_):
         raise AssertionError("scored twice")

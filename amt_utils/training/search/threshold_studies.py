@@ -1,7 +1,7 @@
 """The threshold search as Optuna studies: each value that was tried is stored, and can be drawn (notebook 07).
 
 The search is :func:`.tune_decoding`, on validation recordings and never on the test: onsets, then ends and pedals,
-then velocities. The network runs once for each recording. A search that was interrupted continues.
+then key ends, then velocities. The network runs once for each recording. A search that was interrupted continues.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RANGE = FloatDistribution(-1.0, 1.0)  # holds every threshold, shift (seconds) a
 def search_thresholds(
     held: list[Activations], config: Config, folder: str | os.PathLike
 ) -> tuple[dict[str, float], dict[str, optuna.Study]]:
-    """The best fields of the ``decode`` section, and the studies ``onset``, ``endings`` and ``velocity``.
+    """The best fields of the ``decode`` section, and the studies: ``onset``, ``endings``, ``key_ends``, ``velocity``.
 
     Args:
         held: ``(name, activations, reference)`` as :func:`.recording_activations` gives.
