@@ -24,7 +24,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by-velocity",
         action="store_true",
-        help="also move onsets to where notes of their velocity sound: on a player piano soft hammers take longer",
+        help="also move onsets to where notes of their velocity sound, on a player piano soft hammers take longer; "
+        "then each note to where its own partials rise",
     )
     parser.add_argument("--picture", metavar="FILE", help="a picture of the lags (one recording; .png, .svg, .pdf)")
     parser.set_defaults(run=run)
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def _align_and_report(pair, out, picture, by_velocity: bool) -> int:
     from ..audio.reading import load_audio
     from ..data.own_piano.hammer_lag import measure_hammer_lag
+    from ..data.own_piano.note_onsets import find_note_onsets
     from ..music.midi import write_midi
 
     if out and Path(out).exists() and Path(out).samefile(pair.midi):
@@ -61,7 +63,7 @@ def _align_and_report(pair, out, picture, by_velocity: bool) -> int:
     print(f"{pair.name}: {alignment.describe()}", flush=True)
     if by_velocity and alignment.reliable:
         lag = measure_hammer_lag(audio, moved)
-        moved = lag.apply(moved)
+        moved = find_note_onsets(audio, lag.apply(moved))
         print(f"{pair.name}: {lag.describe()}", flush=True)
     if picture:
         from matplotlib.figure import Figure
