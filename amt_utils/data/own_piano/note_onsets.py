@@ -55,7 +55,7 @@ def find_note_onsets(audio: np.ndarray, performance: Performance) -> Performance
 
 
 def _rises_of_notes(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean rise ``(n, 2 * REACH + 1)`` of each note's free partials around its label, and how many these are ``(n,)``."""
+    """Mean rise of each note's free partials around its label, ``(n, 2 * REACH + 1)``; how many are free, ``(n,)``."""
     level = np.concatenate([piece.astype(np.float32) for piece in fine_spectra(audio, N_FFT)], axis=1)
     level = np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
     rise = np.zeros_like(level)
