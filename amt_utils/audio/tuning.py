@@ -60,9 +60,14 @@ def estimate_tuning(blocks: Iterable[np.ndarray], *, sample_rate: int) -> float:
     if density[best] < CLEAR * density.mean():
         return A4
     left, middle, right = density[best - 1], density[best], density[(best + 1) % 100]
-    between = 0.5 * (left - right) / min(left - 2 * middle + right, -1e-12)
-    cents = (grid[best] + between + 50) % 100 - 50
+    cents = (grid[best] + vertex(left, middle, right) + 50) % 100 - 50
     return A4 * 2 ** (cents / 1200)
+
+
+def vertex(left: npt.ArrayLike, middle: npt.ArrayLike, right: npt.ArrayLike) -> np.ndarray:
+    """Where the parabola through a peak and its neighbours is highest: steps from the peak, -0.5..0.5."""
+    left, middle, right = np.asarray(left), np.asarray(middle), np.asarray(right)
+    return 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-12)
 
 
 def rate_for_tuning(sample_rate: int, a4: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 from helpers_audio import EXCERPT, WALTZ, assert_whole, ffmpeg, needs_ffmpeg, shift
 
 from amt_utils.audio import damage
+from amt_utils.audio.containers.chunks import find_wav_data
 from amt_utils.audio.reading import audio_duration, load_audio
 from amt_utils.system.errors import AmtError
 
@@ -141,6 +143,14 @@ def rf64(waltz, tmp_path) -> Path:
     soundfile.write(tmp_path / "a.rf64", waltz, 16_000, "PCM_16")
     assert b"ds64" in (tmp_path / "a.rf64").read_bytes()[:100]
     return tmp_path / "a.rf64"
+
+
+def test_a_wav_of_more_than_two_gigabytes_is_as_long_as_it_says(wav):
+    size = 0x8000_0000
+    set_data_size(wav, size, riff=True)
+    os.truncate(wav, 44 + size)  # takes no space
+    data = find_wav_data(wav)
+    assert data is not None and data.claimed == data.found == size
 
 
 def test_an_rf64_cut_short(rf64, waltz):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -13,7 +12,7 @@ import mido
 import numpy as np
 import soundfile
 import torch
-from helpers_audio import judge_audio
+from helpers_audio import ffmpeg, judge_audio
 from helpers_fuzz import WAYS, damaged
 
 from amt_utils.audio.reading import load_audio
@@ -43,8 +42,7 @@ def clean_audio() -> dict[str, tuple[bytes, np.ndarray]]:
         soundfile.write(folder / f"clean.{suffix}", samples, rate)
     if shutil.which("ffmpeg"):
         for suffix in FFMPEG_FORMATS:
-            words = ["ffmpeg", "-v", "error", "-nostdin", "-i", folder / "clean.wav", folder / f"clean.{suffix}"]
-            subprocess.run(words, check=True)
+            ffmpeg("-i", folder / "clean.wav", out=folder / f"clean.{suffix}")
     return {path.suffix[1:]: (path.read_bytes(), load_audio(path)) for path in sorted(folder.iterdir())}
 
 

@@ -9,6 +9,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _NOT_KNOWN = 0x7FFFF000  # sizes of 32 bits from here on mean "not known yet"
 HEADER_SLACK = 512  # bytes by which a header may be wrong: some count the header itself, or a whole disk block
@@ -49,23 +50,27 @@ def find_wav_data(path: Path) -> WavData | None:
             if name == b"fmt " and size >= 16:
                 consistent = _agrees(*struct.unpack("<HHIIHH", file.read(16).ljust(16, b"\0")))
             if name == b"data":
-                begin = at + 8
-                rest = length - begin
-                field, n_bytes = begin - 4, 4
+                field, n_bytes = at + 4, 4
                 if long_size and size == 0xFFFFFFFF:
                     (field, size), n_bytes = long_size, 8
-                file.seek(begin + size)
-                following = file.read(8 + size % 2)
-                whole = size <= rest and (_is_chunk(following[size % 2 :]) or _is_chunk(following[:8]))
-                if not size and not following.strip(b"\0"):  # silence
-                    whole = not rest
-                if n_bytes == 4 and size >= _NOT_KNOWN:
+                rest = length - at - 8
+                whole = _ends_with_chunk(file, at + 8, size, rest)
+                if not whole and n_bytes == 4 and size >= _NOT_KNOWN:
                     size = 0
                 found = size if whole else rest
                 right = min(found, 256**n_bytes - 1).to_bytes(n_bytes, "little")
-                return WavData(begin, size, found, consistent, {field: right})
+                return WavData(at + 8, size, found, consistent, {field: right})
             at += 8 + size + size % 2
     return None
+
+
+def _ends_with_chunk(file: BinaryIO, begin: int, size: int, rest: int) -> bool:
+    """Whether a chunk, or the end of the file, follows ``size`` bytes of samples, of ``rest`` that there are."""
+    file.seek(begin + size)
+    following = file.read(8 + size % 2)
+    if not size and not following.strip(b"\0"):  # silence
+        return not rest
+    return size <= rest and (_is_chunk(following[size % 2 :]) or _is_chunk(following[:8]))
 
 
 def is_w64_consistent(path: Path) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...audio.reading import SAMPLE_RATE
+from ...audio.tuning import vertex
 from ...music.notes import Performance
 
 COARSE_HOP, FINE_HOP = 320, 80  # samples
@@ -229,7 +230,7 @@ def measure_lags(strength: np.ndarray, performance: Performance, knots, *, searc
             rows.append((onset[inside].mean(), 0.0, 0.0))
             continue
         left, top, right = match[k - 1 : k + 2]
-        lag = k - reach + 0.5 * (left - right) / (left - 2 * top + right)
+        lag = k - reach + float(vertex(left, top, right))
         rows.append((onset[inside].mean(), lag * FINE_STEP - LATENCY, top))
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 

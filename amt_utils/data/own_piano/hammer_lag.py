@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...audio.tuning import midi_to_hz
+from ...audio.tuning import midi_to_hz, vertex
 from ...music.notes import LOWEST_PITCH, N_KEYS, Performance, make_notes
 from .align_search import FINE_STEP, SAMPLE_RATE, fine_spectra
 
 REACH = 20  # steps on either side of a label that are searched: 100 ms
+N_FFT = 1024  # 64 ms
 RISE = 4  # steps on either side over which the rise is measured
 LATENCY = -0.009  # seconds: where the peak is for a hammer that falls at its label (rendered music, median)
 VELOCITIES = range(8, 124, 4)
@@ -83,9 +84,7 @@ def measure_hammer_lag(audio: np.ndarray, performance: Performance) -> HammerLag
 
 def _rises_around_labels(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(k, 2 * REACH + 1)`` rises around the onsets far enough from the edges, and the ``(k,)`` velocities."""
-    levels = _key_levels(audio)
-    rise = np.zeros_like(levels)
-    rise[:, RISE:-RISE] = np.maximum(levels[:, 2 * RISE :] - levels[:, : -2 * RISE], 0)
+    rise = rises_of_levels(_key_levels(audio))
     middle = np.rint(notes["onset"] / FINE_STEP).astype(np.int64)
     inside = (middle >= REACH) & (middle < rise.shape[1] - REACH)
     steps = middle[inside, None] + np.arange(-REACH, REACH + 1)
@@ -94,17 +93,23 @@ def _rises_around_labels(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarr
 
 
 def _key_levels(audio: np.ndarray) -> np.ndarray:
-    """``(88, T)`` compressed level at each key's first three partials, in steps of 5 ms."""
-    n_fft = 1024
+    """``(88, T)`` level at each key's first three partials, in steps of 5 ms."""
     partials = midi_to_hz(np.arange(N_KEYS)[:, None] + LOWEST_PITCH) * np.arange(1, 4)
-    bins = np.rint(partials * n_fft / SAMPLE_RATE).astype(int)
-    inside = bins <= n_fft // 2
+    bins = np.rint(partials * N_FFT / SAMPLE_RATE).astype(int)
+    inside = bins <= N_FFT // 2
     parts = []
-    for magnitude in fine_spectra(audio, n_fft):
+    for magnitude in fine_spectra(audio, N_FFT):
         power = np.square(magnitude)[np.where(inside, bins, 0)] * inside[..., None]
         parts.append(np.sqrt(power.sum(axis=1)).astype(np.float32))
-    level = np.concatenate(parts, axis=1)
-    return np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
+    return np.concatenate(parts, axis=1)
+
+
+def rises_of_levels(level: np.ndarray) -> np.ndarray:
+    """Levels ``(k, T)`` in steps of 5 ms -> by how much each rises about each step, compressed, never below zero."""
+    level = np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
+    rise = np.zeros_like(level)
+    rise[:, RISE:-RISE] = np.maximum(level[:, 2 * RISE :] - level[:, : -2 * RISE], 0)
+    return rise
 
 
 def _find_clear_peak(curve: np.ndarray) -> float | None:
@@ -116,4 +121,4 @@ def _find_clear_peak(curve: np.ndarray) -> float | None:
     if len(beside) < REACH // 2 or curve[top] < beside.mean() + CLEAR * beside.std():
         return None
     left, middle, right = curve[top - 1 : top + 2]
-    return top + 0.5 * (left - right) / (left - 2 * middle + right - 1e-12)
+    return top + float(vertex(left, middle, right))

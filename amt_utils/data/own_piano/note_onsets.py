@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...audio.tuning import midi_to_hz
+from ...audio.tuning import midi_to_hz, vertex
 from ...music.notes import Performance, make_notes
 from .align_search import FINE_STEP, SAMPLE_RATE, fine_spectra
-from .hammer_lag import LATENCY, RISE
+from .hammer_lag import LATENCY, N_FFT, rises_of_levels
 
 SPREAD = ((20, 30, 40, 50, 64), (0.045, 0.040, 0.030, 0.015, 0.008))  # velocities; standard deviation in seconds, MAPS
 REACH = 26  # steps on either side of a label that are searched: 130 ms
@@ -23,7 +23,6 @@ PARTIALS = np.arange(1, 7)
 STRETCH = np.sqrt(1 + 3e-4 * PARTIALS**2)  # inharmonicity of the middle of the keyboard
 LOWEST_PARTIAL, HIGHEST_PARTIAL = 60.0, 0.45 * SAMPLE_RATE  # Hz
 APART = 1.6  # bins between partials that can be told apart
-N_FFT = 1024
 EVIDENCE = 1.0  # weight of one partial's rise that is as large as others of the velocity, nats
 LARGEST = 1.2  # a larger rise is another note's
 ALIKE = 6.0  # standard deviation, in velocities, of notes whose rises are compared
@@ -47,8 +46,7 @@ def find_note_onsets(audio: np.ndarray, performance: Performance) -> Performance
     top = score.argmax(1)
     inner = (n_free > 0) & (top > 0) & (top < len(away) - 1)
     left, middle, right = (score[np.arange(len(notes)), np.clip(top, 1, len(away) - 2) + side] for side in (-1, 0, 1))
-    between = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-12)
-    moved = notes["onset"] + away[top] + np.clip(between, -0.5, 0.5) * FINE_STEP
+    moved = notes["onset"] + away[top] + vertex(left, middle, right) * FINE_STEP
     onset = np.maximum(np.where(inner, moved, notes["onset"]), 0.0)
     offset = np.maximum(notes["offset"], onset + 0.01)
     return Performance(make_notes(onset, offset, notes["pitch"], notes["velocity"]), performance.pedals)
@@ -56,10 +54,7 @@ def find_note_onsets(audio: np.ndarray, performance: Performance) -> Performance
 
 def _rises_of_notes(audio: np.ndarray, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean rise of each note's free partials around its label, ``(n, 2 * REACH + 1)``; how many are free, ``(n,)``."""
-    level = np.concatenate([piece.astype(np.float32) for piece in fine_spectra(audio, N_FFT)], axis=1)
-    level = np.log1p(300 * level / (np.percentile(level.max(axis=0), 95) + 1e-9))
-    rise = np.zeros_like(level)
-    rise[:, RISE:-RISE] = np.maximum(level[:, 2 * RISE :] - level[:, : -2 * RISE], 0)
+    rise = rises_of_levels(np.concatenate([piece.astype(np.float32) for piece in fine_spectra(audio, N_FFT)], axis=1))
     onset, pitch = notes["onset"], notes["pitch"].astype(np.float64)
     partials = midi_to_hz(pitch)[:, None] * PARTIALS * STRETCH
     audible = (partials > LOWEST_PARTIAL) & (partials < HIGHEST_PARTIAL)
