@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..music.midi import MIDI_SUFFIXES, read_midi
+from ..results.inputs import title_of
 from ..sheet_music.record import make_record
 from ..sheet_music.score import make_score
 from ..sheet_music.tapped import read_beats
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         performance = read_midi(file)
         score = make_score(
             performance, tempo=arguments.tempo, metre=arguments.metre, key=arguments.key, pickup=arguments.pickup,
-            beats=beats, pedal=arguments.pedal == "marks", title=file.stem,
+            beats=beats, pedal=arguments.pedal == "marks", title=title_of(file),
         )  # fmt: skip
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,13 @@ def safe_stem(path: Path) -> str:
     return path.stem if path.stem.strip(". ") else "recording"
 
 
+def title_of(path: Path) -> str:
+    """A file's name as a title: spaces for underscores, a capital first, no characters that cannot be printed."""
+    readable = "".join(c if c.isprintable() else " " for c in safe_stem(path).replace("_", " "))
+    title = " ".join(readable.split())
+    return title[:1].upper() + title[1:]
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

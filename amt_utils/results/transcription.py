@@ -21,7 +21,7 @@ from ..music.midi import TempoMap, read_midi, write_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
 from ..system.paths import example_files
-from .inputs import safe_stem
+from .inputs import safe_stem, title_of
 
 if TYPE_CHECKING:
     from ..transcription.candidates import Candidates
@@ -97,8 +97,7 @@ class Transcription:
     @property
     def title(self) -> str:
         """The file's name as a title, without characters that cannot be printed."""
-        readable = "".join(c if c.isprintable() else " " for c in safe_stem(self.recording).replace("_", " "))
-        return " ".join(readable.split()).capitalize()
+        return title_of(self.recording)
 
     @property
     def summary(self) -> str:

@@ -20,16 +20,20 @@ import numpy as np
 from ..music.midi import read_midi
 from ..music.notes import Performance
 from ..system.errors import AmtError
+from .score_order import staves_and_voices
 
+# `marked`: whether the file itself has staff, voice and articulation; if not, the first two are read from the order of
+# its notes (:mod:`.score_order`; 0 where that is not clear)
 ALIGNED = np.dtype(
     [("note", "i8"), ("quarter", "f8"), ("duration", "f8"), ("measure", "i8"), ("place", "f8"), ("staff", "i1"),
-     ("voice", "i1"), ("step", "U1"), ("alter", "i1"), ("octave", "i1"), ("grace", "?"), ("short", "?")]
+     ("voice", "i1"), ("step", "U1"), ("alter", "i1"), ("octave", "i1"), ("grace", "?"), ("short", "?"),
+     ("marked", "?")]
 )  # fmt: skip
 HELD_OUT, SALT = 0.19, 2124  # share of compositions held out; with this salt they are by many composers
 _VARIANT = re.compile(r"(_no)?(_\w+)?_repeat$|_no_trio$")
 _SNOTE = re.compile(
-    r"snote\([^,]*,\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)-"
-    r"note\([^,]*,(?:\[[^\]]*\],-?\d+,|(\d+),)(\d+),"
+    r"snote\(n(\d+)(?:-\d+)?,\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)"
+    r"-(?:note\([^,]*,(?:\[[^\]]*\],-?\d+,|(\d+),)(\d+),)?"
 )
 _ALTER = {"n": 0, "#": 1, "b": -1, "##": 2, "x": 2, "bb": -2}
 
@@ -152,12 +156,15 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
 
     notes = performance.notes
     of_pitch = {int(p): np.flatnonzero(notes["pitch"] == p) for p in np.unique(notes["pitch"])}
-    rows, counted = [], []
-    for found in _SNOTE.finditer(text):
-        step, alter, octave, measure, beat, offset, _, begin, end, marks, pitch, tick = found.groups()
+    rows, counted, order = [], [], []
+    listed: dict[int, tuple[int, float, float, int]] = {}
+    for match in _SNOTE.finditer(text):
+        number, step, alter, octave, measure, beat, offset, _, begin, end, marks, key, tick = match.groups()
         name = ("CDEFGAB".index(step.upper()), _ALTER.get(alter, 0), int(octave))
-        pitch = int(pitch) if pitch else 12 * (name[2] + 1) + (0, 2, 4, 5, 7, 9, 11)[name[0]] + name[1]
-        candidates = of_pitch.get(pitch)
+        pitch = 12 * (name[2] + 1) + (0, 2, 4, 5, 7, 9, 11)[name[0]] + name[1]
+        begin, end = float(begin), float(end)
+        listed.setdefault(int(number), (int(measure), begin, end, pitch))  # repeats have the same numbers
+        candidates = of_pitch.get(int(key) if key else pitch) if tick else None
         if candidates is None:
             continue
         seconds = int(tick) / 960
@@ -167,15 +174,20 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
         marks = marks.split(",")
         staff = next((int(m[5:]) for m in marks if re.fullmatch(r"staff\d", m)), 0)
         voice = next((int(m[1:]) for m in marks if re.fullmatch(r"v\d+", m)), 0)
-        begin, end = float(begin), float(end)
         unit = float(units[max(int(np.searchsorted(starts, begin + 1e-6, side="right")) - 1, 0)])
         counted.append((int(beat) - 1, unit, 4 * _fraction(offset)))
-        grace = end - begin < 1e-6
+        order.append(int(number))
         rows.append((nearest, begin, (end - begin) * unit, int(measure), 0.0, staff, voice, step.upper(), name[1],
-                     name[2], grace, bool({"staccato", "staccatissimo"} & set(marks))))  # fmt: skip
+                     name[2], end - begin < 1e-6, bool({"staccato", "staccatissimo"} & set(marks)), voice > 0)
+                    )  # fmt: skip
     table = np.array(rows, ALIGNED)
     if not len(table):
         return table
+    if not table["staff"].any():
+        numbers = np.array(sorted(listed))
+        found = staves_and_voices(*np.array([listed[number] for number in numbers]).T)
+        for column, values in zip(("staff", "voice"), found, strict=True):
+            table[column] = values[np.searchsorted(numbers, order)]
     table["quarter"] = to_quarter(table["quarter"])
     beat, unit, offset = np.array(counted).T
     same = np.diff(table["measure"]) == 0

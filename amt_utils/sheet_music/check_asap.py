@@ -10,7 +10,7 @@ measure is a share 0..1 per performance; tables give means over performances:
 * ``downbeat``: F1 of the downbeats at 70 ms;
 * ``metre``, ``key``: whether the time signature (as written: 12/16 is not 12/8) and the number of sharps or flats are
   those that hold for most of the excerpt;
-* ``hand``: notes on the right staff, of notes on one of two staves;
+* ``hand``: notes on the right staff, of notes that the data set marks to be on one of two staves;
 * ``spelling``: notes with the right step and alteration;
 * ``next onset``: notes whose distance to the next onset of the score is right in quarter notes, up to one factor for
   the whole excerpt (quarters written as eighths);
@@ -87,7 +87,7 @@ def check_notes(written: list[dict], notes: np.ndarray, rows: np.ndarray) -> dic
     column = {name: np.array([w[name] if w else np.nan for w in own], float) for name in
               ("quarter", "duration", "place", "staff", "alter")}  # fmt: skip
     step = np.array([w["step"] if w else "" for w in own])
-    two = (rows["staff"] == 1) | (rows["staff"] == 2)
+    two = rows["marked"] & ((rows["staff"] == 1) | (rows["staff"] == 2))
     plain = ~rows["grace"]
     right = {"spelling": there & (step == rows["step"]) & (column["alter"] == rows["alter"])}
     found = {

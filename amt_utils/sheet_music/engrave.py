@@ -12,7 +12,7 @@ from ..system.errors import AmtError
 OPTIONS = {
     "pageWidth": 2100, "pageHeight": 2970, "scale": 40,  # A4 in tenths of a millimetre
     "footer": "none", "header": "auto", "breaks": "auto", "svgViewBox": True, "svgRemoveXlink": True,
-    "spacingSystem": 8, "bottomMarginHeader": 6,
+    "spacingSystem": 8, "bottomMarginHeader": 6, "justifyVertically": True,
     "xmlIdSeed": 1,  # the same score gives the same file
 }  # fmt: skip
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -88,10 +88,10 @@ def _flatten(text: ET.Element, glyphs: Path) -> list[ET.Element]:
         place: dict[str, str] = {name: style[name] for name in ("x", "y", "text-anchor") if name in style}
         if style.get("font-family") == _FONT:
             scale = float(style.get("font-size", "720px").removesuffix("px")) / 1000 * 0.7
-            for sign in string:
+            for sign, after in zip(string, [*string[1:], ""], strict=True):
                 x, y = float(place.get("x", 0)) + shift, float(place.get("y", 0))
                 elements += _glyph(glyphs, sign, x, y, scale)
-                shift += (200 if sign == DOT else 380) * scale
+                shift += (200 if sign == DOT else 280 if after == DOT else 380) * scale
             continue
         if current is None or current[0] != place:
             moved = place | ({"x": f"{float(place.get('x', 0)) + shift:.0f}"} if shift else {})

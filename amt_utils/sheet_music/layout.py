@@ -15,7 +15,9 @@ DYNAMICS = {"pp": 32.0, "p": 45.0, "mp": 56.0, "mf": 68.0, "f": 82.0, "ff": 100.
 LEVEL_SPREAD, DYNAMICS_CHANGE = 8.0, 5.0
 TEMPO_SPREAD, TEMPO_CHANGE, TEMPO_LASTS = 0.12, 10.0, 4  # octaves; cost of a new tempo, nats; its least length, bars
 SLOWER = 1.22  # ratio by which beats are longer in a ritardando
-# what is as hard to read as a ledger line: a note an octave away; a bar in the other clef; a change; beginning with it
+# what is as hard to read as a ledger line: a note an octave away; a bar in the other clef; a change; beginning with it.
+# Ledger lines beyond HARD count twice
+HARD = 3
 OCTAVE, OTHER_CLEF, CLEF_CHANGE, FIRST_CLEF = 2.0, 0.3, 12.0, 9.0
 SOFT_APART, SOFT_LASTS = 6.0, 6.0  # seconds: shortest gap and shortest use of the soft pedal to be written
 
@@ -73,7 +75,8 @@ def choose_clefs(voices: list, names: list, count: int) -> tuple[tuple[list[str]
                     for j, (clef, higher) in enumerate(states):
                         low, high = lines[clef]
                         written = place - 7 * higher
-                        cost[number, j] += max(0, low - written, written - high) // 2 + OCTAVE * abs(higher)
+                        ledger = max(0, low - written, written - high) // 2
+                        cost[number, j] += ledger + max(0, ledger - HARD) + OCTAVE * abs(higher)
         cost += [0.0, OTHER_CLEF, 0.0]
         cost[0, 1] += FIRST_CLEF
         chosen = cheapest_path(cost, CLEF_CHANGE * (1 - np.eye(len(states))))

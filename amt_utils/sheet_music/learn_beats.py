@@ -46,7 +46,7 @@ MADE_UP = 0.35  # share of windows from simulated performances
 HIDDEN = 0.12  # share of windows in which velocities (or lengths, or pedals) are hidden
 MOST_NOTES, BALANCE = 6000, 0.6  # a performance's weight: min(notes, MOST_NOTES) / performances of the piece ** BALANCE
 WEIGHT = {
-    "beat": 2.0, "downbeat": 2.0, "period": 0.6, "metre": 0.4, "key": 0.4, "staff": 1.0, "voice": 0.4,
+    "beat": 2.0, "downbeat": 2.0, "period": 0.6, "metre": 0.4, "key": 0.4, "staff": 1.0, "voice": 0.6,
     "name": 0.5, "part": 0.7, "value": 0.4, "short": 0.2, "grace": 0.3,
 }  # fmt: skip
 

@@ -261,6 +261,7 @@ def _write_note(measure, page, symbol, note, in_chord, staff, voice, signs, part
         for kind in ties:
             _add(notations, "tied", type=kind)
         if bracket:
-            _add(notations, "tuplet", type=bracket, number="1")
+            silent = {} if symbol.numbered else {"bracket": "no", "show-number": "none"}
+            _add(notations, "tuplet", type=bracket, number="1", **silent)
         if dot:
             _add(_add(notations, "articulations"), "staccato")

@@ -17,6 +17,7 @@ _PLAIN = {
     36: ("quarter", 1), 48: ("half", 0), 72: ("half", 1), 96: ("whole", 0), 144: ("whole", 1),
 }  # fmt: skip
 _FLAGS = {"eighth": 1, "16th": 2, "32nd": 3}
+NUMBERED = 6  # triplets in a row that are numbered; readers go on counting
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Symbol:
         tuplet: a triplet note: three in the time of two.
         tie_from, tie_to: tied to the symbol before, after it in its voice.
         bracket: ``"start"``, ``"stop"`` or ``""`` of the tuplet's bracket.
+        numbered: whether the tuplet that starts here shows its number.
         beams: ``begin``, ``continue``, ``end``, ``forward hook``, ``backward hook`` for each beam, outermost first.
         hidden: takes time but is not drawn (gaps of the second voice).
         whole_bar: a rest of a whole bar of any length.
@@ -45,6 +47,7 @@ class Symbol:
     tie_from: bool = False
     tie_to: bool = False
     bracket: str = ""
+    numbered: bool = True
     beams: list[str] = field(default_factory=list)
     hidden: bool = False
     whole_bar: bool = False
@@ -84,6 +87,7 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
             continue
         _bracket(measure, bars)
         _beam(measure, bars)
+    _number_triplets([symbol for measure in measures for symbol in measure])
     return measures
 
 
@@ -179,6 +183,21 @@ def _bracket(measure: list[Symbol], bars: Bars) -> None:
     for group in groups.values():
         if len(group) > 1:
             group[0].bracket, group[-1].bracket = "start", "stop"
+
+
+def _number_triplets(line: list[Symbol]) -> None:
+    """Hides the numbers of triplets after :data:`NUMBERED` of three equal beamed notes, up to the next other group."""
+    in_a_row = at = 0
+    while at < len(line):
+        group = line[at : at + 3]
+        even = len(group) == 3 and all(s.tuplet and s.notes and s.kind == group[0].kind and s.beams for s in group)
+        if even and group[0].bracket == "start" and group[2].bracket == "stop":
+            in_a_row, at = in_a_row + 1, at + 3
+            group[0].numbered = in_a_row <= NUMBERED
+            continue
+        if line[at].tuplet or (line[at].notes and line[at].kind in _FLAGS):
+            in_a_row = 0
+        at += 1
 
 
 def _beam(measure: list[Symbol], bars: Bars) -> None:

@@ -17,7 +17,7 @@ from .sequenced import Sequenced
 
 WRITTEN = np.dtype(
     [("quarter", "f8"), ("duration", "f8"), ("pitch", "i8"), ("staff", "i1"), ("voice", "i1"), ("step", "U1"),
-     ("alter", "i1"), ("octave", "i1"), ("short", "?")]
+     ("alter", "i1"), ("octave", "i1"), ("short", "?"), ("marked", "?")]
 )  # fmt: skip
 BEAT_SECONDS = (0.30, 1.1)  # seconds: range of beat lengths
 COUNTED = {(6, 4): (6, 8), (9, 4): (9, 8)}  # counted as compound metres
@@ -49,7 +49,7 @@ def written_music(own: Aligned | Sequenced) -> Music | None:
         return None
     beats = own.annotations
     notes = np.zeros(len(rows), WRITTEN)
-    for name in ("quarter", "duration", "staff", "voice", "step", "alter", "octave", "short"):
+    for name in ("quarter", "duration", "staff", "voice", "step", "alter", "octave", "short", "marked"):
         notes[name] = rows[name]
     notes["pitch"] = own.performance.notes["pitch"][rows["note"]]
     nearest = np.searchsorted(beats.beats, own.performance.notes["onset"][rows["note"]]).clip(0, len(beats.beats) - 1)
@@ -102,7 +102,7 @@ def play(music: Music, rng: np.random.Generator, *, notes: int = 500) -> tuple[P
     played, written = played[order], written[order]
     rows = np.zeros(len(written), ALIGNED)
     bar = np.clip(np.searchsorted(music.bars, written["quarter"] + 1e-6, side="right") - 1, 0, None)
-    for name in ("quarter", "duration", "staff", "voice", "step", "alter", "octave", "short"):
+    for name in ("quarter", "duration", "staff", "voice", "step", "alter", "octave", "short", "marked"):
         rows[name] = written[name]
     rows["note"], rows["measure"], rows["place"] = np.arange(len(rows)), bar, written["quarter"] - music.bars[bar]
     pedals = _pedal(music, grid, seconds, rng)

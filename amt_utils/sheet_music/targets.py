@@ -73,9 +73,8 @@ def make_targets(performance: Performance, beats: Annotations, rows: np.ndarray)
     found["voice"][at] = np.where(rows["voice"] > 0, lowest > 0, IGNORED)
     line = np.array([_LINE[step] for step in rows["step"]]) + 7 * rows["alter"].astype(int)
     found["name"][at] = np.clip(line - NAMES[0], 0, len(NAMES) - 1)
-    marked = rows["voice"] > 0  # sequenced files have neither voices nor articulation marks
-    found["short"][at] = np.where(marked, rows["short"], IGNORED)
-    found["grace"][at] = np.where(marked, rows["grace"], IGNORED)
+    found["short"][at] = np.where(rows["marked"], rows["short"], IGNORED)
+    found["grace"][at] = np.where(rows["marked"], rows["grace"], IGNORED)
     return Targets(**found)
 
 

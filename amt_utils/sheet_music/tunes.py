@@ -87,7 +87,7 @@ def _read(score) -> Music | None:
             short = any("Staccat" in type(mark).__name__ for mark in note.articulations)
             for pitch in note.pitches:
                 rows.append((quarter, duration, pitch.midi, staff, voice, pitch.step, int(pitch.alter),
-                             pitch.octave or 4, short))  # fmt: skip
+                             pitch.octave or 4, short, True))  # fmt: skip
     notes = np.unique(np.array(rows, WRITTEN))
     notes = notes[np.lexsort((notes["pitch"], notes["quarter"]))]
     return Music(notes, np.array(bars), np.array(metres), np.array(fifths)) if len(notes) else None
@@ -119,7 +119,7 @@ def accompany(music: Music, rng: np.random.Generator) -> Music:
         places = (root, root - 3 if triad[1] else root + 4, root + 1)
         bass, chord = _spell(places[0], 36, 50), [_spell(place, 48, 65) for place in places]
         rows += _figure(pattern, start, unit, beats, metre.compound, bass, sorted(chord))
-    added = np.array([(q, d, p[0], 2, 1, p[1], p[2], p[3], False) for q, d, p in rows], WRITTEN)
+    added = np.array([(q, d, p[0], 2, 1, p[1], p[2], p[3], False, True) for q, d, p in rows], WRITTEN)
     notes = np.concatenate([music.notes, added])
     notes["staff"][: len(music.notes)] = 1
     return Music(notes[np.lexsort((notes["pitch"], notes["quarter"]))], music.bars, music.metres, music.fifths)

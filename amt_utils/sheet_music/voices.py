@@ -134,13 +134,14 @@ def write_lengths(
     """
     for voice in (1, 2):
         line = [chord for chord in chords if chord.voice == voice]
+        own_division = _without_tuplets(line, bars, division)
         for chord, after in zip(line, [*(c.tick for c in line[1:]), bars.end], strict=False):
             room = max(after - chord.tick, 1)
             beat = bars.metre_at(chord.tick).beat_ticks
             own = np.maximum(value[chord.notes], FLOOR).mean(0)
             length = max(float(np.median(held[chord.notes])) * 1.08, 1.0)
             best, chosen = np.inf, room
-            for end, price in _ends(chord.tick, min(after, chord.tick + 9 * beat), bars, division):
+            for end, price in _ends(chord.tick, min(after, chord.tick + 9 * beat), bars, own_division):
                 meets = end == after and after != bars.end
                 likely = float(np.interp(np.log((end - chord.tick) / beat), _LOG_VALUES, own))
                 ratio = abs(float(np.log2((end - chord.tick) / length)))
@@ -148,6 +149,20 @@ def write_lengths(
                 if cost < best:
                     best, chosen = cost, end - chord.tick
             chord.length = chosen
+
+
+def _without_tuplets(line: list[Chord], bars: Bars, division: dict[int, int]) -> dict[int, int]:
+    """The divisions of beats, without the factor 3 where no chord of a voice begins off the binary grid.
+
+    A note that is let go after two thirds of a beat is written as a whole one, not as a tuplet of its own.
+    """
+    needed = {bars.beat_start(chord.tick) for chord in line if chord.tick % 3}
+    found = {}
+    for begin, parts in division.items():
+        if parts % 3 == 0 and begin not in needed and bars.metre_at(begin).beat_ticks % 36:
+            parts //= 9 if parts % 9 == 0 else 3
+        found[begin] = parts
+    return found
 
 
 def _ends(tick: int, latest: int, bars: Bars, division: dict[int, int]):

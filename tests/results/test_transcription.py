@@ -16,6 +16,7 @@ from amt_utils.data.pieces import perform_piece
 from amt_utils.data.synth import render
 from amt_utils.music.midi import read_midi, read_midi_and_tempo
 from amt_utils.results import transcription as outputs
+from amt_utils.results.inputs import title_of
 from amt_utils.system.errors import AmtError
 
 
@@ -60,6 +61,7 @@ def test_links_carry_the_files(tmp_path):
 def test_titles_are_what_can_be_printed(played, tmp_path, name):
     made = outputs.Transcription(tmp_path / name, played, None, 0.02)
     assert made.title.isprintable()
+    assert title_of(tmp_path / "BWV_846 in C.mid") == "BWV 846 in C"
     files = made.save(tmp_path / "out", ["midi", "musicxml"])
     assert all(path.parent == tmp_path / "out" for path in files)
     ET.parse(files[1])  # is XML

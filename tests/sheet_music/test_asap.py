@@ -76,6 +76,21 @@ def test_the_truth_is_right_and_faults_are_counted(folder):
     assert check_record(record, own)["spelling"] == 0.5
 
 
+def test_marks_are_kept_and_others_are_read_from_the_order(folder):
+    (own,) = find_performances(folder)
+    assert own.alignment["marked"].all() and (own.alignment["staff"] == 1).all()
+    path = own.midi.with_suffix(".match")
+    text = path.read_text().replace("[v1,staff1]", "[]")
+    lines = text.splitlines()  # and a bass, which the pianist left out
+    lines += [f"snote(n{1000 + bar}-1,[C,n],2,{bar + 1}:1,0,1/1,{4 * bar}.0,{4 * bar + 4}.0,[])-deletion."
+              for bar in range(12)]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    (own,) = find_performances(folder)
+    rows = own.alignment
+    assert len(rows) == 48 and not rows["marked"].any()
+    assert (rows["staff"] == 1).all() and (rows["voice"] == 1).all()
+
+
 def test_targets_follow_the_score_and_variation_keeps_them(folder):
     (own,) = find_performances(folder)
     targets = make_targets(own.performance, own.annotations, own.alignment)
@@ -146,9 +161,9 @@ def waltz():
     """Twenty bars of 3/4: a bass, two chords, and a melody of eighths."""
     rows = []
     for bar in range(20):
-        rows += [(3 * bar, 1, 48, 2, 1, "C", 0, 3, False)]
-        rows += [(3 * bar + k, 1, 60 + n, 2, 1, s, 0, 4, False) for k in (1, 2) for n, s in ((0, "C"), (4, "E"))]
-        rows += [(3 * bar + k / 2, 0.5, 72 + k % 3 * 2, 1, 1, "CDE"[k % 3], 0, 5, False) for k in range(6)]
+        rows += [(3 * bar, 1, 48, 2, 1, "C", 0, 3, False, True)]
+        rows += [(3 * bar + k, 1, 60 + n, 2, 1, s, 0, 4, False, True) for k in (1, 2) for n, s in ((0, "C"), (4, "E"))]
+        rows += [(3 * bar + k / 2, 0.5, 72 + k % 3 * 2, 1, 1, "CDE"[k % 3], 0, 5, False, True) for k in range(6)]
     notes = np.sort(np.array(rows, WRITTEN), order=["quarter", "pitch"])
     return notes, 3.0 * np.arange(20), np.tile([3, 4], (20, 1)), np.zeros(20, int)
 
