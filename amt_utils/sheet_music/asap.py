@@ -32,8 +32,8 @@ ALIGNED = np.dtype(
 HELD_OUT, SALT = 0.19, 2124  # share of compositions held out; with this salt they are by many composers
 _VARIANT = re.compile(r"(_no)?(_\w+)?_repeat$|_no_trio$")
 _SNOTE = re.compile(
-    r"snote\(n(\d+)(?:-\d+)?,\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)"
-    r"-(?:note\([^,]*,(?:\[[^\]]*\],-?\d+,|(\d+),)(\d+),)?"
+    r"snote\((?:n(\d+)(?:-\d+)?|[^,]*),\[(\w),([^\]]*)\],(-?\d+),(-?\d+):(\d+),([\d/+]+),([\d/+]+),"
+    r"(-?[\d.]+),(-?[\d.]+),\[([^\]]*)\]\)-(?:note\([^,]*,(?:\[[^\]]*\],-?\d+,|(\d+),)(\d+),)?"
 )
 _ALTER = {"n": 0, "#": 1, "b": -1, "##": 2, "x": 2, "bb": -2}
 
@@ -163,7 +163,8 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
         name = ("CDEFGAB".index(step.upper()), _ALTER.get(alter, 0), int(octave))
         pitch = 12 * (name[2] + 1) + (0, 2, 4, 5, 7, 9, 11)[name[0]] + name[1]
         begin, end = float(begin), float(end)
-        listed.setdefault(int(number), (int(measure), begin, end, pitch))  # repeats have the same numbers
+        place = int(number or -1)  # other data may name its notes otherwise
+        listed.setdefault(place, (int(measure), begin, end, pitch))  # repeats have the same numbers
         candidates = of_pitch.get(int(key) if key else pitch) if tick else None
         if candidates is None:
             continue
@@ -176,14 +177,14 @@ def read_match(path: str | os.PathLike, performance: Performance) -> np.ndarray:
         voice = next((int(m[1:]) for m in marks if re.fullmatch(r"v\d+", m)), 0)
         unit = float(units[max(int(np.searchsorted(starts, begin + 1e-6, side="right")) - 1, 0)])
         counted.append((int(beat) - 1, unit, 4 * _fraction(offset)))
-        order.append(int(number))
+        order.append(place)
         rows.append((nearest, begin, (end - begin) * unit, int(measure), 0.0, staff, voice, step.upper(), name[1],
                      name[2], end - begin < 1e-6, bool({"staccato", "staccatissimo"} & set(marks)), voice > 0)
                     )  # fmt: skip
     table = np.array(rows, ALIGNED)
     if not len(table):
         return table
-    if not table["staff"].any():
+    if not table["staff"].any() and -1 not in listed:
         numbers = np.array(sorted(listed))
         found = staves_and_voices(*np.array([listed[number] for number in numbers]).T)
         for column, values in zip(("staff", "voice"), found, strict=True):

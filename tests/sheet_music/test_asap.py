@@ -89,6 +89,9 @@ def test_marks_are_kept_and_others_are_read_from_the_order(folder):
     rows = own.alignment
     assert len(rows) == 48 and not rows["marked"].any()
     assert (rows["staff"] == 1).all() and (rows["voice"] == 1).all()
+    path.write_text(path.read_text().replace("snote(n", "snote(P1-"))
+    (own,) = find_performances(folder)  # names that say nothing of their order
+    assert np.array_equal(own.alignment["quarter"], rows["quarter"]) and not own.alignment["staff"].any()
 
 
 def test_targets_follow_the_score_and_variation_keeps_them(folder):
