@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,6 +63,11 @@ class Bars:
     def beat_start(self, tick: int) -> int:
         """First tick of the beat that contains a tick."""
         return int(tick - self.place(tick) % self.metre_at(tick).beat_ticks)
+
+    def tuplet_beats(self, ticks: Iterable[int]) -> dict[int, int]:
+        """First tick and length of each beat with a tick off the binary grid, unless beats have three parts anyway."""
+        beats = {self.beat_start(tick): self.metre_at(tick).beat_ticks for tick in ticks if tick % 3}
+        return {begin: length for begin, length in beats.items() if length % 36}
 
     @property
     def end(self) -> int:

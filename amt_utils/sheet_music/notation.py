@@ -69,7 +69,7 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
         now = chord.tick + chord.length
     if now < bars.end:
         stretches.append((now, bars.end, []))
-    tuplets = _tuplet_beats(stretches, bars)
+    tuplets = bars.tuplet_beats(tick for stretch in stretches for tick in stretch[:2])
     measures: list[list[Symbol]] = [[] for _ in range(bars.count)]
     for begin, end, notes in stretches:
         pieces = list(_cut(begin, end, bars, tuplets, rest=not notes))
@@ -89,13 +89,6 @@ def write_voice(chords: list[Chord], bars: Bars, *, secondary: bool = False) -> 
         _beam(measure, bars)
     _number_triplets([symbol for measure in measures for symbol in measure])
     return measures
-
-
-def _tuplet_beats(stretches: list, bars: Bars) -> dict[int, int]:
-    """Starts and lengths of the beats in which a note of this voice begins or ends off the binary grid."""
-    edges = {tick for stretch in stretches for tick in stretch[:2] if tick % 3}
-    beats = {bars.beat_start(tick): bars.metre_at(tick).beat_ticks for tick in edges}
-    return {begin: length for begin, length in beats.items() if length % 36}
 
 
 def _cut(begin: int, end: int, bars: Bars, tuplets: dict[int, int], *, rest: bool):

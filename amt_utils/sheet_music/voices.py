@@ -156,13 +156,9 @@ def _without_tuplets(line: list[Chord], bars: Bars, division: dict[int, int]) ->
 
     A note that is let go after two thirds of a beat is written as a whole one, not as a tuplet of its own.
     """
-    needed = {bars.beat_start(chord.tick) for chord in line if chord.tick % 3}
-    found = {}
-    for begin, parts in division.items():
-        if parts % 3 == 0 and begin not in needed and bars.metre_at(begin).beat_ticks % 36:
-            parts //= 9 if parts % 9 == 0 else 3
-        found[begin] = parts
-    return found
+    needed = bars.tuplet_beats(chord.tick for chord in line)
+    spared = {begin for begin in division if begin not in needed and bars.metre_at(begin).beat_ticks % 36}
+    return {begin: parts // 3 if begin in spared and parts % 3 == 0 else parts for begin, parts in division.items()}
 
 
 def _ends(tick: int, latest: int, bars: Bars, division: dict[int, int]):
