@@ -16,11 +16,15 @@ from scipy.signal import oaconvolve
 
 from ..audio.tuning import midi_to_hz
 from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes
+from .mechanical_noise import make_key_noises, make_pedal_noises
 from .pianos import Piano, simple_tone_piano
 
 FIRST_UNDAMPED_PITCH = 91  # on most grands the dampers end near G6
 RESTRIKE_FADE = 0.03  # seconds over which the old note fades when its key is struck again
 DECIBELS_PER_VELOCITY = 0.32
+MEDIUM_VELOCITY = 64
+MECHANISM_LAG, MECHANISM_JITTER = (-0.015, 0.02), 0.004  # seconds after the MIDI event: common to all, and of each
+MECHANISM_VARIES = 3.0  # dB from one noise to the next
 FULL_LOUDNESS = 0.22  # RMS of a full-velocity note at its attack: chords do not clip, recordings are about as loud
 
 
@@ -37,6 +41,8 @@ class Touch:
         key_decibels: ``(88,)``, how much louder single keys are, as on an unevenly voiced piano.
         resonance_decibels: level of the sympathetic resonance while the sustain pedal is down; without it a press
             between notes would be inaudible. ``None`` leaves it out.
+        key_noise_decibels, pedal_noise_decibels: levels of the mechanism (:mod:`.mechanical_noise`) relative to a note
+            of velocity 64. ``None`` leaves them out.
     """
 
     decibels_per_velocity: float = DECIBELS_PER_VELOCITY
@@ -46,6 +52,8 @@ class Touch:
     borrowed_keys: int = 0
     key_decibels: np.ndarray | None = None
     resonance_decibels: float | None = -36.0
+    key_noise_decibels: float | None = None
+    pedal_noise_decibels: float | None = None
 
 
 def render(
@@ -96,6 +104,7 @@ def render(
         if struck_again * rate <= damped:
             damped, release = struck_again * rate, RESTRIKE_FADE / 3
         _add_note(mix, sample, round(begin) - piano.onset, gain, damped * ratio + piano.onset, release * rate)
+    _add_mechanism(mix, performance, touch, rng, start=start, rate=rate, ratio=ratio)
     if touch.resonance_decibels is not None:
         sustain = performance.pedals[performance.pedals["kind"] == SUSTAIN]
         pressed, released = ((sustain[name] - start) * ratio * rate for name in ("onset", "offset"))
@@ -153,6 +162,36 @@ def _add_resonance(
     dampers_up = oaconvolve(dampers_up, (fade / fade.sum()).astype(np.float32))[: len(mix)]
     halo = oaconvolve(mix * dampers_up, response)[: len(mix)]
     mix += gain * halo * dampers_up
+
+
+def _add_mechanism(
+    mix: np.ndarray,
+    performance: Performance,
+    touch: Touch,
+    rng: np.random.Generator,
+    *,
+    start: float,
+    rate: int,
+    ratio: float,
+) -> None:
+    """Adds the noises of keys that are released and of the sustain pedal, each a little early or late."""
+    sustain = performance.pedals[performance.pedals["kind"] == SUSTAIN]
+    medium = FULL_LOUDNESS * 10 ** (touch.decibels_per_velocity * (MEDIUM_VELOCITY - 127) / 20)
+
+    def add(times: np.ndarray, noises: list[np.ndarray], decibels: float) -> None:
+        late = rng.uniform(*MECHANISM_LAG)
+        for time in times:
+            at = round((time - start + late + MECHANISM_JITTER * rng.standard_normal()) * ratio * rate)
+            gain = medium * 10 ** ((decibels + MECHANISM_VARIES * rng.standard_normal()) / 20)
+            if -len(noises[0]) < at < len(mix):
+                _add_note(mix, noises[rng.integers(len(noises))], at, gain, np.inf, 0.0)
+
+    if touch.key_noise_decibels is not None:
+        add(performance.notes["offset"], make_key_noises(rng, rate), touch.key_noise_decibels)
+    if touch.pedal_noise_decibels is not None:
+        rises, falls = make_pedal_noises(rng, rate)
+        add(sustain["onset"], [rises], touch.pedal_noise_decibels)
+        add(sustain["offset"], [falls], touch.pedal_noise_decibels)
 
 
 def _next_strike(notes: np.ndarray) -> np.ndarray:

@@ -120,7 +120,9 @@ class WindowDataset(Dataset):
                 detune_cents=rng.normal(0, 8) if rng.random() < 0.8 else 0.0,
                 borrowed_keys=int(rng.choice([-3, 0, 0, 3])),
                 key_decibels=rng.uniform(0, 2) * rng.standard_normal(N_KEYS),
-                resonance_decibels=rng.uniform(-42, -28),
+                resonance_decibels=rng.uniform(-42, -26),
+                key_noise_decibels=rng.uniform(-40, -17) if rng.random() < 0.75 else None,
+                pedal_noise_decibels=rng.uniform(-44, -20) if rng.random() < 0.7 else None,
             )
         piano = self.pianos[rng.integers(len(self.pianos))]
         y = render(near, piano, start=RINGING, duration=window, touch=touch, rng=rng)
