@@ -13,13 +13,14 @@ from ..audio.reading import save_audio
 from ..data.augment import filter_randomly, load_impulse_responses
 from ..data.performances import load_performances
 from ..data.pianos import Piano, load_piano, simple_tone_piano
-from ..data.synth import render
+from ..data.synth import Touch, render
 from ..music.midi import write_midi
 from ..music.notes import Performance
 from ..system.cluster import add_cluster_options, choose_shard, run_each
 from ..system.errors import AmtError
 
 LEAD = 0.5  # seconds before the first note
+MECHANISM_DECIBELS = -27.0  # of keys and pedals, as the Salamander grand's release samples have
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     parser.add_argument("--piano", default=None, help="a folder with piano.json (default: a piano by formula)")
     parser.add_argument("--rooms", default=None, metavar="DIR", help="impulse responses; one at random for each piece")
+    parser.add_argument("--mechanism", action="store_true", help="also the noises of returning keys and of the pedal")
     parser.add_argument("--split", default="test", help="of MAESTRO (default: test)")
     parser.add_argument("--count", type=int, default=None, help="how many pieces, evenly spread (default: all)")
     parser.add_argument("--seconds", type=float, default=None, help="only the middle of each piece")
@@ -48,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         performances = [performances[i] for i in np.linspace(0, len(performances) - 1, args.count).astype(int)]
     pieces = choose_shard(list(enumerate(performances)), args.shard)
     name = open_piano(args.piano).name  # an error about the piano comes before any work
-    work = partial(render_piece, out=Path(args.out), piano=args.piano, rooms=args.rooms, seconds=args.seconds)
+    work = partial(
+        render_piece, out=Path(args.out), piano=args.piano, rooms=args.rooms, seconds=args.seconds,
+        mechanism=args.mechanism,
+    )  # fmt: skip
     done = run_each(work, pieces, cluster=args.cluster)
     failed = [f"{piece[0]:04d}: {error}" for piece, error in tqdm(done, "render", len(pieces), unit="piece") if error]
     print(f"{len(pieces) - len(failed)} recordings on {name} -> {args.out}")
@@ -70,7 +75,13 @@ def open_rooms(folder: str | None) -> list[np.ndarray]:
 
 
 def render_piece(
-    piece: tuple[int, Performance], *, out: Path, piano: str | None, rooms: str | None, seconds: float | None
+    piece: tuple[int, Performance],
+    *,
+    out: Path,
+    piano: str | None,
+    rooms: str | None,
+    seconds: float | None,
+    mechanism: bool = False,
 ) -> None:
     """Writes ``out/<number>.flac`` and ``.mid``; the randomness depends on the number alone."""
     number, performance = piece
@@ -81,7 +92,8 @@ def render_piece(
         performance = performance.window(begin, begin + seconds)
     performance = performance.shifted(LEAD)
     bank = open_piano(piano)
-    audio = render(performance, bank, rng=rng)
+    noise = MECHANISM_DECIBELS if mechanism else None
+    audio = render(performance, bank, touch=Touch(key_noise_decibels=noise, pedal_noise_decibels=noise), rng=rng)
     if rooms:
         audio, _ = filter_randomly(audio, rng, rooms=open_rooms(rooms))
     audio = audio * min(1.0, 0.9 / (np.abs(audio).max() + 1e-9))  # no clipping
