@@ -1,9 +1,9 @@
 """Sounds of a piano's mechanism: a key that returns, dampers that rise and fall with the pedal.
 
 Note samples end without them, yet they tell when a key is released while the pedal sustains its sound, and when the
-pedal is pressed between notes. On a real Disklavier the level between 80 Hz and 5 kHz rises by 4 to 9 dB within 50 ms
-of such a release. The release samples of the Salamander grand (Yamaha C5) peak about 27 dB below a note of medium
-velocity, mostly below 500 Hz, falling by 8 to 12 dB an octave above that. These noises are made up along those lines,
+pedal is pressed between notes. On a real Disklavier the level between the partials, from 80 Hz to 3.5 kHz, is higher
+by 1 to 5 dB 20 ms after such a release, by 6 to 9 dB in the room. The release samples of the Salamander grand (Yamaha
+C5) peak about 27 dB below a note of medium velocity, mostly below 500 Hz. These noises are made up along those lines,
 another mechanism every time: damped modes of the case and a burst of low-passed noise.
 """
 

@@ -3,7 +3,7 @@
 A note is the sample of the nearest key and velocity layer (:mod:`.pianos`), resampled to its pitch, scaled to its
 velocity, and faded out from its end. The sustain and sostenuto pedals delay that end, and the top keys have no dampers.
 A string fades only while its damper lies on it: what still sounds when the pedal is pressed again goes on. On a real
-Disklavier notes below C3 lose 3 to 5 dB over pedal changes of 60 to 200 ms.
+Disklavier notes below C3 lose 3 to 6 dB over pedal changes of 60 to 200 ms.
 Mixing samples this way runs far faster than real time.
 """
 
@@ -87,22 +87,25 @@ def render(
     ratio = 2.0 ** (touch.detune_cents / 1200)
     n_out = round(duration * rate)
     mix = np.zeros(int(np.ceil(n_out * ratio)) + 8, np.float32)
-    pressed, released = ((sustain[name] - start) * ratio * rate for name in ("onset", "offset"))
-    dampers = _find_contact(pressed, released, first=int((sounding["onset"].min(initial=start) - start) * ratio * rate),
-                            last=len(mix), rate=rate)  # fmt: skip
+
+    def to_samples(seconds: np.ndarray) -> np.ndarray:
+        return (seconds - start) * ratio * rate
+
+    pressed, released = to_samples(sustain["onset"]), to_samples(sustain["offset"])
+    first = int(to_samples(sounding["onset"].min(initial=start)))
+    dampers = _find_contact(pressed, released, first=min(first, 0) - rate, last=len(mix))
     restrike = _next_strike(sounding)
     key_gain = piano.key_gain
     if touch.key_decibels is not None:
         key_gain = key_gain * 10 ** (touch.key_decibels / 20)
     for note, struck_again in zip(sounding, restrike, strict=True):
-        begin = (note["onset"] - start) * ratio * rate
+        begin = float(to_samples(note["onset"]))
         if begin >= len(mix):
             break
         pitch, velocity = int(note["pitch"]), float(note["velocity"])
         layer = velocity + touch.timbre_jitter * rng.standard_normal()
         sample = piano.tuned_sample(pitch, layer, touch.borrowed_keys)
-        decibels = touch.decibels_per_velocity * (velocity - 127)
-        gain = FULL_LOUDNESS * key_gain[pitch - LOWEST_PITCH] * 10 ** (decibels / 20)
+        gain = key_gain[pitch - LOWEST_PITCH] * _loudness(velocity, touch)
         damped = (note["offset"] - note["onset"]) * rate
         if pitch >= FIRST_UNDAMPED_PITCH:
             damped = np.inf
@@ -111,7 +114,7 @@ def render(
         if struck_again * rate <= damped:
             damped, release, contact = struck_again * rate, RESTRIKE_FADE / 3, None
         _add_note(mix, sample, round(begin) - piano.onset, gain, damped * ratio + piano.onset, release * rate, contact)
-    _add_mechanism(mix, performance, touch, rng, start=start, rate=rate, ratio=ratio)
+    _add_mechanism(mix, to_samples(performance.notes["offset"]), pressed, released, touch, rng, rate=rate, ratio=ratio)
     if touch.resonance_decibels is not None:
         gain = 10 ** (touch.resonance_decibels / 20)
         _add_resonance(mix, pressed, released, _open_strings(rate), gain=gain, release=touch.release_seconds * rate)
@@ -154,13 +157,16 @@ def _open_strings(rate: int) -> np.ndarray:
     return answer / np.sqrt(np.sum(answer**2))
 
 
+def _loudness(velocity: float, touch: Touch) -> float:
+    """RMS of a note at its attack."""
+    return FULL_LOUDNESS * 10 ** (touch.decibels_per_velocity * (velocity - 127) / 20)
+
+
 def _add_resonance(
     mix: np.ndarray, pressed: np.ndarray, released: np.ndarray, response: np.ndarray, *, gain: float, release: float
 ) -> None:
     """Adds ``gain`` times ``mix`` convolved with ``response`` between ``pressed`` and ``released``, all in samples."""
-    dampers_up = np.zeros(len(mix), np.float32)
-    for begin, end in zip(pressed, released, strict=True):
-        dampers_up[max(0, int(begin)) : max(0, int(end))] = 1.0
+    dampers_up = _find_pressed(pressed, released, first=0, last=len(mix)).astype(np.float32)
     if not dampers_up.any():
         return
     fade = np.exp(-np.arange(int(4 * release)) / release)  # the same time constant as of a single note
@@ -171,32 +177,32 @@ def _add_resonance(
 
 def _add_mechanism(
     mix: np.ndarray,
-    performance: Performance,
+    keys_up: np.ndarray,
+    pressed: np.ndarray,
+    released: np.ndarray,
     touch: Touch,
     rng: np.random.Generator,
     *,
-    start: float,
     rate: int,
     ratio: float,
 ) -> None:
     """Adds the noises of keys that are released and of the sustain pedal, each a little early or late."""
-    sustain = performance.pedals[performance.pedals["kind"] == SUSTAIN]
-    medium = FULL_LOUDNESS * 10 ** (touch.decibels_per_velocity * (MEDIUM_VELOCITY - 127) / 20)
+    medium = _loudness(MEDIUM_VELOCITY, touch)
 
     def add(times: np.ndarray, noises: list[np.ndarray], decibels: float) -> None:
         late = rng.uniform(*MECHANISM_LAG)
         for time in times:
-            at = round((time - start + late + MECHANISM_JITTER * rng.standard_normal()) * ratio * rate)
+            at = round(time + (late + MECHANISM_JITTER * rng.standard_normal()) * ratio * rate)
             gain = medium * 10 ** ((decibels + MECHANISM_VARIES * rng.standard_normal()) / 20)
             if -len(noises[0]) < at < len(mix):
-                _add_note(mix, noises[rng.integers(len(noises))], at, gain, np.inf, 0.0, None)
+                _add_note(mix, noises[rng.integers(len(noises))], at, gain)
 
     if touch.key_noise_decibels is not None:
-        add(performance.notes["offset"], make_key_noises(rng, rate), touch.key_noise_decibels)
+        add(keys_up, make_key_noises(rng, rate), touch.key_noise_decibels)
     if touch.pedal_noise_decibels is not None:
         rises, falls = make_pedal_noises(rng, rate)
-        add(sustain["onset"], [rises], touch.pedal_noise_decibels)
-        add(sustain["offset"], [falls], touch.pedal_noise_decibels)
+        add(pressed, [rises], touch.pedal_noise_decibels)
+        add(released, [falls], touch.pedal_noise_decibels)
 
 
 @dataclass(frozen=True)
@@ -236,17 +242,27 @@ def _next_strike(notes: np.ndarray) -> np.ndarray:
     return wait
 
 
-def _find_contact(pressed: np.ndarray, released: np.ndarray, *, first: int, last: int, rate: int) -> Contact:
-    """How long the dampers have lain on the strings, from sample ``first`` (before which all is silent) to ``last``."""
-    first = min(first, 0) - rate
-    down = np.ones(last - first, np.int64)
+def _find_pressed(pressed: np.ndarray, released: np.ndarray, *, first: int, last: int) -> np.ndarray:
+    """At which samples from ``first`` to ``last`` the sustain pedal is down, ``(last - first,)`` bool."""
+    down = np.zeros(last - first, bool)
     for begin, end in zip(pressed, released, strict=True):
-        down[max(0, int(begin) - first) : max(0, int(end) - first)] = 0
-    return Contact(np.cumsum(down), first)
+        down[max(0, int(begin) - first) : max(0, int(end) - first)] = True
+    return down
+
+
+def _find_contact(pressed: np.ndarray, released: np.ndarray, *, first: int, last: int) -> Contact:
+    """How long the dampers have lain on the strings, from sample ``first`` (before which all is silent) to ``last``."""
+    return Contact(np.cumsum(~_find_pressed(pressed, released, first=first, last=last)), first)
 
 
 def _add_note(
-    mix: np.ndarray, sample: np.ndarray, at: int, gain: float, damped: float, release: float, contact: Contact | None
+    mix: np.ndarray,
+    sample: np.ndarray,
+    at: int,
+    gain: float,
+    damped: float = np.inf,
+    release: float = 0.0,
+    contact: Contact | None = None,
 ) -> None:
     """Adds ``gain * sample`` at index ``at``; from sample ``damped`` on it fades, time constant ``release`` samples.
 
