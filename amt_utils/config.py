@@ -178,7 +178,8 @@ class DecodeConfig:
     key_offset_threshold: float = _within(0.3, 0.0, 1.0)
     pedal_threshold: float = _within(0.5, 0.0, 1.0)
     min_note_seconds: float = _within(0.03, 0.0, 10.0)
-    time_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to every time of a note
+    time_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to onsets: a hammer strikes after its key goes down
+    release_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to the ends of notes
     pedal_release_shift: float = _within(0.0, -1.0, 1.0)  # seconds: dampers touch before the pedal is half up
     velocity_smoothing: float = _within(0.0, 0.0, 1.0)  # 0: each note's own estimate, 1: the estimate from all notes
 

@@ -17,7 +17,7 @@ import soxr
 from scipy.signal import oaconvolve
 
 from ..audio.tuning import midi_to_hz
-from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, N_KEYS, SUSTAIN, Performance, make_notes
+from ..music.notes import HIGHEST_PITCH, LOWEST_PITCH, SUSTAIN, Performance, make_notes, next_onsets
 from .mechanical_noise import make_key_noises, make_pedal_noises
 from .pianos import Piano, simple_tone_piano
 
@@ -94,7 +94,7 @@ def render(
     pressed, released = to_samples(sustain["onset"]), to_samples(sustain["offset"])
     first = int(to_samples(sounding["onset"].min(initial=start)))
     dampers = _find_contact(pressed, released, first=min(first, 0) - rate, last=len(mix))
-    restrike = _next_strike(sounding)
+    restrike = next_onsets(sounding["pitch"], sounding["onset"]) - sounding["onset"]
     key_gain = piano.key_gain
     if touch.key_decibels is not None:
         key_gain = key_gain * 10 ** (touch.key_decibels / 20)
@@ -228,18 +228,6 @@ class Contact:
 
     def _at(self, sample: int) -> int:
         return int(self.samples[min(max(sample - self.first, 0), len(self.samples) - 1)])
-
-
-def _next_strike(notes: np.ndarray) -> np.ndarray:
-    """Seconds from each note's onset to the next onset of the same key; inf for the last."""
-    wait = np.full(len(notes), np.inf)
-    last = np.full(N_KEYS, -1)
-    for i, (pitch, onset) in enumerate(zip(notes["pitch"], notes["onset"], strict=True)):
-        previous = last[pitch - LOWEST_PITCH]
-        if previous >= 0 and onset > notes["onset"][previous]:
-            wait[previous] = onset - notes["onset"][previous]
-        last[pitch - LOWEST_PITCH] = i
-    return wait
 
 
 def _find_pressed(pressed: np.ndarray, released: np.ndarray, *, first: int, last: int) -> np.ndarray:

@@ -26,6 +26,7 @@ ENDING_GRID = {  # in the order in which they are tuned
     "pedal_release_shift": (0.0, 0.02, 0.04),  # more would exceed mir_eval's tolerance of 50 ms
     "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
     "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
+    "release_shift": (0.0, 0.01, 0.02),
 }
 KEY_END_GRID = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)

@@ -168,6 +168,20 @@ def _check_events(events: np.ndarray, dtype: np.dtype, where: str) -> None:
         raise AmtError(f"{where}: not sorted by onset; build them with make_{where}()")
 
 
+def next_onsets(key: np.ndarray, onset: np.ndarray) -> np.ndarray:
+    """Keys or pitches ``(n,)`` and onsets ``(n,)`` -> the following onset of each note's key; inf for its last note.
+
+    Of two simultaneous notes the first has none either.
+    """
+    order = np.lexsort((onset, key))
+    earlier, later = order[:-1], order[1:]
+    same = key[earlier] == key[later]
+    following = np.full(len(order), np.inf)
+    following[earlier[same]] = onset[later[same]]
+    following[following == onset] = np.inf
+    return following
+
+
 def extend_to_sounding(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
     """Key ends -> sounding ends, from the sustain and sostenuto pedals (see the module's docstring).
 
@@ -195,13 +209,7 @@ def extend_to_sounding(notes: np.ndarray, pedals: np.ndarray) -> np.ndarray:
         if np.array_equal(longer, ends):
             break
         ends = longer
-    for pitch in np.unique(out["pitch"]):
-        same = np.flatnonzero(out["pitch"] == pitch)
-        following = np.append(out["onset"][same[1:]], np.inf)
-        # of two simultaneous notes the first keeps its own end
-        following[following <= out["onset"][same]] = np.inf
-        ends[same] = np.minimum(ends[same], following)
-    out["offset"] = ends
+    out["offset"] = np.minimum(ends, next_onsets(out["pitch"], out["onset"]))
     return out
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import Config
-from ..music.notes import LOWEST_PITCH, check_notes
+from ..music.notes import LOWEST_PITCH, check_notes, next_onsets
 from .decode import decode_pedals, find_notes
 from .performance import in_seconds, perform
 
@@ -63,11 +63,8 @@ class Candidates:
 def cut_at_strikes(notes: np.ndarray, shortest: float) -> np.ndarray:
     """``(n,)`` notes, each cut at the next strike of its key, but not shorter than ``shortest`` seconds."""
     notes = notes.copy()
-    for pitch in np.unique(notes["pitch"]):
-        own = np.flatnonzero(notes["pitch"] == pitch)
-        onset, offset = notes["onset"][own], notes["offset"][own]
-        following = np.append(onset[1:], np.inf)
-        notes["offset"][own] = np.where(offset > following, np.maximum(following, onset + shortest), offset)
+    onset, offset, following = notes["onset"], notes["offset"], next_onsets(notes["pitch"], notes["onset"])
+    notes["offset"] = np.where(offset > following, np.maximum(following, onset + shortest), offset)
     return notes
 
 

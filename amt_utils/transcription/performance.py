@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import Config
-from ..music.notes import LOWEST_PITCH, Performance, extend_to_sounding, make_notes
+from ..music.notes import LOWEST_PITCH, Performance, extend_to_sounding, make_notes, next_onsets
 from .decode import decode_pedals, find_notes
 from .velocities import even_velocities
 
@@ -37,12 +37,18 @@ def perform(found: np.ndarray, pedals: np.ndarray, config: Config) -> Performanc
 
 
 def in_seconds(found: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """:data:`.STRUCK` notes -> the order of a performance (indices), and onsets, key ends and sounding ends in it."""
+    """:data:`.STRUCK` notes -> the order of a performance (indices), and onsets, key ends and sounding ends in it.
+
+    Onsets are moved by ``decode.time_shift`` and ends by ``decode.release_shift`` seconds. A note that ended before its
+    key's next strike, or at it, still does.
+    """
     seconds, decode = config.feature.frame_seconds, config.decode
-    # no note begins before the recording or has no length
-    onset, key_end, end = (
-        np.maximum(seconds * found[name] + decode.time_shift, low)
-        for name, low in (("onset", 0.0), ("key_end", decode.min_note_seconds), ("end", decode.min_note_seconds))
-    )
+    onset = np.maximum(seconds * found["onset"] + decode.time_shift, 0.0)  # not before the recording
+    struck_again, next_onset = next_onsets(found["key"], found["onset"]), next_onsets(found["key"], onset)
+
+    def move(end: np.ndarray) -> np.ndarray:
+        moved = np.maximum(seconds * end + decode.release_shift, onset + decode.min_note_seconds)
+        return np.where(end <= struck_again, np.minimum(moved, next_onset), moved)
+
     order = np.lexsort((found["key"], onset))
-    return order, onset[order], key_end[order], end[order]
+    return order, onset[order], move(found["key_end"])[order], move(found["end"])[order]

@@ -28,9 +28,9 @@ def random_rolls(rng, frames: int = 600) -> dict[str, np.ndarray]:
     return {name: roll.astype(np.float16) for name, roll in rolls.items()} | {"pedal": pedal.astype(np.float16)}
 
 
-@pytest.mark.parametrize("shift", [0.0, -0.01])
-def test_at_their_own_threshold_they_are_the_transcription(rng, shift):
-    config = Config().replace(decode={"onset_threshold": 0.5, "time_shift": shift})
+@pytest.mark.parametrize(("shift", "release"), [(0.0, 0.0), (-0.01, 0.0), (-0.01, 0.02)])
+def test_at_their_own_threshold_they_are_the_transcription(rng, shift, release):
+    config = Config().replace(decode={"onset_threshold": 0.5, "time_shift": shift, "release_shift": release})
     rolls = random_rolls(rng)
     candidates = find_candidates(rolls, config)
     expected = decode_performance(rolls, config).notes
