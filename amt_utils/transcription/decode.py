@@ -23,6 +23,9 @@ from ..music.notes import (
 STRUCK = np.dtype(  # a note; times in frames, fractional except for the frame of its onset's peak, `strike`
     [("strike", "i8"), ("onset", "f8"), ("key_end", "f8"), ("end", "f8"), ("key", "i2"), ("velocity", "i2")]
 )
+PEDAL_REACH = 0.1  # seconds about a press or a release within which a change of the pedal's probability speaks for it
+CHANGE_COST = 0.2  # of each press and each release, as a probability
+LEVEL_WORTH = 2.5  # a second of certainty that the pedal is down, compared with the certainty of a press
 SETTLED = 2  # frames after an onset in which no end is looked for, so that the attack is not taken for one
 
 
@@ -89,12 +92,16 @@ def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tu
     """
     before, after = np.append(-1.0, roll[:-1]), np.append(roll[1:], -1.0)
     frames = np.flatnonzero((roll >= threshold) & (roll > before) & (roll >= after))
-    if not refine:
-        return frames, frames.astype(np.float64)
-    peak, left, right = roll[frames], np.maximum(before[frames], 0), np.maximum(after[frames], 0)
-    depth = peak - np.minimum(left, right)
+    return frames, _between_frames(roll, frames) if refine else frames.astype(np.float64)
+
+
+def _between_frames(roll: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Maxima of ``(T,)`` at ``frames`` -> their times in fractional frames, from the two neighbours of each."""
+    before, after = np.append(-1.0, roll[:-1])[frames], np.append(roll[1:], -1.0)[frames]
+    left, right = np.maximum(before, 0), np.maximum(after, 0)
+    depth = roll[frames] - np.minimum(left, right)
     between = np.where(depth > 1e-6, (right - left) / (2 * np.maximum(depth, 1e-6)), 0.0)
-    return frames, np.maximum(frames + np.clip(between, -0.5, 0.5), 0.0)
+    return np.maximum(frames + np.clip(between, -0.5, 0.5), 0.0)
 
 
 def _first(frames: np.ndarray, times: np.ndarray, begin: int, otherwise: float) -> float:
@@ -104,25 +111,53 @@ def _first(frames: np.ndarray, times: np.ndarray, begin: int, otherwise: float) 
 
 
 def decode_pedals(pedal: np.ndarray, config: Config) -> np.ndarray:
-    """``(T, 3)`` probabilities -> pedal events: spans of at least 2 frames above the threshold.
+    """``(T, 3)`` probabilities -> pedal events (:func:`find_presses`).
 
     The dampers touch the strings before the pedal is half up. Releases are therefore moved later by
     ``decode.pedal_release_shift`` seconds, at most half-way to the next press.
     """
-    seconds, threshold = config.feature.frame_seconds, config.decode.pedal_threshold
+    decode, seconds = config.decode, config.feature.frame_seconds
     on, off, kinds = [], [], []
     for kind in range(len(PEDAL_NAMES)):
-        p = np.concatenate([[0.0], np.asarray(pedal[:, kind], np.float64), [0.0]])
-        down = p >= threshold
-        press, release = np.flatnonzero(~down[:-1] & down[1:]), np.flatnonzero(down[:-1] & ~down[1:])
-        crossing = [i + (threshold - p[i]) / (p[i + 1] - p[i]) - 1 for i in (press, release)]
-        long = release - press >= 2
-        begin, end = (np.clip(c[long], 0, None) * seconds for c in crossing)
-        end += np.minimum(config.decode.pedal_release_shift, np.append(begin[1:] - end[:-1], np.inf) / 2)
-        keep = end > begin
-        on.append(begin[keep])
-        off.append(end[keep])
-        kinds.append(np.full(int(keep.sum()), kind))
+        press, release = find_presses(np.asarray(pedal[:, kind], np.float64), decode.pedal_threshold, seconds)
+        begin, end = press * seconds, release * seconds
+        end += np.minimum(decode.pedal_release_shift, np.append(begin[1:] - end[:-1], np.inf) / 2)
+        on.append(begin)
+        off.append(end)
+        kinds.append(np.full(len(begin), kind))
     if not sum(map(len, on)):
         return np.zeros(0, PEDAL)
     return make_pedals(np.concatenate(on), np.concatenate(off), np.concatenate(kinds))
+
+
+def find_presses(down: np.ndarray, threshold: float, frame_seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """``(T,)`` probabilities that a pedal is down -> its presses and releases, in fractional frames.
+
+    A rise of the probability by 0.2 says that the pedal is pressed there with a probability of 0.2. So a press is worth
+    the rises about it, the nearer the more, up to :data:`PEDAL_REACH`; a release is worth the falls; each costs
+    :data:`CHANGE_COST`. While the pedal is down every frame is worth its probability above ``threshold``, and while it
+    is up, below. Of all rows of presses and releases in turn the one that is worth most is found (Viterbi).
+    """
+    reach = round(PEDAL_REACH / frame_seconds)
+    up = np.zeros(reach)  # before the recording and after it
+    around = np.concatenate([up, down, up])
+    rise = np.convolve(np.diff(around), 1 - np.abs(np.arange(1 - reach, reach)) / reach, "same")  # between the frames
+    level = LEVEL_WORTH * frame_seconds * (around[1:] - threshold)
+    up_worth, down_worth = 0.0, -np.inf  # of the best rows so far that end with the pedal up, and down
+    presses, releases = [], []  # whether the pedal goes down, or up, here in the best row that ends so
+    for change, held in zip(rise.tolist(), level.tolist(), strict=True):
+        press, release = up_worth + change - CHANGE_COST, down_worth - change - CHANGE_COST
+        presses.append(press > down_worth)
+        releases.append(release > up_worth)
+        up_worth, down_worth = max(up_worth, release) - held, max(down_worth, press) + held
+    found: dict[bool, list[int]] = {False: [], True: []}
+    is_down = False
+    for i in range(len(rise) - 1, -1, -1):
+        if (presses if is_down else releases)[i]:
+            found[is_down].append(i)
+            is_down = not is_down
+    press, release = (
+        np.clip(_between_frames(worth, np.array(found[pressed][::-1], np.int64)) + 0.5 - reach, 0, len(down))
+        for pressed, worth in ((True, rise), (False, -rise))
+    )
+    return press[release > press], release[release > press]

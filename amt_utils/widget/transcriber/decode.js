@@ -2,8 +2,16 @@
 
 const N_KEYS = 88, LOWEST_PITCH = 21;
 const KEY_ROLLS = ["onset", "offset", "key_offset", "frame", "velocity"];
+const PEDAL_REACH = 0.1, CHANGE_COST = 0.2, LEVEL_WORTH = 2.5; // as in decode.py
 const SETTLED = 2; // frames after an onset in which its own attack is not yet an ending
 const END_TOLERANCE = 0.05; // seconds by which the key's end may explain the sounding end less well
+
+/** A maximum at frame `t` and its two neighbours -> its time in fractional frames. */
+function betweenFrames(t, before, peak, after) {
+  const left = Math.max(before, 0), right = Math.max(after, 0), depth = peak - Math.min(left, right);
+  const between = depth > 1e-6 ? (right - left) / (2 * depth) : 0;
+  return Math.max(t + Math.min(Math.max(between, -0.5), 0.5), 0);
+}
 
 /** Local maxima of one key's column at or over a threshold: integer frames, and times in frames, between them where `refine`. */
 function findPeaks(roll, length, key, threshold, refine = true) {
@@ -14,10 +22,8 @@ function findPeaks(roll, length, key, threshold, refine = true) {
     if (peak < threshold) continue;
     const before = t > 0 ? at(t - 1) : -1, after = t + 1 < length ? at(t + 1) : -1;
     if (!(peak > before && peak >= after)) continue;
-    const left = Math.max(before, 0), right = Math.max(after, 0), depth = peak - Math.min(left, right);
-    const between = depth > 1e-6 ? (right - left) / (2 * depth) : 0;
     frames.push(t);
-    times.push(!refine ? t : Math.max(t + Math.min(Math.max(between, -0.5), 0.5), 0));
+    times.push(refine ? betweenFrames(t, before, peak, after) : t);
   }
   return { frames, times };
 }
@@ -99,36 +105,85 @@ class NoteFinder {
   }
 }
 
+/**
+ * Probabilities that a pedal is down -> [press, release] in fractional frames: the row of presses and releases that is
+ * worth most, as find_presses in decode.py explains it.
+ */
+function findPresses(down, threshold, frameSeconds) {
+  const reach = roundHalfEven(PEDAL_REACH / frameSeconds), length = down.length + 2 * reach - 1;
+  const around = new Float64Array(length + 1);
+  around.set(down, reach); // up before the recording and after it
+  const rise = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    for (let j = Math.max(1 - reach, -i); j < Math.min(reach, length - i); j++) {
+      rise[i] += (1 - Math.abs(j) / reach) * (around[i + j + 1] - around[i + j]);
+    }
+  }
+  let upWorth = 0, downWorth = -Infinity;
+  const presses = new Uint8Array(length), releases = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    const press = upWorth + rise[i] - CHANGE_COST, release = downWorth - rise[i] - CHANGE_COST;
+    const held = LEVEL_WORTH * frameSeconds * (around[i + 1] - threshold);
+    presses[i] = press > downWorth;
+    releases[i] = release > upWorth;
+    [upWorth, downWorth] = [Math.max(upWorth, release) - held, Math.max(downWorth, press) + held];
+  }
+  const time = (i, sign) => {
+    const between = betweenFrames(i, sign * (rise[i - 1] ?? -sign), sign * rise[i], sign * (rise[i + 1] ?? -sign));
+    return Math.min(Math.max(between + 0.5 - reach, 0), down.length);
+  };
+  const spans = [];
+  for (let i = length - 1, release = null; i >= 0; i--) {
+    if (release !== null && presses[i]) {
+      spans.push([time(i, 1), release]);
+      release = null;
+    } else if (release === null && releases[i]) release = time(i, -1);
+  }
+  return spans.reverse().filter(([press, release]) => release > press);
+}
+
 /** (T * 3) pedal probabilities -> {onset, offset, kind}, sorted by onset. */
 function decodePedals(pedal, decode, frameSeconds) {
-  const events = [], frames = pedal.length / 3, threshold = decode.pedal_threshold;
+  const events = [];
   for (let kind = 0; kind < 3; kind++) {
-    const at = (i) => (i < 1 || i > frames ? 0 : pedal[(i - 1) * 3 + kind]); // zero before and after
-    const crossing = (i) => Math.max(0, i + (threshold - at(i)) / (at(i + 1) - at(i)) - 1) * frameSeconds;
-    const own = [];
-    for (let i = 0, press = 0, down = false; i <= frames; i++) {
-      const next = at(i + 1) >= threshold;
-      if (next && !down) press = i;
-      if (!next && down && i - press >= 2) own.push({ onset: crossing(press), offset: crossing(i), kind });
-      down = next;
-    }
+    const down = Float64Array.from({ length: pedal.length / 3 }, (_, i) => pedal[3 * i + kind]);
+    const own = findPresses(down, decode.pedal_threshold, frameSeconds).map(([press, release]) => (
+      { onset: press * frameSeconds, offset: release * frameSeconds, kind }));
     own.forEach((event, i) => {
       const room = i + 1 < own.length ? (own[i + 1].onset - event.offset) / 2 : Infinity;
       event.offset += Math.min(decode.pedal_release_shift, room);
     });
-    events.push(...own.filter((event) => event.offset > event.onset));
+    events.push(...own);
   }
   return events.sort((a, b) => a.onset - b.onset || a.kind - b.kind);
 }
 
+/** Keys or pitches of notes sorted by onset, and their onsets -> the following onset of each note's key, or Infinity. */
+function nextOnsets(keys, onsets) {
+  const following = new Float64Array(keys.length), next = new Float64Array(128).fill(Infinity);
+  for (let i = keys.length - 1; i >= 0; i--) {
+    following[i] = next[keys[i]];
+    next[keys[i]] = onsets[i];
+  }
+  return following;
+}
+
 /** Notes in frames -> in seconds, sorted by onset: onset, keyEnd, end, pitch, velocity, probability. */
 function inSeconds(found, decode, frameSeconds) {
-  const seconds = (frames, low) => Math.max(frameSeconds * frames + decode.time_shift, low);
-  return found.map((note) => ({
-    onset: seconds(note.onset, 0), keyEnd: seconds(note.keyEnd, decode.min_note_seconds),
-    end: seconds(note.end, decode.min_note_seconds), pitch: note.key + LOWEST_PITCH,
-    velocity: note.velocity, probability: note.probability,
-  })).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+  found = [...found].sort((a, b) => a.onset - b.onset);
+  const keys = found.map((note) => note.key), frames = found.map((note) => note.onset);
+  const onsets = frames.map((frame) => Math.max(frameSeconds * frame + decode.time_shift, 0));
+  const struckAgain = nextOnsets(keys, frames), nextOnset = nextOnsets(keys, onsets);
+  return found.map((note, i) => {
+    const move = (end) => {
+      const moved = Math.max(frameSeconds * end + decode.release_shift, onsets[i] + decode.min_note_seconds);
+      return end <= struckAgain[i] ? Math.min(moved, nextOnset[i]) : moved;
+    };
+    return {
+      onset: onsets[i], keyEnd: move(note.keyEnd), end: move(note.end), pitch: note.key + LOWEST_PITCH,
+      velocity: note.velocity, probability: note.probability,
+    };
+  }).sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
 }
 
 /** Notes in seconds, each with a key end that explains how long it sounded. */
@@ -148,11 +203,7 @@ function perform(order, pedals, soundingEnds) {
  * `whole` are the same notes as inSeconds gives them, uncut.
  */
 function offerCandidates(possible, whole, heard, threshold) {
-  const struck = new Float64Array(128).fill(Infinity), following = new Float64Array(heard.length);
-  for (let i = heard.length - 1; i >= 0; i--) {
-    following[i] = struck[heard[i].pitch];
-    struck[heard[i].pitch] = heard[i].onset;
-  }
+  const following = nextOnsets(heard.map((note) => note.pitch), heard.map((note) => note.onset));
   let k = -1;
   return possible.map((note, i) => {
     if (note.probability < threshold) return note;
