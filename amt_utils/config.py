@@ -19,7 +19,8 @@ from .system.paths import package_folder
 
 _CONFIGS = package_folder() / "configs"
 KEY_ROLLS = ("onset", "offset", "key_offset", "frame", "velocity")  # logits of each key, (T, 88)
-_RETIRED = {"chunk_seconds"}  # fields of older weights and checkpoints that are ignored now
+# fields of older weights and checkpoints that are ignored now
+_RETIRED = {"chunk_seconds", "frame_threshold", "offset_threshold", "key_offset_threshold"}
 ROLLS = (*KEY_ROLLS, "pedal")  # and of the three pedals, (T, 3)
 DECODE_SETTING_HELP = "how notes are decoded, e.g. decode.onset_threshold=0.5 (lower: more notes, more of them wrong)"
 
@@ -173,9 +174,6 @@ class DecodeConfig:
 
     onset_threshold: float = _within(0.4, 0.0, 1.0)
     onset_refinement: bool = True  # onsets between frames, from a peak's two neighbours; False: on the frame grid
-    frame_threshold: float = _within(0.3, 0.0, 1.0)
-    offset_threshold: float = _within(0.3, 0.0, 1.0)
-    key_offset_threshold: float = _within(0.3, 0.0, 1.0)
     pedal_threshold: float = _within(0.5, 0.0, 1.0)
     min_note_seconds: float = _within(0.03, 0.0, 10.0)
     time_shift: float = _within(0.0, -1.0, 1.0)  # seconds added to onsets: a hammer strikes after its key goes down
@@ -213,7 +211,10 @@ class Config:
         built = {}
         for name, section in sections.items():
             kind = cast(type, section.default_factory)
-            built[name] = kind(**_checked(kind, values.get(name, {}), f"{where}: {name}"))
+            fields = values.get(name, {})
+            if isinstance(fields, dict):
+                fields = {field: value for field, value in fields.items() if field not in _RETIRED}
+            built[name] = kind(**_checked(kind, fields, f"{where}: {name}"))
         return _check_together(cls(**built), where)
 
     def replace(self, **changes: dict[str, Any]) -> Config:
@@ -247,8 +248,6 @@ def _check_names(values: Any, known: dict[str, Any], where: str) -> None:
 def _checked(kind: type, values: Any, where: str) -> dict[str, Any]:
     """``values`` for the fields of the section ``kind``: lists as tuples, each of its type and in its range."""
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    if isinstance(values, dict):
-        values = {name: value for name, value in values.items() if name not in _RETIRED}
     _check_names(values, fields, where)
     checked = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     for name, value in checked.items():

@@ -1,4 +1,4 @@
-"""Fits the decoding thresholds to validation recordings: onsets by note F1, then ends, key ends and velocities."""
+"""Fits decoding to validation recordings: onsets by note F1, then pedals and ends, then velocities."""
 
 from __future__ import annotations
 
@@ -24,11 +24,8 @@ WORTH_A_SHIFT = 0.002  # of note F1: a smaller gain does not justify a shift
 ENDING_GRID = {  # in the order in which they are tuned
     "pedal_threshold": (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
     "pedal_release_shift": (0.0, 0.02, 0.04),  # more would exceed mir_eval's tolerance of 50 ms
-    "offset_threshold": (0.15, 0.2, 0.3, 0.4, 0.55),
-    "frame_threshold": (0.1, 0.2, 0.3, 0.4, 0.5),
     "release_shift": (0.0, 0.01, 0.02),
 }
-KEY_END_GRID = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 SMOOTHING_GRID = (0.0, 0.5, 0.75, 1.0)
 
 Activations = tuple[str, dict[str, np.ndarray], Performance]  # name, activations, reference
@@ -89,7 +86,7 @@ def tune_onset(held: list[Activations], config: Config, *, record: Record | None
 
 
 def tune_endings(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
-    """Step two: pedal, frame and offset thresholds with the best mean note+offset F1 (``sounding``), one by one.
+    """Step two: the pedal threshold and the ends' shifts with the best mean note+offset F1 (``sounding``), one by one.
 
     A tenth of the F1 of frames and of the sustain pedal's presses is added, since over a wide range of pedal thresholds
     the ends are equally good while frames and presses are not.
@@ -115,20 +112,8 @@ def tune_endings(held: list[Activations], config: Config, *, record: Record | No
     return best
 
 
-def tune_key_ends(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
-    """Step three: the threshold of key ends with the best mean note+offset F1 (``key``)."""
-
-    def key_end_f1(values: dict[str, float]) -> float:
-        tried = config.replace(decode=values)
-        scores = [score_notes(r, decode_performance(a, tried), offset_ratio=0.2) for _, a, r in held]
-        return float(np.mean(scores))
-
-    score_of = record("key_ends", key_end_f1) if record else key_end_f1
-    return max(({"key_offset_threshold": value} for value in KEY_END_GRID), key=score_of)
-
-
 def tune_velocity(held: list[Activations], config: Config, *, record: Record | None = None) -> dict[str, float]:
-    """Step four: the smoothing of velocities with the best mean note+velocity F1."""
+    """Step three: the smoothing of velocities with the best mean note+velocity F1."""
 
     def velocity_f1(values: dict[str, float]) -> float:
         tried = config.replace(decode=values)
@@ -150,7 +135,7 @@ def tune_decoding(held: list[Activations], config: Config, *, record: Record | N
         the tuned fields of the configuration's ``decode`` section.
     """
     best: dict[str, float] = {}
-    for step in (tune_onset, tune_endings, tune_key_ends, tune_velocity):
+    for step in (tune_onset, tune_endings, tune_velocity):
         best |= step(held, config.replace(decode=best), record=record)
     return best
 

@@ -1,9 +1,11 @@
 """Activations (probabilities) -> notes and pedals.
 
 An onset is a local maximum of the onset roll above its threshold; its time between frames follows from the two
-neighbouring frames (Kong et al., TASLP 2021). A note's sounding end is the first of: an offset peak, the frame roll
-falling below its threshold, the next strike of its key. Its key end is the first key-offset peak before that. Velocity
-is the velocity roll's value at the onset; :mod:`.velocities` corrects it afterwards.
+neighbouring frames (Kong et al., TASLP 2021). A note's sounding end is where the offset roll and falls of the frame
+roll make it most likely, before its key is struck again; its key end is where the key-offset roll makes it most
+likely, before the sounding end (:func:`find_end`). A pedal's presses and releases follow from how its probability
+rises and falls (:func:`find_presses`). Velocity is the velocity roll's value at the onset; :mod:`.velocities` corrects
+it afterwards.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ PEDAL_REACH = 0.1  # seconds about a press or a release within which a change of
 CHANGE_COST = 0.2  # of each press and each release, as a probability
 LEVEL_WORTH = 2.5  # a second of certainty that the pedal is down, compared with the certainty of a press
 SETTLED = 2  # frames after an onset in which no end is looked for, so that the attack is not taken for one
+HEARD = 0.05  # smaller probabilities of an end are background
+FALL = 0.5  # how likely an end is where the frame roll falls to zero and the offset roll says nothing
+SILENT = 0.1  # a note whose frame roll is below has ended
+HELD = 0.5  # how likely a key is held to its note's sounding end if nothing else was heard
+CERTAIN = 0.95  # the largest probability of an end in one frame
+END_REACH, END_RATIO = 0.1, 0.2  # an end so many seconds away, or by so much of the note's length, is as good as none
 
 
 def find_notes(
@@ -44,12 +52,12 @@ def find_notes(
     while following is not None:
         chunk, following = following, next(chunks, None)
         held = {name: np.concatenate([held[name], chunk[name]]) for name in KEY_ROLLS}
-        notes = _find_notes(held, config, cut_at_strikes)
-        notes = notes[notes["strike"] >= min(begin, 1)]  # the first frame serves only as the second one's neighbour
+        notes, decided = _find_notes(held, config, cut_at_strikes)
+        own = notes["strike"] >= min(begin, 1)  # the first frame serves only as the second one's neighbour
+        notes, decided = notes[own], decided[own]
         settled = len(held["onset"])
-        if following is not None:  # ends in the last two frames may change with the following ones
-            unsure = notes["strike"][notes["end"] >= settled - 2]
-            settled = min([settled - 1, *unsure])
+        if following is not None:  # what is decided by the last two frames may change with the following ones
+            settled = min([settled - 1, *notes["strike"][decided >= settled - 2]])
         notes = notes[notes["strike"] < settled]
         for name in ("strike", "onset", "key_end", "end"):
             notes[name] += begin
@@ -60,29 +68,79 @@ def find_notes(
     return np.concatenate(found)
 
 
-def _find_notes(activations: dict[str, np.ndarray], config: Config, cut_at_strikes: bool) -> np.ndarray:
-    decode = config.decode
+def _find_notes(
+    activations: dict[str, np.ndarray], config: Config, cut_at_strikes: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """:data:`STRUCK` notes, and the last frame on which each one's ends depend."""
+    decode, seconds = config.decode, config.feature.frame_seconds
     rows: list[tuple[int, float, float, float, int, int]] = []
-    shortest = decode.min_note_seconds / config.feature.frame_seconds
+    decided: list[int] = []
+    shortest, reach = decode.min_note_seconds / seconds, END_REACH / seconds
+    mass = peak_mass(config)
     for key in np.flatnonzero((activations["onset"] >= decode.onset_threshold).any(axis=0)).tolist():
         onset, offset, key_offset, frame, velocity = (
-            np.asarray(activations[name][:, key], np.float32) for name in KEY_ROLLS
+            np.asarray(activations[name][:, key], np.float64) for name in KEY_ROLLS
         )
         strikes, times = find_peaks(onset, decode.onset_threshold, refine=decode.onset_refinement)
         if not len(strikes):
             continue
-        releases, release_times = find_peaks(offset, decode.offset_threshold)
-        key_ups, key_up_times = find_peaks(key_offset, decode.key_offset_threshold)
-        silent = np.flatnonzero(frame < decode.frame_threshold)
+        fall = np.append(0.0, np.maximum(1 - frame[1:] / np.maximum(frame[:-1], 0.02), 0.0))
+        end_here = np.minimum(np.maximum(offset - HEARD, 0) / mass + FALL * fall, CERTAIN)
+        key_up_here = np.minimum(np.maximum(key_offset - HEARD, 0) / mass, CERTAIN)
+        silent = np.flatnonzero(frame < SILENT)
         following = np.append(times[1:], len(onset)) if cut_at_strikes else np.full(len(times), len(onset))
         for strike, time, limit in zip(strikes, times, following, strict=True):
-            fall = _first(silent, silent, strike + SETTLED, len(frame))
-            end = min(_first(releases, release_times, strike + SETTLED, limit), fall, limit)
+            begin = strike + SETTLED
+            latest = min(_first(silent, begin, len(frame)), float(limit))
+            end = find_end(end_here, begin, latest, onset=time, latest_likely=1.0, reach=reach)
             end = max(end, time + shortest)
-            key_end = max(_first(key_ups, key_up_times, strike + SETTLED, end), time + shortest)
+            key_end = find_end(key_up_here, begin, end, onset=time, latest_likely=HELD, reach=reach)
+            key_end = max(key_end, time + shortest)
             loudness = int(np.clip(np.rint(127 * velocity[strike]), 1, 127))
             rows.append((strike, time, min(key_end, end), end, key, loudness))
-    return np.array(rows, STRUCK)
+            decided.append(int(latest))
+    return np.array(rows, STRUCK), np.array(decided, np.int64)
+
+
+def peak_mass(config: Config) -> float:
+    """The sum of the frames of one peak, as the targets of ends have it."""
+    return config.target.soft_frames if config.target.mode == "soft" else 1.0
+
+
+def find_end(
+    here: np.ndarray, begin: int, latest: float, *, onset: float, latest_likely: float, reach: float
+) -> float:
+    """Where a note most likely ends; times in frames.
+
+    Args:
+        here: ``(T,)``, how likely each frame is to end a note that lasts until there.
+        begin: the first frame that may end it.
+        latest: when it ends if no frame before did.
+        onset: the note's.
+        latest_likely: how likely it ends at ``latest`` in that case; else nobody knows where.
+        reach: an end that far from the true one is as good as none. For long notes it is :data:`END_RATIO` of the
+            length. Nearer ends are worth the more the nearer they are, and the end that is worth most is taken.
+    """
+    here = here[begin : int(latest) + 1]
+    n = len(here)
+    if not n:
+        return latest
+    lasts = np.cumprod(1 - here)
+    ends = here * np.append(1.0, lasts[:-1])
+    before = np.cumsum(ends)
+    twice = np.append(0.0, np.cumsum(before)[:-1])  # the integral of the integral of `ends`, at the frames
+
+    def integral(x: np.ndarray) -> np.ndarray:
+        return np.interp(x, np.arange(n), twice) + np.maximum(x - (n - 1), 0) * before[-1]
+
+    end = np.append(np.arange(n), latest - begin)
+    width = np.maximum(reach, END_RATIO * (end + begin - onset))
+    worth = (integral(end + width) - 2 * integral(end) + integral(end - width)) / width  # a triangle's weights
+    worth += latest_likely * lasts[-1] * np.maximum(0, 1 - np.abs(latest - begin - end) / width)
+    best = int(np.argmax(worth))
+    if best == n:
+        return latest
+    return begin + (float(_between_frames(worth, np.array([best]))[0]) if 0 < best < n - 1 else best)
 
 
 def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -104,10 +162,10 @@ def _between_frames(roll: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.maximum(frames + np.clip(between, -0.5, 0.5), 0.0)
 
 
-def _first(frames: np.ndarray, times: np.ndarray, begin: int, otherwise: float) -> float:
-    """The time of the first of ``frames`` (sorted) at or after ``begin``, but at most ``otherwise``."""
+def _first(frames: np.ndarray, begin: int, otherwise: float) -> float:
+    """The first of ``frames`` (sorted) at or after ``begin``."""
     i = np.searchsorted(frames, begin)
-    return float(min(times[i], otherwise)) if i < len(frames) else float(otherwise)
+    return float(frames[i]) if i < len(frames) else float(otherwise)
 
 
 def decode_pedals(pedal: np.ndarray, config: Config) -> np.ndarray:

@@ -26,6 +26,7 @@ from ..system.files import written_whole
 from ..system.paths import example_files
 from ..transcription import velocities
 from ..transcription.candidates import LOWEST_THRESHOLD
+from ..transcription.decode import peak_mass
 from ..transcription.onnx import MARGIN, find_session, metadata, onnx_paths
 from ..transcription.transcriber import MOST_GAIN, USUAL_LEVELS
 from . import page
@@ -121,7 +122,7 @@ def describe(weights: Path, network: Path) -> dict[str, Any]:
         "pedalCut": pedal_cut(config.feature)._asdict(),
         "levels": USUAL_LEVELS,
         "most": MOST_GAIN,
-        "decode": dataclasses.asdict(config.decode),
+        "decode": dataclasses.asdict(config.decode) | {"peak_mass": peak_mass(config)},
         "lowest": LOWEST_THRESHOLD,
         "hands": {
             "span": hands.SPAN,

@@ -86,7 +86,7 @@ def test_last_quarter_decides_neither_weights_nor_thresholds(tmp_path, monkeypat
     monkeypatch.setattr(Adaptation, "helped", True)  # else the old weights would come back
     monkeypatch.setattr(adapting, "WORTH_A_THRESHOLD", -1.0)  # tuned thresholds are always used
     monkeypatch.setattr(thresholds, "ONSET_GRID", {"onset_threshold": (0.35, 0.45)})  # the others take long
-    monkeypatch.setattr(thresholds, "ENDING_GRID", {"frame_threshold": (0.2, 0.4)})
+    monkeypatch.setattr(thresholds, "ENDING_GRID", {"release_shift": (0.0, 0.01)})
     results = []
     for name, performance, y in zip("ab", (first, second), audio, strict=True):
         record(tmp_path / name, performance)
@@ -159,7 +159,7 @@ def perfect(performance: Performance, *, peak: float) -> tuple[str, dict[str, np
 
 
 def test_thresholds_are_kept_unless_tuned_ones_find_more_in_every_recording():
-    config = MICRO.replace(decode={"onset_threshold": 0.6, "frame_threshold": 0.4, "offset_threshold": 0.3})
+    config = MICRO.replace(decode={"onset_threshold": 0.6})
     clear, quiet = perfect(play(0), peak=1.0), perfect(play(1), peak=0.5)
     assert tune_carefully([clear], config) == config
     assert tune_carefully([clear, quiet], config).decode.onset_threshold < 0.5

@@ -194,7 +194,7 @@ def test_training_is_what_trials_do(tmp_path):
 
 
 def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
-    """Activations of which only those over 0.62 are notes, and whose frames end at 0.4."""
+    """Activations of which only those over 0.62 are notes, and whose notes end 0.02 s later."""
     import numpy as np
 
     from amt_utils.evaluation import thresholds
@@ -209,8 +209,7 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
         key = int(rng.integers(88))
         rolls["onset"][frame, key] = 0.75 if i % 2 else 0.55
         rolls["frame"][frame : frame + 8, key] = 0.9
-        rolls["frame"][frame + 8 : frame + 30, key] = np.maximum(rolls["frame"][frame + 8 : frame + 30, key], 0.35)
-    truth = config.replace(decode={"onset_threshold": 0.62, "frame_threshold": 0.4})
+    truth = config.replace(decode={"onset_threshold": 0.62, "release_shift": 0.09})
     held = [("made", rolls, decode_performance(rolls, truth))]
     best, studies = search_thresholds(held, config, tmp_path)
     assert best == thresholds.tune_decoding(held, config)
@@ -218,8 +217,8 @@ def test_thresholds_are_found_where_they_were_hidden(tmp_path, monkeypatch):
     assert studies["onset"].best_value == 1.0
     assert studies["endings"].trials[0].value < studies["endings"].best_value
     counts = {step: len(study.trials) for step, study in studies.items()}
-    # the grids hold 19, 22, 7 and 4 values; three of the endings are the best found so far, which is not scored again
-    assert counts == {"onset": 12 + 7, "endings": 22 - 3, "key_ends": 7, "velocity": 4}
+    # the grids hold 19, 15 and 4 values; two of the endings are the best found so far, which is not scored again
+    assert counts == {"onset": 12 + 7, "endings": 15 - 2, "velocity": 4}
 
     def decode_again(*_):
         raise AssertionError("scored twice")

@@ -114,7 +114,7 @@ def test_another_sample_rate_renders_augments_trains_and_transcribes(miniature, 
         optimizer.step()
         losses.append(float(loss))
     assert losses[-1] < losses[0]
-    config = config.replace(decode={"onset_threshold": 0.05, "frame_threshold": 0.05})
+    config = config.replace(decode={"onset_threshold": 0.05})
     transcriber = Transcriber.from_model(model.eval(), config)
     transcriber.tuning = 440.0
     assert len(transcriber.activations(items[0]["audio"].numpy())["onset"]) == 101

@@ -21,8 +21,9 @@ def random_rolls(rng, frames: int = 600) -> dict[str, np.ndarray]:
         for frame in np.sort(rng.choice(frames - 4, 12, replace=False)):
             rolls["onset"][frame : frame + 3, key] = rng.random() * np.array([0.5, 1.0, 0.6])
             rolls["frame"][frame : frame + rng.integers(4, 120), key] = 0.9
-        rolls["offset"][rng.choice(frames, 5), key] = 0.95
-        rolls["key_offset"][rng.choice(frames, 8), key] = 0.95
+        for name, count in (("offset", 5), ("key_offset", 8)):
+            for frame in rng.choice(np.arange(1, frames - 1), count):
+                rolls[name][frame - 1 : frame + 2, key] = [0.5, 0.95, 0.5]
     rolls["velocity"][:] = rng.random((frames, 88))
     pedal = (np.sin(np.arange(frames) / 25)[:, None] > 0.3) * np.array([0.9, 0.0, 0.0])
     return {name: roll.astype(np.float16) for name, roll in rolls.items()} | {"pedal": pedal.astype(np.float16)}
@@ -50,7 +51,7 @@ def test_at_other_thresholds_onsets_are_those_of_decoding_anew(rng):
         np.testing.assert_allclose(found["onset"], expected["onset"], atol=1e-12)
         np.testing.assert_array_equal(found["pitch"], expected["pitch"])
         same = np.abs(found["offset"] - expected["offset"]) < 1e-6
-        assert np.mean(same) > 0.75  # random pedals explain more ends otherwise than real ones
+        assert np.mean(same) > 0.7  # random pedals explain more ends otherwise than real ones
 
 
 def test_nothing_heard_has_no_candidates():

@@ -27,7 +27,7 @@ RANGE = FloatDistribution(-1.0, 1.0)  # holds every threshold, shift (seconds) a
 def search_thresholds(
     held: list[Activations], config: Config, folder: str | os.PathLike
 ) -> tuple[dict[str, float], dict[str, optuna.Study]]:
-    """The best fields of the ``decode`` section, and the studies: ``onset``, ``endings``, ``key_ends``, ``velocity``.
+    """The best fields of the ``decode`` section, and the studies: ``onset``, ``endings``, ``velocity``.
 
     Args:
         held: ``(name, activations, reference)`` as :func:`.recording_activations` gives.

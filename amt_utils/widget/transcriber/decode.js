@@ -2,8 +2,9 @@
 
 const N_KEYS = 88, LOWEST_PITCH = 21;
 const KEY_ROLLS = ["onset", "offset", "key_offset", "frame", "velocity"];
-const PEDAL_REACH = 0.1, CHANGE_COST = 0.2, LEVEL_WORTH = 2.5; // as in decode.py
-const SETTLED = 2; // frames after an onset in which its own attack is not yet an ending
+// as decode.py explains them
+const PEDAL_REACH = 0.1, CHANGE_COST = 0.2, LEVEL_WORTH = 2.5;
+const SETTLED = 2, HEARD = 0.05, FALL = 0.5, SILENT = 0.1, HELD = 0.5, CERTAIN = 0.95, END_REACH = 0.1, END_RATIO = 0.2;
 const END_TOLERANCE = 0.05; // seconds by which the key's end may explain the sounding end less well
 
 /** A maximum at frame `t` and its two neighbours -> its time in fractional frames. */
@@ -28,15 +29,45 @@ function findPeaks(roll, length, key, threshold, refine = true) {
   return { frames, times };
 }
 
-/** The time of the first of `frames` (rising) at or after `begin`, if it comes before `otherwise`. */
-function firstFrom(frames, times, begin, otherwise) {
+/** The first of `frames` (rising) at or after `begin`. */
+function firstFrom(frames, begin, otherwise) {
   let low = 0, high = frames.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (frames[middle] < begin) low = middle + 1;
     else high = middle;
   }
-  return low < frames.length ? Math.min(times[low], otherwise) : otherwise;
+  return low < frames.length ? frames[low] : otherwise;
+}
+
+/** Where a note most likely ends, in frames, as find_end in decode.py explains it. */
+function findEnd(here, begin, latest, onset, latestLikely, reach) {
+  const length = Math.min(Math.floor(latest) + 1, here.length) - begin;
+  if (length <= 0) return latest;
+  const before = new Float64Array(length), twice = new Float64Array(length);
+  let lasts = 1;
+  for (let t = 0; t < length; t++) {
+    before[t] = here[begin + t] * lasts + (t ? before[t - 1] : 0);
+    twice[t] = t ? twice[t - 1] + before[t - 1] : 0;
+    lasts *= 1 - here[begin + t];
+  }
+  const integral = (x) => {
+    if (x <= 0) return 0;
+    if (x >= length - 1) return twice[length - 1] + (x - (length - 1)) * before[length - 1];
+    const t = Math.floor(x);
+    return twice[t] + (x - t) * (twice[t + 1] - twice[t]);
+  };
+  const worthOf = (end) => {
+    const width = Math.max(reach, END_RATIO * (end + begin - onset));
+    const near = latestLikely * lasts * Math.max(0, 1 - Math.abs(latest - begin - end) / width);
+    return (integral(end + width) - 2 * integral(end) + integral(end - width)) / width + near;
+  };
+  const worth = Float64Array.from({ length }, (_, end) => worthOf(end));
+  let best = 0;
+  for (let t = 1; t < length; t++) if (worth[t] > worth[best]) best = t;
+  if (worthOf(latest - begin) > worth[best]) return latest;
+  if (best === 0 || best === length - 1) return begin + best;
+  return begin + betweenFrames(best, worth[best - 1], worth[best], worth[best + 1]);
 }
 
 /**
@@ -44,22 +75,27 @@ function firstFrom(frames, times, begin, otherwise) {
  * Without `cutAtStrikes` notes go on where their key is struck again.
  */
 function findNotes(rolls, length, decode, frameSeconds, cutAtStrikes) {
-  const shortest = decode.min_note_seconds / frameSeconds, notes = [];
+  const shortest = decode.min_note_seconds / frameSeconds, reach = END_REACH / frameSeconds, notes = [];
   for (let key = 0; key < N_KEYS; key++) {
     const strikes = findPeaks(rolls.onset, length, key, decode.onset_threshold, decode.onset_refinement);
     if (!strikes.frames.length) continue;
-    const releases = findPeaks(rolls.offset, length, key, decode.offset_threshold);
-    const keyUps = findPeaks(rolls.key_offset, length, key, decode.key_offset_threshold);
-    const silent = [];
-    for (let t = 0; t < length; t++) if (rolls.frame[t * N_KEYS + key] < decode.frame_threshold) silent.push(t);
+    const endHere = new Float64Array(length), keyUpHere = new Float64Array(length), silent = [];
+    for (let t = 0; t < length; t++) {
+      const at = t * N_KEYS + key, frame = rolls.frame[at];
+      const fall = t ? Math.max(1 - frame / Math.max(rolls.frame[at - N_KEYS], 0.02), 0) : 0;
+      endHere[t] = Math.min(Math.max(rolls.offset[at] - HEARD, 0) / decode.peak_mass + FALL * fall, CERTAIN);
+      keyUpHere[t] = Math.min(Math.max(rolls.key_offset[at] - HEARD, 0) / decode.peak_mass, CERTAIN);
+      if (frame < SILENT) silent.push(t);
+    }
     strikes.frames.forEach((strike, i) => {
-      const onset = strikes.times[i], limit = (cutAtStrikes && strikes.times[i + 1]) || length, from = strike + SETTLED;
-      let end = Math.min(firstFrom(releases.frames, releases.times, from, limit), firstFrom(silent, silent, from, length));
-      end = Math.max(Math.min(end, limit), onset + shortest);
-      const keyEnd = Math.max(firstFrom(keyUps.frames, keyUps.times, from, end), onset + shortest);
+      const onset = strikes.times[i], limit = (cutAtStrikes && strikes.times[i + 1]) || length, begin = strike + SETTLED;
+      const latest = Math.min(firstFrom(silent, begin, length), limit);
+      const end = Math.max(findEnd(endHere, begin, latest, onset, 1, reach), onset + shortest);
+      const keyEnd = Math.max(findEnd(keyUpHere, begin, end, onset, HELD, reach), onset + shortest);
       const velocity = Math.min(Math.max(roundHalfEven(127 * rolls.velocity[strike * N_KEYS + key]), 1), 127);
       const probability = rolls.onset[strike * N_KEYS + key];
-      notes.push({ strike, onset, keyEnd: Math.min(keyEnd, end), end, key, velocity, probability });
+      const decided = Math.floor(latest); // the last frame on which its ends depend
+      notes.push({ strike, onset, keyEnd: Math.min(keyEnd, end), end, key, velocity, probability, decided });
     });
   }
   return notes;
@@ -92,7 +128,7 @@ class NoteFinder {
     let settled = this.length;
     if (!last) {
       settled -= 1;
-      for (const note of found) if (note.end >= this.length - 2) settled = Math.min(settled, note.strike);
+      for (const note of found) if (note.decided >= this.length - 2) settled = Math.min(settled, note.strike);
     }
     for (const note of found.filter((each) => each.strike < settled)) {
       for (const name of ["strike", "onset", "keyEnd", "end"]) note[name] += this.begin;
