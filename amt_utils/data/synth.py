@@ -43,6 +43,8 @@ class Touch:
         key_decibels: ``(88,)``, how much louder single keys are, as on an unevenly voiced piano.
         resonance_decibels: level of the sympathetic resonance while the sustain pedal is down; without it a press
             between notes would be inaudible. ``None`` leaves it out.
+        half_damped: whether strings that still sound go on when the pedal is pressed again, as on a piano; samplers
+            often let each note die away once it is released.
         key_noise_decibels, pedal_noise_decibels: levels of the mechanism (:mod:`.mechanical_noise`) relative to a note
             of velocity 64. ``None`` leaves them out.
     """
@@ -54,6 +56,7 @@ class Touch:
     borrowed_keys: int = 0
     key_decibels: np.ndarray | None = None
     resonance_decibels: float | None = -36.0
+    half_damped: bool = True
     key_noise_decibels: float | None = None
     pedal_noise_decibels: float | None = None
 
@@ -110,7 +113,7 @@ def render(
         if pitch >= FIRST_UNDAMPED_PITCH:
             damped = np.inf
         release = touch.release_seconds * 2.0 ** ((60 - pitch) / 24 + max(0, 48 - pitch) / 12)
-        contact: Contact | None = dampers
+        contact = dampers if touch.half_damped else None
         if struck_again * rate <= damped:
             damped, release, contact = struck_again * rate, RESTRIKE_FADE / 3, None
         _add_note(mix, sample, round(begin) - piano.onset, gain, damped * ratio + piano.onset, release * rate, contact)

@@ -121,6 +121,7 @@ class WindowDataset(Dataset):
                 borrowed_keys=int(rng.choice([-3, 0, 0, 3])),
                 key_decibels=rng.uniform(0, 2) * rng.standard_normal(N_KEYS),
                 resonance_decibels=rng.uniform(-42, -26),
+                half_damped=rng.random() < 0.7,
                 key_noise_decibels=rng.uniform(-40, -17) if rng.random() < 0.75 else None,
                 pedal_noise_decibels=rng.uniform(-44, -20) if rng.random() < 0.7 else None,
             )

@@ -68,3 +68,6 @@ def test_a_string_that_still_sounds_goes_on_when_the_pedal_is_pressed_again():
     assert rms(caught, 1.7, 1.9) > 0.3 * rms(caught, 0.8, 1.0)
     assert rms(ended, 1.7, 1.9) < 0.1 * rms(caught, 1.7, 1.9)
     assert rms(caught, 2.4, 2.5) < 0.3 * rms(caught, 1.8, 1.9)  # until the dampers fall again
+    sampler = render(changed, PIANO, duration=2.5, touch=Touch(resonance_decibels=None, half_damped=False))
+    assert np.allclose(sampler[: int(0.99 * RATE)], caught[: int(0.99 * RATE)], atol=1e-6)
+    assert rms(sampler, 1.7, 1.9) < 0.1 * rms(caught, 1.7, 1.9)
