@@ -196,7 +196,7 @@ def find_presses(down: np.ndarray, threshold: float, frame_seconds: float) -> tu
     :data:`CHANGE_COST`. While the pedal is down every frame is worth its probability above ``threshold``, and while it
     is up, below. Of all rows of presses and releases in turn the one that is worth most is found (Viterbi).
     """
-    reach = round(PEDAL_REACH / frame_seconds)
+    reach = max(1, round(PEDAL_REACH / frame_seconds))
     up = np.zeros(reach)  # before the recording and after it
     around = np.concatenate([up, down, up])
     rise = np.convolve(np.diff(around), 1 - np.abs(np.arange(1 - reach, reach)) / reach, "same")  # between the frames

@@ -30,6 +30,7 @@ def test_weak_and_short_rises_are_no_presses():
     down[50:120], down[200:201] = 0.3, 0.45
     assert all(len(times) == 0 for times in find_presses(down, 0.5, FRAME))
     assert all(len(times) == 0 for times in find_presses(np.zeros(0), 0.5, FRAME))
+    assert all(len(times) == 0 for times in find_presses(np.zeros(9), 0.5, 0.3))  # frames longer than the reach
 
 
 def test_of_all_rows_it_is_the_one_that_is_worth_most(rng):

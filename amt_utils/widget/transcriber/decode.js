@@ -146,7 +146,7 @@ class NoteFinder {
  * worth most, as find_presses in decode.py explains it.
  */
 function findPresses(down, threshold, frameSeconds) {
-  const reach = roundHalfEven(PEDAL_REACH / frameSeconds), length = down.length + 2 * reach - 1;
+  const reach = Math.max(1, roundHalfEven(PEDAL_REACH / frameSeconds)), length = down.length + 2 * reach - 1;
   const around = new Float64Array(length + 1);
   around.set(down, reach); // up before the recording and after it
   const rise = new Float64Array(length);
