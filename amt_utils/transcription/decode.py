@@ -4,8 +4,8 @@ An onset is a local maximum of the onset roll above its threshold; its time betw
 neighbouring frames (Kong et al., TASLP 2021). A note's sounding end is where the offset roll and falls of the frame
 roll make it most likely, before its key is struck again; its key end is where the key-offset roll makes it most
 likely, before the sounding end (:func:`find_end`). A pedal's presses and releases follow from how its probability
-rises and falls (:func:`find_presses`). Velocity is the velocity roll's value at the onset; :mod:`.velocities` corrects
-it afterwards.
+rises and falls (:func:`find_presses`). Velocity is the mean of the velocity roll during the attack; :mod:`.velocities`
+corrects it afterwards.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def _find_notes(
             end = max(end, time + shortest)
             key_end = find_end(key_up_here, begin, end, onset=time, latest_likely=HELD, reach=reach)
             key_end = max(key_end, time + shortest)
-            loudness = int(np.clip(np.rint(127 * velocity[strike]), 1, 127))
+            loudness = int(np.clip(np.rint(127 * velocity[strike : begin + 1].mean()), 1, 127))
             rows.append((strike, time, min(key_end, end), end, key, loudness))
-            decided.append(int(latest))
+            decided.append(max(int(latest), begin))
     return np.array(rows, STRUCK), np.array(decided, np.int64)
 
 

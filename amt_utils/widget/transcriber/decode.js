@@ -92,9 +92,12 @@ function findNotes(rolls, length, decode, frameSeconds, cutAtStrikes) {
       const latest = Math.min(firstFrom(silent, begin, length), limit);
       const end = Math.max(findEnd(endHere, begin, latest, onset, 1, reach), onset + shortest);
       const keyEnd = Math.max(findEnd(keyUpHere, begin, end, onset, HELD, reach), onset + shortest);
-      const velocity = Math.min(Math.max(roundHalfEven(127 * rolls.velocity[strike * N_KEYS + key]), 1), 127);
+      let loudness = 0;
+      const attack = Math.min(begin + 1, length) - strike;
+      for (let t = strike; t < strike + attack; t++) loudness += rolls.velocity[t * N_KEYS + key] / attack;
+      const velocity = Math.min(Math.max(roundHalfEven(127 * loudness), 1), 127);
       const probability = rolls.onset[strike * N_KEYS + key];
-      const decided = Math.floor(latest); // the last frame on which its ends depend
+      const decided = Math.max(Math.floor(latest), begin); // the last frame on which its ends depend
       notes.push({ strike, onset, keyEnd: Math.min(keyEnd, end), end, key, velocity, probability, decided });
     });
   }
