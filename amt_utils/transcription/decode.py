@@ -31,7 +31,7 @@ LEVEL_WORTH = 2.5  # a second of certainty that the pedal is down, compared with
 SETTLED = 2  # frames after an onset in which no end is looked for, so that the attack is not taken for one
 HEARD = 0.05  # smaller probabilities of an end are background
 FALL = 0.5  # how likely an end is where the frame roll falls to zero and the offset roll says nothing
-SILENT = 0.1  # a note whose frame roll is below has ended
+SILENT, LONGEST = 0.1, 60.0  # a note has ended where its frame roll is below, or after so many seconds
 HELD = 0.5  # how likely a key is held to its note's sounding end if nothing else was heard
 CERTAIN = 0.95  # the largest probability of an end in one frame
 END_REACH, END_RATIO = 0.1, 0.2  # an end so many seconds away, or by so much of the note's length, is as good as none
@@ -75,7 +75,7 @@ def _find_notes(
     decode, seconds = config.decode, config.feature.frame_seconds
     rows: list[tuple[int, float, float, float, int, int]] = []
     decided: list[int] = []
-    shortest, reach = decode.min_note_seconds / seconds, END_REACH / seconds
+    shortest, longest, reach = decode.min_note_seconds / seconds, LONGEST / seconds, END_REACH / seconds
     mass = peak_mass(config)
     for key in np.flatnonzero((activations["onset"] >= decode.onset_threshold).any(axis=0)).tolist():
         onset, offset, key_offset, frame, velocity = (
@@ -91,7 +91,7 @@ def _find_notes(
         following = np.append(times[1:], len(onset)) if cut_at_strikes else np.full(len(times), len(onset))
         for strike, time, limit in zip(strikes, times, following, strict=True):
             begin = strike + SETTLED
-            latest = min(_first(silent, begin, len(frame)), float(limit))
+            latest = min(_first(silent, begin, len(frame)), float(limit), strike + longest)
             end = find_end(end_here, begin, latest, onset=time, latest_likely=1.0, reach=reach)
             end = max(end, time + shortest)
             key_end = find_end(key_up_here, begin, end, onset=time, latest_likely=HELD, reach=reach)

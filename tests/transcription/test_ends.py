@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from amt_utils.config import Config
+from amt_utils.config import KEY_ROLLS, Config
 from amt_utils.music.notes import Performance, make_notes, make_pedals
 from amt_utils.training.targets import make_rolls
-from amt_utils.transcription.decode import CERTAIN, END_RATIO, find_end
+from amt_utils.transcription.decode import CERTAIN, END_RATIO, LONGEST, find_end, find_notes
 from amt_utils.transcription.performance import decode_performance
 
 REACH = 5.0
@@ -55,3 +55,14 @@ def test_many_small_signs_close_together_are_more_than_a_larger_one():
 
 def test_nothing_after_the_attack_is_looked_at():
     assert find_end(np.zeros(10), 12, 11.5, onset=9.0, latest_likely=1.0, reach=REACH) == 11.5
+
+
+def test_a_tone_that_never_ends_is_cut():
+    def chunks(count):
+        for i in range(count):
+            rolls = {name: np.zeros((500, 88), np.float16) for name in KEY_ROLLS}
+            rolls["frame"][:, 40] = 0.6
+            rolls["onset"][3, 40] = 0.9 if i == 0 else 0.0
+            yield rolls
+
+    assert find_notes(chunks(12), Config())["end"].tolist() == [3 + LONGEST / Config().feature.frame_seconds]

@@ -4,7 +4,8 @@ const N_KEYS = 88, LOWEST_PITCH = 21;
 const KEY_ROLLS = ["onset", "offset", "key_offset", "frame", "velocity"];
 // as decode.py explains them
 const PEDAL_REACH = 0.1, CHANGE_COST = 0.2, LEVEL_WORTH = 2.5;
-const SETTLED = 2, HEARD = 0.05, FALL = 0.5, SILENT = 0.1, HELD = 0.5, CERTAIN = 0.95, END_REACH = 0.1, END_RATIO = 0.2;
+const SETTLED = 2, HEARD = 0.05, FALL = 0.5, SILENT = 0.1, HELD = 0.5, CERTAIN = 0.95;
+const LONGEST = 60, END_REACH = 0.1, END_RATIO = 0.2;
 const END_TOLERANCE = 0.05; // seconds by which the key's end may explain the sounding end less well
 
 /** A maximum at frame `t` and its two neighbours -> its time in fractional frames. */
@@ -89,7 +90,7 @@ function findNotes(rolls, length, decode, frameSeconds, cutAtStrikes) {
     }
     strikes.frames.forEach((strike, i) => {
       const onset = strikes.times[i], limit = (cutAtStrikes && strikes.times[i + 1]) || length, begin = strike + SETTLED;
-      const latest = Math.min(firstFrom(silent, begin, length), limit);
+      const latest = Math.min(firstFrom(silent, begin, length), limit, strike + LONGEST / frameSeconds);
       const end = Math.max(findEnd(endHere, begin, latest, onset, 1, reach), onset + shortest);
       const keyEnd = Math.max(findEnd(keyUpHere, begin, end, onset, HELD, reach), onset + shortest);
       let loudness = 0;
