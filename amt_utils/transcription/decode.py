@@ -155,8 +155,9 @@ def find_peaks(roll: np.ndarray, threshold: float, *, refine: bool = True) -> tu
 
 def _between_frames(roll: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Maxima of ``(T,)`` at ``frames`` -> their times in fractional frames, from the two neighbours of each."""
-    before, after = np.append(-1.0, roll[:-1])[frames], np.append(roll[1:], -1.0)[frames]
-    left, right = np.maximum(before, 0), np.maximum(after, 0)
+    # nothing is beyond the first and the last frame
+    left = np.where(frames > 0, np.maximum(roll[frames - 1], 0), 0)
+    right = np.where(frames < len(roll) - 1, np.maximum(roll[np.minimum(frames + 1, len(roll) - 1)], 0), 0)
     depth = roll[frames] - np.minimum(left, right)
     between = np.where(depth > 1e-6, (right - left) / (2 * np.maximum(depth, 1e-6)), 0.0)
     return np.maximum(frames + np.clip(between, -0.5, 0.5), 0.0)

@@ -17,6 +17,7 @@ from amt_utils.music.notes import (
     extend_to_sounding,
     make_notes,
     make_pedals,
+    next_onsets,
 )
 from amt_utils.system.errors import AmtError
 
@@ -87,6 +88,11 @@ def test_a_key_struck_again_ends_its_earlier_note():
     assert sounding_ends(overlapping) == [2, 3]
     together = notes_of((0, 1, 60), (0, 2, 60))
     assert sounding_ends(together) == [1, 2]
+
+
+def test_the_following_onset_of_a_key():
+    key, onset = np.array([60, 62, 60, 60, 62, 60]), np.array([0.0, 0.1, 1.0, 1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(next_onsets(key, onset), [1.0, 2.0, np.inf, 3.0, np.inf, np.inf])
 
 
 def test_sostenuto_holds_only_the_keys_that_were_down():

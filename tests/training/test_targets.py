@@ -7,7 +7,7 @@ import pytest
 
 from amt_utils.config import Config, change_config, config_names, load_config
 from amt_utils.evaluation.metrics import score_performance
-from amt_utils.music.notes import Performance, make_notes, make_pedals, next_onsets
+from amt_utils.music.notes import Performance, make_notes, make_pedals
 from amt_utils.system.errors import AmtError
 from amt_utils.training.targets import make_rolls
 from amt_utils.transcription.decode import find_peaks
@@ -134,11 +134,6 @@ def test_onsets_and_ends_are_moved_but_not_before_the_beginning_or_beyond_the_ne
     assert moved["offset"][2] == pytest.approx(min(plain["offset"][2] + 0.01, moved["onset"][3]), abs=1e-9)
     earlier = decode_performance(rolls, Config().replace(decode={"release_shift": -0.9})).notes
     assert earlier["offset"] == pytest.approx(plain["onset"] + Config().decode.min_note_seconds, abs=1e-9)
-
-
-def test_next_onsets():
-    key, onset = np.array([60, 62, 60, 60, 62, 60]), np.array([0.0, 0.1, 1.0, 1.0, 2.0, 3.0])
-    np.testing.assert_array_equal(next_onsets(key, onset), [1.0, 2.0, np.inf, 3.0, np.inf, np.inf])
 
 
 def test_a_pedals_release_is_moved_but_not_into_the_next_press():
